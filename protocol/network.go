@@ -96,4 +96,3 @@ func FindKey(g GroupPrefix) Key {
 func StreamProtocol(network string, v int) string {
 	return "/cairn/" + network + "/" + strconv.Itoa(v)
 }
-

@@ -1,0 +1,104 @@
+package protocol
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+// MaxInt bounds every integer on the wire: a browser reads no greater one
+// exactly.
+const MaxInt = 1<<53 - 1
+
+// Deeper or wider input than any record of the norm has is refused before it
+// is read.
+const (
+	maxNesting  = 8
+	maxElements = 8192
+)
+
+type codec struct {
+	enc     cbor.EncMode
+	strict  cbor.DecMode
+	lenient cbor.DecMode // ignores unknown fields: Info only
+}
+
+var modes = sync.OnceValue(func() codec {
+	enc, err := cbor.CoreDetEncOptions().EncMode()
+	if err != nil {
+		panic(err) // constant options
+	}
+	opt := cbor.DecOptions{
+		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
+		IndefLength:       cbor.IndefLengthForbidden,
+		TagsMd:            cbor.TagsForbidden,
+		MaxNestedLevels:   maxNesting,
+		MaxArrayElements:  maxElements,
+		MaxMapPairs:       maxElements,
+		UTF8:              cbor.UTF8RejectInvalid,
+		FieldNameMatching: cbor.FieldNameMatchingCaseSensitive,
+	}
+	lenient, err := opt.DecMode()
+	if err != nil {
+		panic(err)
+	}
+	opt.ExtraReturnErrors = cbor.ExtraDecErrorUnknownField
+	strict, err := opt.DecMode()
+	if err != nil {
+		panic(err)
+	}
+	return codec{enc, strict, lenient}
+})
+
+// Encode returns the one encoding of v: deterministic CBOR (RFC 8949, 4.2.1).
+func Encode(v any) ([]byte, error) {
+	b, err := modes().enc.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode %T: %w", v, err)
+	}
+	return b, nil
+}
+
+// mustEncode is for our own types, which always encode.
+func mustEncode(v any) []byte {
+	b, err := Encode(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// Decode reads b into v and refuses whatever Encode would have written
+// otherwise: unknown or missing fields, other key orders, long integers.
+// thing names what is read, in errors.
+func Decode(thing string, b []byte, v any) error {
+	if err := modes().strict.Unmarshal(b, v); err != nil {
+		return malformed(thing, "%v", err)
+	}
+	again, err := Encode(v)
+	if err != nil {
+		return malformed(thing, "%v", err)
+	}
+	if !bytes.Equal(again, b) {
+		return malformed(thing, "not in canonical form")
+	}
+	return nil
+}
+
+// decodeOpen reads a message to which later versions may add fields.
+func decodeOpen(thing string, b []byte, v any) error {
+	if err := modes().lenient.Unmarshal(b, v); err != nil {
+		return malformed(thing, "%v", err)
+	}
+	return nil
+}
+
+// inRange checks an integer of the wire against 0 ≤ v ≤ most.
+func inRange(thing, field string, v, most int64) error {
+	if v < 0 || v > most {
+		return malformed(thing, "%s %d is not within 0 … %d", field, v, most)
+	}
+	return nil
+}
