@@ -26,7 +26,9 @@ type codec struct {
 }
 
 var modes = sync.OnceValue(func() codec {
-	enc, err := cbor.CoreDetEncOptions().EncMode()
+	out := cbor.CoreDetEncOptions()
+	out.NilContainers = cbor.NilContainerAsEmpty // so that null is never canonical
+	enc, err := out.EncMode()
 	if err != nil {
 		panic(err) // constant options
 	}

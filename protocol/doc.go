@@ -1,6 +1,6 @@
 // Package protocol is the language that the peers of a Cairn network speak:
 // the records that are signed and hashed, the messages and their limits, and
-// the two halves of a conversation, Client (asks) and Serve (answers).
+// the two halves of a conversation, Caller (asks) and Serve (answers).
 //
 // It opens no file and no socket, knows no cipher and imports nothing else of
 // this module. Streams come from whoever implements [Network]: protocol/p2p

@@ -1,0 +1,254 @@
+package protocol
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// Streams that are kept open between requests: how many to one peer, and for
+// how long. The answering side gives up an idle stream later than this.
+const (
+	maxIdleStreams = 8
+	idleLife       = time.Minute
+)
+
+// Caller asks peers. It keeps streams open between requests and may be used by
+// many goroutines at once; each request has a stream for itself.
+type Caller struct {
+	net  Network
+	mu   sync.Mutex
+	idle map[peer.ID][]idleStream // newest last
+}
+
+type idleStream struct {
+	Stream
+	since time.Time
+}
+
+// NewCaller returns a Caller over a network.
+func NewCaller(n Network) *Caller {
+	return &Caller{net: n, idle: make(map[peer.ID][]idleStream)}
+}
+
+// Network returns what the Caller asks through.
+func (c *Caller) Network() Network { return c.net }
+
+// Close gives up all idle streams.
+func (c *Caller) Close() {
+	c.mu.Lock()
+	idle := c.idle
+	c.idle = make(map[peer.ID][]idleStream)
+	c.mu.Unlock()
+	for _, list := range idle {
+		for _, s := range list {
+			_ = s.Close()
+		}
+	}
+}
+
+// Info asks what a peer offers.
+func (c *Caller) Info(ctx context.Context, to peer.ID) (*InfoReply, error) {
+	m := new(InfoReply)
+	return m, c.call(ctx, to, new(InfoRequest), m)
+}
+
+// Form asks a node for a slot of a new group.
+func (c *Caller) Form(ctx context.Context, to peer.ID, r *FormRequest) (*FormReply, error) {
+	m := new(FormReply)
+	return m, c.call(ctx, to, r, m)
+}
+
+// Have compares a group's facts and segments with a member's.
+func (c *Caller) Have(ctx context.Context, to peer.ID, r *HaveRequest) (*HaveReply, error) {
+	m := new(HaveReply)
+	return m, c.call(ctx, to, r, m)
+}
+
+// Members asks a member who holds a group's slots.
+func (c *Caller) Members(ctx context.Context, to peer.ID, r *MembersRequest) (*MembersReply, error) {
+	m := new(MembersReply)
+	return m, c.call(ctx, to, r, m)
+}
+
+// Facts offers facts to a member or asks it for some.
+func (c *Caller) Facts(ctx context.Context, to peer.ID, r *FactsRequest) (*FactsReply, error) {
+	m := new(FactsReply)
+	if err := c.call(ctx, to, r, m); err != nil {
+		return nil, err
+	}
+	if len(m.Results) != len(r.Offer) {
+		return nil, failed(r, to, malformed("facts", "%d results for %d facts", len(m.Results), len(r.Offer)))
+	}
+	return m, nil
+}
+
+// Put sends a shard. nil means that the holder has it durably.
+func (c *Caller) Put(ctx context.Context, to peer.ID, r *PutRequest, shard []byte) error {
+	r.Length = int64(len(shard))
+	return c.exchange(ctx, to, r, shard, func(s Stream) error {
+		return readReply(s, new(PutReply), 0)
+	})
+}
+
+// Get asks for a shard or a range of one. The raw bytes (the shard, or a
+// slice) are appended to dst[:0], which should have room for them; they are
+// unverified. most bounds their length.
+func (c *Caller) Get(ctx context.Context, to peer.ID, r *GetRequest, dst []byte, most int64) (*GetReply, []byte, error) {
+	m := new(GetReply)
+	err := c.exchange(ctx, to, r, nil, func(s Stream) error {
+		if err := readReply(s, m, most); err != nil {
+			return err
+		}
+		if m.Length > most {
+			return malformed("get", "%d bytes, where %d are the most", m.Length, most)
+		}
+		if int64(cap(dst)) < m.Length {
+			dst = make([]byte, m.Length)
+		}
+		dst = dst[:m.Length]
+		_, err := io.ReadFull(s, dst)
+		return err
+	})
+	return m, dst, err
+}
+
+func (c *Caller) call(ctx context.Context, to peer.ID, r Request, m Message) error {
+	return c.exchange(ctx, to, r, nil, func(s Stream) error { return readReply(s, m, 0) })
+}
+
+// exchange sends a request and reads its reply on an idle stream, or a new one
+// where the idle one turns out to be dead: requests are idempotent.
+func (c *Caller) exchange(ctx context.Context, to peer.ID, r Request, raw []byte, read func(Stream) error) error {
+	s := c.take(to)
+	if s != nil {
+		err := c.once(ctx, s, r, raw, read)
+		if err == nil || told(err) || ctx.Err() != nil {
+			return failed(r, to, err)
+		}
+	}
+	s, err := c.net.Open(ctx, to)
+	if err != nil {
+		return failed(r, to, err)
+	}
+	return failed(r, to, c.once(ctx, s, r, raw, read))
+}
+
+// told reports whether the peer itself said no, rather than the stream.
+func told(err error) bool {
+	var e *Error
+	return errors.As(err, &e)
+}
+
+// once runs one exchange on s, and keeps s if it is still in step.
+func (c *Caller) once(ctx context.Context, s Stream, r Request, raw []byte, read func(Stream) error) error {
+	stop := context.AfterFunc(ctx, func() { _ = s.Reset() })
+	var refused *refusedError
+	err := send(s, r, raw)
+	if err == nil {
+		err = read(s)
+	} else if no := read(s); errors.As(no, &refused) {
+		err = no // it answered before it stopped reading
+	}
+	if !stop() && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	switch {
+	case err == nil:
+		c.keep(s)
+	case errors.As(err, &refused):
+		c.keep(s)
+		return refused.no
+	default:
+		_ = s.Reset()
+	}
+	return err
+}
+
+func send(s Stream, r Request, raw []byte) error {
+	if err := s.SetWriteDeadline(time.Now().Add(transferTime(int64(len(raw))))); err != nil {
+		return err
+	}
+	return writeFrame(s, byte(r.Kind()), r, raw)
+}
+
+// refusedError marks a refusal that was read whole: the stream is in step.
+type refusedError struct{ no *Error }
+
+func (e *refusedError) Error() string { return e.no.Error() }
+func (e *refusedError) Unwrap() error { return e.no }
+
+// readReply reads a reply's frame into m, or the refusal in its place. raw is
+// how many bytes may follow.
+func readReply(s Stream, m Message, raw int64) error {
+	if err := s.SetReadDeadline(time.Now().Add(transferTime(int64(m.MaxLen()) + raw))); err != nil {
+		return err
+	}
+	status, n, err := readHeader(s)
+	if err != nil {
+		return err
+	}
+	switch status {
+	case statusOK:
+		return readMessage(s, n, m)
+	case statusError:
+		no := new(refusal)
+		if err := readMessage(s, n, no); err != nil {
+			return err
+		}
+		return &refusedError{&Error{Code: no.Code, Text: no.Text}}
+	}
+	return malformed("reply", "status %d", status)
+}
+
+func failed(r Request, to peer.ID, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s at %s: %w", r.Kind(), ShortPeer(to), err)
+}
+
+// ShortPeer returns the end of a peer ID, for messages.
+func ShortPeer(id peer.ID) string {
+	s := id.String()
+	if len(s) > 8 {
+		return s[len(s)-8:]
+	}
+	return s
+}
+
+func (c *Caller) take(to peer.ID) Stream {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := c.idle[to]
+	for len(list) > 0 {
+		last := list[len(list)-1]
+		list = list[:len(list)-1]
+		c.idle[to] = list
+		if time.Since(last.since) < idleLife {
+			return last.Stream
+		}
+		go func() { _ = last.Close() }()
+	}
+	delete(c.idle, to)
+	return nil
+}
+
+func (c *Caller) keep(s Stream) {
+	to := s.Remote().Peer
+	c.mu.Lock()
+	list := c.idle[to]
+	if len(list) < maxIdleStreams {
+		c.idle[to] = append(list, idleStream{s, time.Now()})
+		s = nil
+	}
+	c.mu.Unlock()
+	if s != nil {
+		_ = s.Close()
+	}
+}

@@ -1,0 +1,132 @@
+package protocol
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"time"
+)
+
+// A frame is one byte (a request's kind, a reply's status), three bytes of
+// length, big-endian, and that many bytes of CBOR. Shard bytes follow raw.
+const (
+	frameHeader = 4
+	statusOK    = 0
+	statusError = 1
+
+	// firstWrite is how much of the raw bytes rides with the frame in one
+	// write: each small write would be a packet and a record of its own.
+	firstWrite = 64 << 10
+)
+
+// Time limits of an exchange. A peer that is slower than minRate after grace
+// is cut off.
+const (
+	grace       = 10 * time.Second
+	minRate     = 16 << 10 // bytes a second
+	idleTimeout = 2 * time.Minute
+)
+
+// transferTime is how long n bytes may take.
+func transferTime(n int64) time.Duration {
+	return grace + time.Duration(n)*time.Second/minRate
+}
+
+// refusal is how an Error crosses the wire.
+type refusal struct {
+	Code Code   `cbor:"code"`
+	Text string `cbor:"text"`
+}
+
+func (*refusal) MaxLen() int { return maxSmall }
+
+func (r *refusal) Validate() error {
+	if len(r.Text) > 4*MaxErrorText {
+		return malformed("refusal", "text of %d bytes", len(r.Text))
+	}
+	return nil
+}
+
+// writeFrame sends one frame, and raw behind it, in as few writes as pays.
+func writeFrame(w io.Writer, first byte, m Message, raw []byte) error {
+	body, err := Encode(m)
+	if err != nil {
+		return err
+	}
+	if len(body) > m.MaxLen() {
+		return malformed("frame", "%T of %d bytes", m, len(body))
+	}
+	head := min(len(raw), firstWrite)
+	buf := make([]byte, frameHeader, frameHeader+len(body)+head)
+	binary.BigEndian.PutUint32(buf, uint32(len(body)))
+	buf[0] = first
+	buf = append(append(buf, body...), raw[:head]...)
+	if _, err := w.Write(buf); err != nil {
+		return err
+	}
+	if head == len(raw) {
+		return nil
+	}
+	_, err = w.Write(raw[head:])
+	return err
+}
+
+// readHeader reads a frame's first byte and its body's length.
+func readHeader(r io.Reader) (first byte, n int, err error) {
+	var h [frameHeader]byte
+	if _, err := io.ReadFull(r, h[:]); err != nil {
+		return 0, 0, err
+	}
+	first = h[0]
+	h[0] = 0
+	return first, int(binary.BigEndian.Uint32(h[:])), nil
+}
+
+// readMessage reads and checks a frame's body of n bytes.
+func readMessage(r io.Reader, n int, m Message) error {
+	if n > m.MaxLen() {
+		return malformed("frame", "%T of %d bytes", m, n)
+	}
+	b := make([]byte, n)
+	if _, err := io.ReadFull(r, b); err != nil {
+		return fmt.Errorf("read %T: %w", m, err)
+	}
+	return ParseMessage(b, m)
+}
+
+// ParseMessage decodes and validates one message.
+func ParseMessage(b []byte, m Message) error {
+	if len(b) > m.MaxLen() {
+		return malformed("message", "%T of %d bytes", m, len(b))
+	}
+	decode := Decode
+	switch m.(type) {
+	case *InfoRequest, *InfoReply:
+		decode = decodeOpen
+	}
+	if err := decode("message", b, m); err != nil {
+		return err
+	}
+	return m.Validate()
+}
+
+// newRequest returns an empty request of a kind, or nil for an unknown one.
+func newRequest(k Kind) Request {
+	switch k {
+	case KindInfo:
+		return new(InfoRequest)
+	case KindForm:
+		return new(FormRequest)
+	case KindPut:
+		return new(PutRequest)
+	case KindGet:
+		return new(GetRequest)
+	case KindHave:
+		return new(HaveRequest)
+	case KindMembers:
+		return new(MembersRequest)
+	case KindFacts:
+		return new(FactsRequest)
+	}
+	return nil
+}

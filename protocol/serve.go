@@ -1,0 +1,130 @@
+package protocol
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// Handler answers requests. Every request that it is handed has passed
+// Validate. An error that is no *Error crosses the wire as CodeUnavailable,
+// without its text.
+type Handler interface {
+	Info(context.Context, Remote, *InfoRequest) (*InfoReply, error)
+	Form(context.Context, Remote, *FormRequest) (*FormReply, error)
+	// Put reads the shard's Length bytes from body, unless it refuses before.
+	Put(ctx context.Context, from Remote, r *PutRequest, body io.Reader) (*PutReply, error)
+	// Get returns the raw bytes that follow its reply; Serve calls release,
+	// if not nil, once they are sent.
+	Get(context.Context, Remote, *GetRequest) (reply *GetReply, raw []byte, release func(), err error)
+	Have(context.Context, Remote, *HaveRequest) (*HaveReply, error)
+	Members(context.Context, Remote, *MembersRequest) (*MembersReply, error)
+	Facts(context.Context, Remote, *FactsRequest) (*FactsReply, error)
+}
+
+// Serve answers the requests of one stream, one after another, until the peer
+// closes it, breaks the norm, idles for two minutes or falls below the least
+// rate. It always ends the stream.
+func Serve(ctx context.Context, s Stream, h Handler) error {
+	stop := context.AfterFunc(ctx, func() { _ = s.Reset() })
+	defer stop()
+	for {
+		err := serveOne(ctx, s, h)
+		switch {
+		case err == nil:
+			continue
+		case errors.Is(err, io.EOF):
+			return s.Close()
+		default:
+			_ = s.Reset()
+			return err
+		}
+	}
+}
+
+// serveOne answers one request. It returns io.EOF where the stream ended
+// between two requests.
+func serveOne(ctx context.Context, s Stream, h Handler) error {
+	if err := s.SetReadDeadline(time.Now().Add(idleTimeout)); err != nil {
+		return err
+	}
+	first, n, err := readHeader(s)
+	if err != nil {
+		return err
+	}
+	req := newRequest(Kind(first))
+	if req == nil {
+		return reply(s, Refuse(CodeVersion, "message of kind %d", first), nil, nil)
+	}
+	if err := s.SetReadDeadline(time.Now().Add(transferTime(int64(n)))); err != nil {
+		return err
+	}
+	if err := readMessage(s, n, req); err != nil {
+		// What follows on the stream cannot be told apart any more.
+		_ = reply(s, err, nil, nil)
+		return err
+	}
+	return answer(ctx, s, h, req)
+}
+
+func answer(ctx context.Context, s Stream, h Handler, req Request) error {
+	var (
+		m   Message
+		raw []byte
+		err error
+	)
+	from := s.Remote()
+	switch r := req.(type) {
+	case *InfoRequest:
+		m, err = h.Info(ctx, from, r)
+	case *FormRequest:
+		m, err = h.Form(ctx, from, r)
+	case *PutRequest:
+		return answerPut(ctx, s, h, r)
+	case *GetRequest:
+		var release func()
+		m, raw, release, err = h.Get(ctx, from, r)
+		if release != nil {
+			defer release()
+		}
+	case *HaveRequest:
+		m, err = h.Have(ctx, from, r)
+	case *MembersRequest:
+		m, err = h.Members(ctx, from, r)
+	case *FactsRequest:
+		m, err = h.Facts(ctx, from, r)
+	}
+	return reply(s, err, m, raw)
+}
+
+// answerPut hands the body over and drains what a refusal left of it, so that
+// the next request begins where the peer thinks it does.
+func answerPut(ctx context.Context, s Stream, h Handler, r *PutRequest) error {
+	if err := s.SetReadDeadline(time.Now().Add(transferTime(r.Length))); err != nil {
+		return err
+	}
+	body := &io.LimitedReader{R: s, N: r.Length}
+	m, err := h.Put(ctx, s.Remote(), r, body)
+	if body.N > 0 {
+		if _, drain := io.Copy(io.Discard, body); drain != nil || body.N > 0 {
+			return errors.Join(err, drain, io.ErrUnexpectedEOF)
+		}
+	}
+	return reply(s, err, m, nil)
+}
+
+func reply(s Stream, err error, m Message, raw []byte) error {
+	if e := s.SetWriteDeadline(time.Now().Add(transferTime(int64(len(raw))))); e != nil {
+		return e
+	}
+	if err == nil {
+		return writeFrame(s, statusOK, m, raw)
+	}
+	r := &refusal{Code: CodeOf(err)}
+	var told *Error
+	if errors.As(err, &told) {
+		r.Text = told.Text
+	}
+	return writeFrame(s, statusError, r, nil)
+}
