@@ -1,0 +1,54 @@
+package client
+
+import (
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// Config is what a Client needs of the world.
+type Config struct {
+	Network string           // name
+	Net     protocol.Network // how peers are reached
+	Owner   *Owner           // the owner's keys and journal; nil for one who only reads
+	Rand    io.Reader        // nil: crypto/rand
+	Now     func() time.Time // nil: time.Now
+	Log     *slog.Logger     // nil: silent
+}
+
+// Client puts and gets. It may be used by many goroutines at once.
+type Client struct {
+	cfg   Config
+	net   protocol.Network
+	call  *protocol.Caller
+	peers *peers
+	log   *slog.Logger
+	now   func() time.Time
+	rand  io.Reader
+	found locator // holders of groups, as this session found them
+}
+
+// New returns a Client. It starts nothing: the first request dials.
+func New(cfg Config) *Client {
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Client{
+		cfg: cfg, net: cfg.Net, call: protocol.NewCaller(cfg.Net), peers: newPeers(cfg.Now),
+		log: cfg.Log, now: cfg.Now, rand: cfg.Rand,
+	}
+	c.found.init(c)
+	return c
+}
+
+// Close gives up all streams. Network and Owner stay their maker's.
+func (c *Client) Close() { c.call.Close() }

@@ -1,0 +1,25 @@
+package client
+
+import "errors"
+
+// What can go wrong, as a caller tells it apart by errors.Is.
+var (
+	// ErrNoPeers: nobody of the network answers.
+	ErrNoPeers = errors.New("no peer of the network answers")
+	// ErrTooFew: fewer peers answered than are needed. Nothing is lost.
+	ErrTooFew = errors.New("too few answered")
+	// ErrNetworkFull: nodes answered, and none of them has room for us.
+	ErrNetworkFull = errors.New("the network is full")
+	// ErrDamaged: enough answered, but the bytes do not fit their hashes.
+	ErrDamaged = errors.New("damaged or forged")
+	// ErrNotFound: everybody who was found was asked, and nobody has it.
+	ErrNotFound = errors.New("not found")
+	// ErrExpired: the link's time has passed.
+	ErrExpired = errors.New("expired")
+	// ErrRevoked: the owner took the link back.
+	ErrRevoked = errors.New("revoked")
+	// ErrInUse: another process holds the owner's home.
+	ErrInUse = errors.New("in use by another process")
+	// ErrSourceChanged: the source grew, shrank or failed while it was read.
+	ErrSourceChanged = errors.New("the source changed while it was read")
+)
