@@ -149,7 +149,7 @@ func told(err error) bool {
 func (c *Caller) once(ctx context.Context, s Stream, r Request, raw []byte, read func(Stream) error) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.Reset() })
 	var refused *refusedError
-	err := send(s, r, raw)
+	err := writeFrame(s, byte(r.Kind()), r, raw)
 	if err == nil {
 		err = read(s)
 	} else if no := read(s); errors.As(no, &refused) {
@@ -168,13 +168,6 @@ func (c *Caller) once(ctx context.Context, s Stream, r Request, raw []byte, read
 		_ = s.Reset()
 	}
 	return err
-}
-
-func send(s Stream, r Request, raw []byte) error {
-	if err := s.SetWriteDeadline(time.Now().Add(transferTime(int64(len(raw))))); err != nil {
-		return err
-	}
-	return writeFrame(s, byte(r.Kind()), r, raw)
 }
 
 // refusedError marks a refusal that was read whole: the stream is in step.

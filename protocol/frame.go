@@ -17,6 +17,7 @@ const (
 	// firstWrite is how much of the raw bytes rides with the frame in one
 	// write: each small write would be a packet and a record of its own.
 	firstWrite = 64 << 10
+	writeStep  = 256 << 10
 )
 
 // Time limits of an exchange. A peer that is slower than minRate after grace
@@ -25,6 +26,10 @@ const (
 	grace       = 10 * time.Second
 	minRate     = 16 << 10 // bytes a second
 	idleTimeout = 2 * time.Minute
+
+	// stallTimeout is how long a peer may take nothing of a writeStep: a
+	// stopped peer is noticed long before a slow one is cut off.
+	stallTimeout = 20 * time.Second
 )
 
 // transferTime is how long n bytes may take.
@@ -47,8 +52,9 @@ func (r *refusal) Validate() error {
 	return nil
 }
 
-// writeFrame sends one frame, and raw behind it, in as few writes as pays.
-func writeFrame(w io.Writer, first byte, m Message, raw []byte) error {
+// writeFrame sends one frame, and raw behind it, in as few writes as pays. A
+// peer that takes nothing for stallTimeout is given up.
+func writeFrame(w Stream, first byte, m Message, raw []byte) error {
 	body, err := Encode(m)
 	if err != nil {
 		return err
@@ -61,13 +67,20 @@ func writeFrame(w io.Writer, first byte, m Message, raw []byte) error {
 	binary.BigEndian.PutUint32(buf, uint32(len(body)))
 	buf[0] = first
 	buf = append(append(buf, body...), raw[:head]...)
-	if _, err := w.Write(buf); err != nil {
+	err = writeInTime(w, buf)
+	for rest := raw[head:]; err == nil && len(rest) > 0; {
+		n := min(len(rest), writeStep)
+		err = writeInTime(w, rest[:n])
+		rest = rest[n:]
+	}
+	return err
+}
+
+func writeInTime(w Stream, b []byte) error {
+	if err := w.SetWriteDeadline(time.Now().Add(stallTimeout)); err != nil {
 		return err
 	}
-	if head == len(raw) {
-		return nil
-	}
-	_, err = w.Write(raw[head:])
+	_, err := w.Write(b)
 	return err
 }
 

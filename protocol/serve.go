@@ -115,9 +115,6 @@ func answerPut(ctx context.Context, s Stream, h Handler, r *PutRequest) error {
 }
 
 func reply(s Stream, err error, m Message, raw []byte) error {
-	if e := s.SetWriteDeadline(time.Now().Add(transferTime(int64(len(raw))))); e != nil {
-		return e
-	}
 	if err == nil {
 		return writeFrame(s, statusOK, m, raw)
 	}
