@@ -9,9 +9,9 @@
 // The norm is protocol/SPEC.md, "Keys and sealing"; vectors for other
 // implementations lie in testdata.
 //
-// A trap of package fmt: methods of unexported fields are never called, so a
-// struct that keeps a [Key] or [Master] by value in an unexported field prints
-// its bytes. Keep it there behind a pointer, or give the struct a Format of its
-// own. Slices of a key (k[:]) and Ed25519 private keys are plain bytes to
-// every printer.
+// A trap of package fmt: it calls no methods on unexported fields, so a struct
+// that keeps a [Key] or [Master] in one prints its bytes; behind a pointer it
+// still does for verbs like %s. Such a struct needs a Format of its own (as
+// [Sealer] and [Opener] have). Slices of a key (k[:]) and Ed25519 private keys
+// are plain bytes to every printer.
 package seal
