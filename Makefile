@@ -1,0 +1,44 @@
+# Cairn. `make demo` shows it, `make test` checks it; both need Go alone.
+
+GO       ?= go
+BIN      := bin
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 10s
+
+.PHONY: build demo test test-all race lint fuzz bench cross clean
+
+build: ## bin/cairn
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/cairn ./cmd/cairn
+
+demo: build ## a network of twenty nodes on this machine: a file in, six holders killed, the file back
+	$(BIN)/cairn demo
+
+test: ## every test that needs Go alone, and at most five minutes
+	$(GO) vet ./...
+	$(GO) test -short ./...
+
+test-all: ## the long tests too: real processes, five gigabytes
+	$(GO) test -timeout 30m ./...
+
+race: ## needs a C compiler
+	CGO_ENABLED=1 $(GO) test -race -short ./protocol/... ./storage/... ./client/... ./node/... ./lab/...
+
+lint: ## golangci-lint, built from tools/go.mod
+	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...
+
+fuzz: ## each decoder for FUZZTIME
+	GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh .ci/fuzz
+
+bench: build ## put and get of 256 MiB through ten nodes, against a yardstick of the same run
+	$(GO) run ./integration/bench -cairn $(BIN)/cairn
+
+cross: ## the other platforms still build
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/cairn
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm GOARM=7 $(GO) build -o /dev/null ./cmd/cairn
+	CGO_ENABLED=0 GOOS=windows GOARCH=amd64 $(GO) build -o /dev/null ./cmd/cairn
+	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/cairn
+	CGO_ENABLED=0 GOOS=freebsd GOARCH=amd64 $(GO) build -o /dev/null ./cmd/cairn
+
+clean:
+	rm -rf $(BIN)
