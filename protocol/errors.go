@@ -3,6 +3,9 @@ package protocol
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Code is the kind of a refusal, as it crosses the wire. Codes are only ever
@@ -64,19 +67,38 @@ func (e *Error) Error() string {
 	return e.Code.String() + ": " + e.Text
 }
 
-// Is reports whether target is an Error of the same code.
+// Is reports whether target is an Error of the same code; ErrForged stands for
+// CodeForged.
 func (e *Error) Is(target error) bool {
+	if target == ErrForged {
+		return e.Code == CodeForged
+	}
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code
 }
 
 // Refuse returns an Error of a code with a formatted text.
 func Refuse(c Code, format string, args ...any) *Error {
-	t := fmt.Sprintf(format, args...)
-	if len(t) > MaxErrorText {
-		t = t[:MaxErrorText]
+	return &Error{Code: c, Text: cleanText(fmt.Sprintf(format, args...))}
+}
+
+// cleanText makes a text fit to cross the wire and to be shown: valid UTF-8 of
+// at most MaxErrorText bytes that moves no terminal's cursor.
+func cleanText(t string) string {
+	t = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, t)
+	if len(t) <= MaxErrorText {
+		return t
 	}
-	return &Error{Code: c, Text: t}
+	end := MaxErrorText
+	for !utf8.RuneStart(t[end]) {
+		end--
+	}
+	return t[:end]
 }
 
 // Refusals to compare with by errors.Is.
@@ -104,8 +126,11 @@ var (
 // went wrong inside a node is no business of its peers.
 func CodeOf(err error) Code {
 	var e *Error
-	if errors.As(err, &e) {
+	switch {
+	case errors.As(err, &e):
 		return e.Code
+	case errors.Is(err, ErrForged):
+		return CodeForged
 	}
 	return CodeUnavailable
 }

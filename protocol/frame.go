@@ -46,7 +46,10 @@ type refusal struct {
 func (*refusal) MaxLen() int { return maxSmall }
 
 func (r *refusal) Validate() error {
-	if len(r.Text) > 4*MaxErrorText {
+	if r.Code < 1 || r.Code > MaxInt {
+		return malformed("refusal", "code %d", uint64(r.Code))
+	}
+	if len(r.Text) > MaxErrorText {
 		return malformed("refusal", "text of %d bytes", len(r.Text))
 	}
 	return nil

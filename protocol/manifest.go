@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"bytes"
-	"math"
 	"unicode/utf8"
 )
 
@@ -11,6 +10,7 @@ const (
 	MaxManifest = 256 << 10 // bytes of one manifest or page of extents
 	MaxName     = 1 << 10   // bytes of a file's name
 	maxDepth    = 3
+	maxNS       = 999_999_999
 )
 
 // Extent is a run of sealed bytes under one key, inside one segment: all that
@@ -85,7 +85,7 @@ func (m *Manifest) Validate() error {
 	if err := inRange(kindManifest, "size", m.Size, MaxInt); err != nil {
 		return err
 	}
-	if m.MTime < -MaxInt || m.MTime > MaxInt || m.MTimeNS < 0 || m.MTimeNS > math.MaxInt32 {
+	if m.MTime < -MaxInt || m.MTime > MaxInt || m.MTimeNS < 0 || m.MTimeNS > maxNS {
 		return malformed(kindManifest, "time out of range")
 	}
 	return checkExtents(kindManifest, m.Depth, m.Extents)

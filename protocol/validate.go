@@ -37,12 +37,15 @@ func (m *InfoReply) Validate() error {
 	if len(m.Agent) > maxAgent || len(m.Donors) > MaxInfoDonors {
 		return malformed("info", "%d bytes of agent, %d donors", len(m.Agent), len(m.Donors))
 	}
+	if m.Agent != cleanText(m.Agent) || len(m.Accepts) > maxAgent {
+		return malformed("info", "agent or accepts is not fit to be shown")
+	}
 	for _, d := range m.Donors {
 		if len(d) > MaxEnvelope {
 			return malformed("info", "peer record of %d bytes", len(d))
 		}
 	}
-	for _, v := range []int64{m.Donated, m.Free, m.Budget, m.AwayUntil, m.Clock} {
+	for _, v := range []int64{int64(m.Version), m.Donated, m.Free, m.Budget, m.AwayUntil, m.Clock} {
 		if err := inRange("info", "number", v, MaxInt); err != nil {
 			return err
 		}
@@ -94,8 +97,8 @@ func (m *GetRequest) Validate() error {
 	if err := inRange("get", "length", m.Length, MaxShardSize); err != nil {
 		return err
 	}
-	if m.Length == 0 && m.Offset != 0 {
-		return malformed("get", "a whole shard from offset %d", m.Offset)
+	if m.Length == 0 && m.Offset != 0 || m.Offset+m.Length > MaxShardSize {
+		return malformed("get", "%d bytes from offset %d", m.Length, m.Offset)
 	}
 	return nil
 }
@@ -182,6 +185,11 @@ func (m *FactsRequest) Validate() error {
 func (m *FactsReply) Validate() error {
 	if len(m.Results) > MaxFactsPage {
 		return malformed("facts", "%d results", len(m.Results))
+	}
+	for _, c := range m.Results {
+		if c > MaxInt {
+			return malformed("facts", "result %d", uint64(c))
+		}
 	}
 	return checkFacts(m.Facts)
 }
