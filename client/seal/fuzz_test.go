@@ -42,7 +42,8 @@ func FuzzOpen(f *testing.F) {
 
 // FuzzOpenParts takes the parts as the fuzzer gives them, behind a commitment
 // that holds, so that it gets past the first comparison. Its seeds are small for
-// speed; extents of many parts are the matter of TestTampered.
+// speed (FuzzOpen made 3,000 executions a second with a seed of one part,
+// 63,000 without); extents of many parts are the matter of TestTampered.
 func FuzzOpenParts(f *testing.F) {
 	f.Add(sealed(f, counting(0), pattern(77))[CommitmentSize:])
 	commitment := commitmentOf(counting(0))
