@@ -11,24 +11,13 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// Streams that are kept open between requests: how many to one peer, and for
-// how long. The answering side gives up an idle stream later than this.
-const (
-	maxIdleStreams = 8
-	idleLife       = time.Minute
-)
-
 // Caller asks peers. It keeps streams open between requests and may be used by
 // many goroutines at once; each request has a stream for itself.
 type Caller struct {
-	net  Network
-	mu   sync.Mutex
-	idle map[peer.ID][]idleStream // newest last
-}
-
-type idleStream struct {
-	Stream
-	since time.Time
+	net   Network
+	mu    sync.Mutex
+	idle  map[peer.ID][]idleStream // newest last; guarded by mu
+	swept time.Time                // when idle was last rid of the old; guarded by mu
 }
 
 // NewCaller returns a Caller over a network.
@@ -67,7 +56,13 @@ func (c *Caller) Form(ctx context.Context, to peer.ID, r *FormRequest) (*FormRep
 // Have compares a group's facts and segments with a member's.
 func (c *Caller) Have(ctx context.Context, to peer.ID, r *HaveRequest) (*HaveReply, error) {
 	m := new(HaveReply)
-	return m, c.call(ctx, to, r, m)
+	if err := c.call(ctx, to, r, m); err != nil {
+		return nil, err
+	}
+	if len(m.Held) != len(r.Named) || m.FactsDone > len(r.Facts) || m.SegmentsDone > len(r.Segments) {
+		return nil, failed(r, to, malformed("have", "it answers more or less than was asked"))
+	}
+	return m, nil
 }
 
 // Members asks a member who holds a group's slots.
@@ -92,7 +87,8 @@ func (c *Caller) Facts(ctx context.Context, to peer.ID, r *FactsRequest) (*Facts
 func (c *Caller) Put(ctx context.Context, to peer.ID, r *PutRequest, shard []byte) error {
 	r.Length = int64(len(shard))
 	return c.exchange(ctx, to, r, shard, func(s Stream) error {
-		return readReply(s, new(PutReply), 0)
+		// What was written may still be on its way.
+		return readReply(s, new(PutReply), r.Length)
 	})
 }
 
@@ -125,9 +121,16 @@ func (c *Caller) call(ctx context.Context, to peer.ID, r Request, m Message) err
 // exchange sends a request and reads its reply on an idle stream, or a new one
 // where the idle one turns out to be dead: requests are idempotent.
 func (c *Caller) exchange(ctx context.Context, to peer.ID, r Request, raw []byte, read func(Stream) error) error {
-	s := c.take(to)
-	if s != nil {
-		err := c.once(ctx, s, r, raw, read)
+	if err := r.Validate(); err != nil {
+		return failed(r, to, err)
+	}
+	body, err := encodeMessage(r)
+	if err != nil {
+		return failed(r, to, err)
+	}
+	send := func(s Stream) error { return writeFrame(s, byte(r.Kind()), body, raw) }
+	if s := c.take(to); s != nil {
+		err := c.once(ctx, s, send, read)
 		if err == nil || told(err) || ctx.Err() != nil {
 			return failed(r, to, err)
 		}
@@ -136,7 +139,7 @@ func (c *Caller) exchange(ctx context.Context, to peer.ID, r Request, raw []byte
 	if err != nil {
 		return failed(r, to, err)
 	}
-	return failed(r, to, c.once(ctx, s, r, raw, read))
+	return failed(r, to, c.once(ctx, s, send, read))
 }
 
 // told reports whether the peer itself said no, rather than the stream.
@@ -146,13 +149,13 @@ func told(err error) bool {
 }
 
 // once runs one exchange on s, and keeps s if it is still in step.
-func (c *Caller) once(ctx context.Context, s Stream, r Request, raw []byte, read func(Stream) error) error {
+func (c *Caller) once(ctx context.Context, s Stream, send, read func(Stream) error) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.Reset() })
 	var refused *refusedError
-	err := writeFrame(s, byte(r.Kind()), r, raw)
+	err := send(s)
 	if err == nil {
 		err = read(s)
-	} else if no := read(s); errors.As(no, &refused) {
+	} else if no := read(hurried{s, time.Now().Add(lastWord)}); errors.As(no, &refused) {
 		err = no // it answered before it stopped reading
 	}
 	if !stop() && ctx.Err() != nil {
@@ -162,12 +165,25 @@ func (c *Caller) once(ctx context.Context, s Stream, r Request, raw []byte, read
 	case err == nil:
 		c.keep(s)
 	case errors.As(err, &refused):
-		c.keep(s)
+		c.keepAfter(s, refused.no.Code)
 		return refused.no
 	default:
 		_ = s.Reset()
 	}
 	return err
+}
+
+// hurried is a stream that is read until a time at most.
+type hurried struct {
+	Stream
+	until time.Time
+}
+
+func (h hurried) SetReadDeadline(t time.Time) error {
+	if t.After(h.until) {
+		t = h.until
+	}
+	return h.Stream.SetReadDeadline(t)
 }
 
 // refusedError marks a refusal that was read whole: the stream is in step.
@@ -194,7 +210,7 @@ func readReply(s Stream, m Message, raw int64) error {
 		if err := readMessage(s, n, no); err != nil {
 			return err
 		}
-		return &refusedError{&Error{Code: no.Code, Text: no.Text}}
+		return &refusedError{&Error{Code: no.Code, Text: cleanText(no.Text)}}
 	}
 	return malformed("reply", "status %d", status)
 }
@@ -213,35 +229,4 @@ func ShortPeer(id peer.ID) string {
 		return s[len(s)-8:]
 	}
 	return s
-}
-
-func (c *Caller) take(to peer.ID) Stream {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	list := c.idle[to]
-	for len(list) > 0 {
-		last := list[len(list)-1]
-		list = list[:len(list)-1]
-		c.idle[to] = list
-		if time.Since(last.since) < idleLife {
-			return last.Stream
-		}
-		go func() { _ = last.Close() }()
-	}
-	delete(c.idle, to)
-	return nil
-}
-
-func (c *Caller) keep(s Stream) {
-	to := s.Remote().Peer
-	c.mu.Lock()
-	list := c.idle[to]
-	if len(list) < maxIdleStreams {
-		c.idle[to] = append(list, idleStream{s, time.Now()})
-		s = nil
-	}
-	c.mu.Unlock()
-	if s != nil {
-		_ = s.Close()
-	}
 }

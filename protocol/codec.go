@@ -76,17 +76,38 @@ func mustEncode(v any) []byte {
 // otherwise: unknown or missing fields, other key orders, long integers.
 // thing names what is read, in errors.
 func Decode(thing string, b []byte, v any) error {
-	if err := modes().strict.Unmarshal(b, v); err != nil {
-		return malformed(thing, "%v", err)
+	rest, err := decodeFirst(thing, b, v)
+	if err == nil && len(rest) > 0 {
+		err = malformed(thing, "%d bytes too many", len(rest))
+	}
+	return err
+}
+
+// decodeFirst is Decode for bytes that more may follow; it returns those.
+func decodeFirst(thing string, b []byte, v any) (rest []byte, err error) {
+	rest, err = modes().strict.UnmarshalFirst(b, v)
+	if err != nil {
+		return nil, explain(thing, b, err)
 	}
 	again, err := Encode(v)
 	if err != nil {
-		return malformed(thing, "%v", err)
+		return nil, malformed(thing, "%v", err)
 	}
-	if !bytes.Equal(again, b) {
-		return malformed(thing, "not in canonical form")
+	if !bytes.Equal(again, b[:len(b)-len(rest)]) {
+		return nil, malformed(thing, "not in canonical form")
 	}
-	return nil
+	return rest, nil
+}
+
+// explain tells what a later version made from what is broken.
+func explain(thing string, b []byte, err error) error {
+	var head struct {
+		V int64 `cbor:"v"`
+	}
+	if _, e := modes().lenient.UnmarshalFirst(b, &head); e == nil && head.V > Version {
+		return Refuse(CodeVersion, "%s: version %d", thing, head.V)
+	}
+	return malformed(thing, "%v", err)
 }
 
 // decodeOpen reads a message to which later versions may add fields.

@@ -30,7 +30,15 @@ const (
 	// stallTimeout is how long a peer may take nothing of a writeStep: a
 	// stopped peer is noticed long before a slow one is cut off.
 	stallTimeout = 20 * time.Second
+
+	// lastWord is how long a peer that stopped reading a request is listened
+	// to: it may have refused before.
+	lastWord = 2 * time.Second
 )
+
+// maxLinger is how many bytes are read and dropped after a refusal that ends
+// the stream: the greatest frame, and a shard behind it.
+const maxLinger = 1<<24 + MaxShardSize
 
 // transferTime is how long n bytes may take.
 func transferTime(n int64) time.Duration {
@@ -55,22 +63,33 @@ func (r *refusal) Validate() error {
 	return nil
 }
 
-// writeFrame sends one frame, and raw behind it, in as few writes as pays. A
-// peer that takes nothing for stallTimeout is given up.
-func writeFrame(w Stream, first byte, m Message, raw []byte) error {
+// encodeMessage returns a message's CBOR, within its greatest length.
+func encodeMessage(m Message) ([]byte, error) {
 	body, err := Encode(m)
+	if err == nil && len(body) > m.MaxLen() {
+		err = malformed("frame", "%T of %d bytes", m, len(body))
+	}
+	return body, err
+}
+
+// writeMessage sends a message in a frame, and raw behind it.
+func writeMessage(w Stream, first byte, m Message, raw []byte) error {
+	body, err := encodeMessage(m)
 	if err != nil {
 		return err
 	}
-	if len(body) > m.MaxLen() {
-		return malformed("frame", "%T of %d bytes", m, len(body))
-	}
+	return writeFrame(w, first, body, raw)
+}
+
+// writeFrame sends one frame, and raw behind it, in as few writes as pays. A
+// peer that takes nothing for stallTimeout is given up.
+func writeFrame(w Stream, first byte, body, raw []byte) error {
 	head := min(len(raw), firstWrite)
 	buf := make([]byte, frameHeader, frameHeader+len(body)+head)
 	binary.BigEndian.PutUint32(buf, uint32(len(body)))
 	buf[0] = first
 	buf = append(append(buf, body...), raw[:head]...)
-	err = writeInTime(w, buf)
+	err := writeInTime(w, buf)
 	for rest := raw[head:]; err == nil && len(rest) > 0; {
 		n := min(len(rest), writeStep)
 		err = writeInTime(w, rest[:n])

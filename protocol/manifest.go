@@ -195,16 +195,12 @@ func ParseTarget(b []byte) (*Target, error) {
 		return nil, malformed(kindTarget, "%d bytes", len(b))
 	}
 	t := new(Target)
-	rest, err := modes().strict.UnmarshalFirst(b, t)
+	rest, err := decodeFirst(kindTarget, b, t)
 	if err != nil {
-		return nil, malformed(kindTarget, "%v", err)
+		return nil, err
 	}
 	if len(bytes.Trim(rest, "\x00")) != 0 {
 		return nil, malformed(kindTarget, "not zero-filled")
-	}
-	again, err := Encode(t)
-	if err != nil || !bytes.Equal(again, b[:len(b)-len(rest)]) {
-		return nil, malformed(kindTarget, "not in canonical form")
 	}
 	if t.V != Version || t.Kind != kindTarget {
 		return nil, Refuse(CodeVersion, "target: version %d of %.32q", t.V, t.Kind)

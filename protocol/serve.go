@@ -31,11 +31,16 @@ func Serve(ctx context.Context, s Stream, h Handler) error {
 	defer stop()
 	for {
 		err := serveOne(ctx, s, h)
+		var lost *outOfStepError
 		switch {
 		case err == nil:
 			continue
-		case errors.Is(err, io.EOF):
+		case errors.Is(err, errStreamEnd):
 			return s.Close()
+		case errors.As(err, &lost):
+			linger(s)
+			_ = s.Close()
+			return lost.no
 		default:
 			_ = s.Reset()
 			return err
@@ -43,26 +48,56 @@ func Serve(ctx context.Context, s Stream, h Handler) error {
 	}
 }
 
-// serveOne answers one request. It returns io.EOF where the stream ended
+// errStreamEnd says that the peer closed the stream between two requests.
+var errStreamEnd = errors.New("stream ended")
+
+// outOfStepError marks a refusal that was sent while it is unknown how many
+// bytes of the request are still to come: it is the stream's last.
+type outOfStepError struct{ no error }
+
+func (e *outOfStepError) Error() string { return e.no.Error() }
+
+// refuseAndEnd tells the peer why its request cannot be read.
+func refuseAndEnd(s Stream, no error) error {
+	if err := reply(s, no, nil, nil); err != nil {
+		return err
+	}
+	return &outOfStepError{no}
+}
+
+// linger reads on for a while until the peer, which may still be sending, has
+// seen the refusal and closed the stream: ended at once, the stream could take
+// the refusal with it.
+func linger(s Stream) {
+	if s.SetReadDeadline(time.Now().Add(grace)) == nil {
+		_, _ = io.CopyN(io.Discard, s, maxLinger)
+	}
+}
+
+// serveOne answers one request. It returns errStreamEnd where the stream ended
 // between two requests.
 func serveOne(ctx context.Context, s Stream, h Handler) error {
 	if err := s.SetReadDeadline(time.Now().Add(idleTimeout)); err != nil {
 		return err
 	}
 	first, n, err := readHeader(s)
+	if err == io.EOF {
+		return errStreamEnd
+	}
 	if err != nil {
 		return err
 	}
 	req := newRequest(Kind(first))
 	if req == nil {
-		return reply(s, Refuse(CodeVersion, "message of kind %d", first), nil, nil)
+		return refuseAndEnd(s, Refuse(CodeVersion, "message of kind %d", first))
 	}
 	if err := s.SetReadDeadline(time.Now().Add(transferTime(int64(n)))); err != nil {
 		return err
 	}
-	if err := readMessage(s, n, req); err != nil {
-		// What follows on the stream cannot be told apart any more.
-		_ = reply(s, err, nil, nil)
+	switch err := readMessage(s, n, req); {
+	case told(err):
+		return refuseAndEnd(s, err)
+	case err != nil:
 		return err
 	}
 	return answer(ctx, s, h, req)
@@ -83,10 +118,17 @@ func answer(ctx context.Context, s Stream, h Handler, req Request) error {
 	case *PutRequest:
 		return answerPut(ctx, s, h, r)
 	case *GetRequest:
-		var release func()
-		m, raw, release, err = h.Get(ctx, from, r)
+		var (
+			got     *GetReply
+			release func()
+		)
+		got, raw, release, err = h.Get(ctx, from, r)
 		if release != nil {
 			defer release()
+		}
+		if err == nil {
+			got.Length = int64(len(raw)) // or the stream would fall out of step
+			m = got
 		}
 	case *HaveRequest:
 		m, err = h.Have(ctx, from, r)
@@ -116,12 +158,12 @@ func answerPut(ctx context.Context, s Stream, h Handler, r *PutRequest) error {
 
 func reply(s Stream, err error, m Message, raw []byte) error {
 	if err == nil {
-		return writeFrame(s, statusOK, m, raw)
+		return writeMessage(s, statusOK, m, raw)
 	}
 	r := &refusal{Code: CodeOf(err)}
-	var told *Error
-	if errors.As(err, &told) {
-		r.Text = told.Text
+	var no *Error
+	if errors.As(err, &no) {
+		r.Text = cleanText(no.Text)
 	}
-	return writeFrame(s, statusError, r, nil)
+	return writeMessage(s, statusError, r, nil)
 }
