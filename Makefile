@@ -31,7 +31,7 @@ fuzz: ## each decoder for FUZZTIME
 	GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh .ci/fuzz
 
 bench: build ## put and get of 256 MiB through ten nodes, against a yardstick of the same run
-	$(GO) run ./integration/bench -cairn $(BIN)/cairn
+	$(GO) run ./lab/bench -cairn $(BIN)/cairn
 
 cross: ## the other platforms still build
 	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/cairn
