@@ -1,0 +1,184 @@
+package kv
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"iter"
+
+	"go.etcd.io/bbolt"
+)
+
+// Tx is one transaction. It must not be used outside the function it was given
+// to, nor by two goroutines at a time.
+type Tx struct {
+	bolt    *bbolt.Tx
+	err     error // the first failure: the transaction can only end with it
+	changes int   // so far; a scan notices that the tree moved under it
+}
+
+// Update runs do in a transaction of its own and commits it; when it returns
+// nil the changes are durable (unless the DB was opened with NoSync). An error
+// of do, or of any Tx method that it called, undoes all of it.
+func (db *DB) Update(do func(*Tx) error) error {
+	return db.run("update", func(f func(*bbolt.Tx) error) error { return db.bolt.Update(f) }, do)
+}
+
+// Batch is Update for many callers at a time: it commits them together and so
+// waits up to 10 ms. do may be called more than once.
+func (db *DB) Batch(do func(*Tx) error) error {
+	return db.run("batch", func(f func(*bbolt.Tx) error) error { return db.bolt.Batch(f) }, do)
+}
+
+// View runs do in a transaction that reads one consistent state. While it is
+// open the file cannot reuse space: keep it short.
+func (db *DB) View(do func(*Tx) error) error {
+	return db.run("view", func(f func(*bbolt.Tx) error) error { return db.bolt.View(f) }, do)
+}
+
+func (db *DB) run(op string, with func(func(*bbolt.Tx) error) error, do func(*Tx) error) (err error) {
+	err = db.transact(with, do)
+	if err = kindOf(err); err != nil {
+		return fmt.Errorf("%s database %s: %w", op, db.path, err)
+	}
+	return nil
+}
+
+// transact keeps apart whose panic it is: bbolt's over a damaged file becomes
+// an error, the caller's own goes on its way.
+func (db *DB) transact(with func(func(*bbolt.Tx) error) error, do func(*Tx) error) (err error) {
+	var own any
+	func() {
+		defer caught(&err)()
+		err = with(func(b *bbolt.Tx) (err error) {
+			defer func() {
+				if own = recover(); own != nil {
+					err = errPanicked
+				}
+			}()
+			tx := &Tx{bolt: b}
+			err = do(tx)
+			if tx.err != nil {
+				err = tx.err
+			}
+			return err
+		})
+	}()
+	if own != nil {
+		panic(own)
+	}
+	return err
+}
+
+// errPanicked makes bbolt roll back; nobody sees it.
+var errPanicked = errors.New("the transaction's function panicked")
+
+// Get returns a copy of the value of a key, and whether there is one.
+func (tx *Tx) Get(bucket string, key []byte) (value []byte, ok bool) {
+	tx.guard(func() error {
+		if b := tx.bolt.Bucket([]byte(bucket)); b != nil {
+			if v := b.Get(key); v != nil {
+				value, ok = append([]byte{}, v...), true
+			}
+		}
+		return nil
+	})
+	return value, ok
+}
+
+// Put sets the value of a key, which must not be empty, and makes the bucket if
+// there is none.
+func (tx *Tx) Put(bucket string, key, value []byte) error {
+	return tx.guard(func() error {
+		b, err := tx.bolt.CreateBucketIfNotExists([]byte(bucket))
+		if err != nil {
+			return err
+		}
+		tx.changes++
+		// bbolt keeps the value till the commit: it must not change under it.
+		return b.Put(key, append([]byte{}, value...))
+	})
+}
+
+// Delete removes a key. One that does not exist is no error.
+func (tx *Tx) Delete(bucket string, key []byte) error {
+	return tx.guard(func() error {
+		b := tx.bolt.Bucket([]byte(bucket))
+		if b == nil {
+			return nil
+		}
+		tx.changes++
+		return b.Delete(key)
+	})
+}
+
+// Drop removes a bucket with all that it holds.
+func (tx *Tx) Drop(bucket string) error {
+	return tx.guard(func() error {
+		if tx.bolt.Bucket([]byte(bucket)) == nil {
+			return nil
+		}
+		tx.changes++
+		return tx.bolt.DeleteBucket([]byte(bucket))
+	})
+}
+
+// Scan yields copies of the keys that begin with prefix and their values, in
+// order of keys. The loop may change the bucket: keys are found or missed as
+// they stand when the scan gets to them. It must not drop the bucket.
+func (tx *Tx) Scan(bucket string, prefix []byte) iter.Seq2[[]byte, []byte] {
+	return tx.ScanFrom(bucket, prefix, prefix)
+}
+
+// ScanFrom is Scan that begins at the first key not below from, which begins
+// with prefix, too.
+func (tx *Tx) ScanFrom(bucket string, prefix, from []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(k, v []byte) bool) {
+		var b *bbolt.Bucket
+		tx.guard(func() error { b = tx.bolt.Bucket([]byte(bucket)); return nil })
+		if b == nil {
+			return
+		}
+		c, seen := b.Cursor(), -1
+		at, skip := from, false // the next key is the first ≥ at, or > at
+		for {
+			var k, v []byte
+			tx.guard(func() error {
+				if seen != tx.changes { // first, or a change made the cursor stale
+					seen = tx.changes
+					if k, v = c.Seek(at); skip && bytes.Equal(k, at) {
+						k, v = c.Next()
+					}
+				} else {
+					k, v = c.Next()
+				}
+				k, v = bytes.Clone(k), append([]byte{}, v...)
+				return nil
+			})
+			if k == nil || tx.err != nil || !bytes.HasPrefix(k, prefix) {
+				return
+			}
+			at, skip = bytes.Clone(k), true
+			if !yield(k, v) {
+				return
+			}
+		}
+	}
+}
+
+// guard runs one step on bbolt's pages. A panic there means damage.
+func (tx *Tx) guard(step func() error) (err error) {
+	if tx.err != nil {
+		return tx.err
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", ErrCorrupt, p)
+		}
+		if err != nil {
+			err = kindOf(err)
+			tx.err = err
+		}
+	}()
+	return step()
+}
