@@ -1,0 +1,81 @@
+package group
+
+import (
+	"net/netip"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// Prefix lengths in bits. A domain is what one household, company or machine
+// room usually has; a wide prefix is what one provider usually has.
+const (
+	domainBits4 = 24
+	domainBits6 = 48
+	wideBits4   = 16
+	wideBits6   = 32
+)
+
+type domainKind uint8
+
+const (
+	unknownDomain domainKind = iota // peers whose address nobody told
+	lanDomain                       // peers of one's own network
+	prefixDomain                    // peers behind one public prefix
+	relayDomain                     // peers behind one relay of unknown address
+	peerDomain                      // a peer for itself, on a private network
+)
+
+// Domain is a failure domain: nodes that may well leave together, or belong to
+// one hand. Domains are equal under == when they are the same.
+type Domain struct {
+	kind   domainKind
+	prefix netip.Prefix
+	peer   peer.ID
+}
+
+// String names the domain for people.
+func (d Domain) String() string {
+	switch d.kind {
+	case lanDomain:
+		return "local network"
+	case prefixDomain:
+		return d.prefix.String()
+	case relayDomain:
+		return "relay " + protocol.ShortPeer(d.peer)
+	case peerDomain:
+		return "peer " + protocol.ShortPeer(d.peer)
+	}
+	return "unknown address"
+}
+
+// Wide returns the /16 (IPv6: /32) that holds the domain; ok is false for
+// domains that no public prefix describes.
+func (d Domain) Wide() (wide netip.Prefix, ok bool) {
+	if d.kind != prefixDomain {
+		return netip.Prefix{}, false
+	}
+	return cut(d.prefix.Addr(), wideBits4, wideBits6), true
+}
+
+// AddrDomain returns the domain of an observed address on a public network.
+func AddrDomain(a netip.Addr) Domain {
+	switch {
+	case !a.IsValid():
+		return Domain{}
+	case IsPrivate(a):
+		return Domain{kind: lanDomain}
+	}
+	return Domain{kind: prefixDomain, prefix: cut(effective(a), domainBits4, domainBits6)}
+}
+
+// cut returns the prefix that holds a, of bits4 or bits6 bits.
+func cut(a netip.Addr, bits4, bits6 int) netip.Prefix {
+	bits := bits6
+	if a.Is4() {
+		bits = bits4
+	}
+	p, _ := a.Prefix(bits) // never fails: a is valid, without zone, and long enough
+	return p
+}

@@ -1,0 +1,66 @@
+package group
+
+import (
+	"slices"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// WorstDomains is how many failure domains the safety gauge lets leave.
+const WorstDomains = 5
+
+// Holder is a candidate that holds a slot.
+type Holder struct {
+	Slot int
+	Candidate
+}
+
+// Health is what the safety gauge shows of one segment, or of a group's lowest.
+type Health struct {
+	Reachable  int // slots with a holder that was reached
+	Needed     int // slots that give the segment back
+	Domains    int // failure domains that these holders span
+	AfterWorst int // slots left when the WorstDomains that hold most of them leave
+}
+
+// Lost reports whether fewer slots than needed were reached.
+func (h Health) Lost() bool { return h.Reachable < h.Needed }
+
+// Survives reports whether the segment outlives its worst domains.
+func (h Health) Survives() bool { return h.AfterWorst >= h.Needed }
+
+// HealthOf measures the holders that were reached. Two holders of one slot are
+// one shard: the slot counts for the one named first.
+func HealthOf(p protocol.Profile, reached []Holder, private bool) Health {
+	var taken [protocol.MaxShards]bool
+	slots := make(map[Domain]int)
+	h := Health{Needed: p.K}
+	for i := range reached {
+		s := reached[i].Slot
+		if s < 0 || s >= p.N || s >= len(taken) || taken[s] {
+			continue
+		}
+		taken[s] = true
+		h.Reachable++
+		slots[reached[i].Domain(private)]++
+	}
+	h.Domains = len(slots)
+	counts := make([]int, 0, len(slots))
+	for _, n := range slots {
+		counts = append(counts, n)
+	}
+	h.AfterWorst, _ = Remaining(counts, p.K, WorstDomains)
+	return h
+}
+
+// Remaining returns how many slots are left when the worst domains, those that
+// hold most slots, leave, and whether these still give a segment back.
+// slotsByDomain has one count a domain, in any order, and is left as it is.
+func Remaining(slotsByDomain []int, k, worst int) (left int, readable bool) {
+	counts := slices.Clone(slotsByDomain)
+	slices.SortFunc(counts, func(a, b int) int { return b - a })
+	for _, n := range counts[min(max(worst, 0), len(counts)):] {
+		left += n
+	}
+	return left, left >= k
+}
