@@ -96,7 +96,19 @@ func (c *Caller) Put(ctx context.Context, to peer.ID, r *PutRequest, shard []byt
 // slice) are appended to dst[:0], which should have room for them; they are
 // unverified. most bounds their length.
 func (c *Caller) Get(ctx context.Context, to peer.ID, r *GetRequest, dst []byte, most int64) (*GetReply, []byte, error) {
+	return c.GetInto(ctx, to, r, func(n int64) []byte {
+		if int64(cap(dst)) < n {
+			dst = make([]byte, n)
+		}
+		return dst
+	}, most)
+}
+
+// GetInto is Get for a caller whose memory is dear: room is asked for n bytes
+// only once the peer has announced as many, at most twice.
+func (c *Caller) GetInto(ctx context.Context, to peer.ID, r *GetRequest, room func(n int64) []byte, most int64) (*GetReply, []byte, error) {
 	m := new(GetReply)
+	var raw []byte
 	err := c.exchange(ctx, to, r, nil, func(s Stream) error {
 		if err := readReply(s, m, most); err != nil {
 			return err
@@ -104,14 +116,11 @@ func (c *Caller) Get(ctx context.Context, to peer.ID, r *GetRequest, dst []byte,
 		if m.Length > most {
 			return malformed("get", "%d bytes, where %d are the most", m.Length, most)
 		}
-		if int64(cap(dst)) < m.Length {
-			dst = make([]byte, m.Length)
-		}
-		dst = dst[:m.Length]
-		_, err := io.ReadFull(s, dst)
+		raw = room(m.Length)[:m.Length]
+		_, err := io.ReadFull(s, raw)
 		return err
 	})
-	return m, dst, err
+	return m, raw, err
 }
 
 func (c *Caller) call(ctx context.Context, to peer.ID, r Request, m Message) error {
