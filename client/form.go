@@ -1,0 +1,335 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	mathrand "math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+)
+
+// formTimeout is how long a candidate may take to answer Form, and a member to
+// take the founding facts.
+const formTimeout = 5 * time.Second
+
+// wanted is what a put asks of a group.
+type wanted struct {
+	profile protocol.Profile // zero: today's ladder decides
+	size    int64            // bytes to come; -1: unknown
+}
+
+// shareOf returns the bytes that one member will keep for size sealed bytes.
+func (w wanted) shareOf(p protocol.Profile) int64 {
+	size := w.size
+	if size < 0 {
+		size = protocol.SegmentSize(p.K)
+	}
+	size = min(size, group.MaxBytes(p))
+	// Padding, outboards and descriptors take less than an eighth.
+	return size/int64(p.K) + size/int64(8*p.K) + 64<<10
+}
+
+// draw is a group chosen for a put, and what its owner should know of the
+// choice.
+type draw struct {
+	group    *ownGroup
+	private  bool // every peer counted as a failure domain of its own
+	warnings []string
+}
+
+// chooseGroup returns an open group that fits, or forms one.
+func (c *Client) chooseGroup(ctx context.Context, w wanted) (draw, error) {
+	cands, err := c.candidates(ctx)
+	if err != nil {
+		return draw{}, err
+	}
+	floor, err := c.floor(cands, w)
+	if err != nil {
+		return draw{}, err
+	}
+	d := draw{private: group.Private(cands)}
+	if few, warn := group.HostileHint(cands, d.private); warn {
+		d.warnings = append(d.warnings, fmt.Sprintf("all %d nodes found lie in %d address ranges: somebody may be showing you only their own", len(cands), few))
+	}
+	if d.group, err = c.reuse(ctx, w, floor); d.group == nil && err == nil {
+		d.group, err = c.form(ctx, cands, w, floor)
+	}
+	return d, err
+}
+
+// floor returns the profile asked for, or the one that today's failure domains
+// allow.
+func (c *Client) floor(cands []group.Candidate, w wanted) (protocol.Profile, error) {
+	if w.profile != (protocol.Profile{}) {
+		return w.profile, w.profile.Validate()
+	}
+	private := group.Private(cands)
+	p, ok := group.Ladder(group.Domains(withRoom(cands, w, protocol.Profile{K: 1, R: 1, N: 1}), private))
+	for ok {
+		// A higher profile puts less on each node: count those that have
+		// room for their share of just this one.
+		q, more := group.Ladder(group.Domains(withRoom(cands, w, p), private))
+		if !more || q == p {
+			break
+		}
+		p = q
+	}
+	switch {
+	case ok:
+		return p, nil
+	case len(cands) > 0:
+		return p, fmt.Errorf("choose a group among %d nodes: %w", len(cands), ErrNetworkFull)
+	}
+	return p, fmt.Errorf("choose a group: %w", ErrNoPeers)
+}
+
+func withRoom(cands []group.Candidate, w wanted, p protocol.Profile) []group.Candidate {
+	need := w.shareOf(p)
+	return slices.DeleteFunc(slices.Clone(cands), func(c group.Candidate) bool { return c.Free < need })
+}
+
+// reuse returns the open group of the highest profile that is not below floor
+// and of which enough members answer, or nil.
+func (c *Client) reuse(ctx context.Context, w wanted, floor protocol.Profile) (*ownGroup, error) {
+	states, err := c.cfg.Owner.groups()
+	if err != nil {
+		return nil, err
+	}
+	var open []*ownGroup
+	for _, s := range states {
+		g, err := c.cfg.Owner.openState(c.cfg.Network, s)
+		if errors.Is(err, protocol.ErrNetwork) || s.Closed {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if g.hasRoom() && fits(g.profile, floor, w) {
+			open = append(open, g)
+		}
+	}
+	slices.SortStableFunc(open, func(a, b *ownGroup) int { return b.profile.N - a.profile.N })
+	for _, g := range open {
+		if c.sync(ctx, g) >= group.SafeAt(g.profile) {
+			return g, nil
+		}
+	}
+	return nil, nil
+}
+
+func fits(p, floor protocol.Profile, w wanted) bool {
+	if w.profile != (protocol.Profile{}) {
+		return p == w.profile
+	}
+	return p.N >= floor.N
+}
+
+// form draws members for a new group and founds it. Where fewer accept than
+// the profile needs, it takes the profile that they allow.
+func (c *Client) form(ctx context.Context, cands []group.Candidate, w wanted, p protocol.Profile) (*ownGroup, error) {
+	private := group.Private(cands)
+	for {
+		g, accepted, err := c.tryForm(ctx, withRoom(cands, w, p), w, p, private)
+		if err == nil {
+			return g, nil
+		}
+		lower, ok := group.Ladder(group.Domains(accepted, private))
+		if w.profile != (protocol.Profile{}) || !ok || lower.N >= p.N || ctx.Err() != nil {
+			return nil, err
+		}
+		c.log.Info("too few nodes accept, taking a lower profile", "wanted", p, "now", lower, "accepted", len(accepted))
+		p = lower
+	}
+}
+
+// tryForm asks candidates for slots of one new group. It also returns who
+// accepted, whether or not they were enough.
+func (c *Client) tryForm(ctx context.Context, cands []group.Candidate, w wanted, p protocol.Profile, private bool) (*ownGroup, []group.Candidate, error) {
+	state, err := c.newGroupState(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	rng := mathrand.New(mathrand.NewPCG(seed64(c.rand), seed64(c.rand)))
+	order := group.Draw(cands, p, w.shareOf(p), private, rng)
+	order = order[:min(len(order), group.AskCount(p))]
+	answers, refusals := c.askForm(ctx, order, &protocol.FormRequest{Record: state.Record, Profile: p, Bytes: w.shareOf(p)})
+	accepted := make([]group.Candidate, len(answers))
+	for i, a := range answers {
+		accepted[i] = a.Candidate
+	}
+	if len(answers) < group.SafeAt(p) {
+		return nil, accepted, tooFewAccept(p, len(answers), refusals)
+	}
+	g, err := c.establish(ctx, state, p, answers, private)
+	return g, accepted, err
+}
+
+func tooFewAccept(p protocol.Profile, accepted int, refusals []error) error {
+	kind := ErrTooFew
+	for _, err := range refusals {
+		if errors.Is(err, protocol.ErrFull) || errors.Is(err, protocol.ErrCapped) {
+			kind = ErrNetworkFull
+		}
+	}
+	err := fmt.Errorf("form a group of profile %s: %d nodes accept, %d needed: %w", p, accepted, group.SafeAt(p), kind)
+	if len(refusals) > 0 {
+		err = fmt.Errorf("%w (first refusal: %v)", err, refusals[0])
+	}
+	return err
+}
+
+func (c *Client) newGroupState(p protocol.Profile) (*groupState, error) {
+	s := &groupState{Profile: p, Envelopes: make([][]byte, p.N), Formed: c.now().Unix()}
+	if _, err := io.ReadFull(c.rand, s.Nonce[:]); err != nil {
+		return nil, fmt.Errorf("draw a group's nonce: %w", err)
+	}
+	o := c.cfg.Owner
+	rec := protocol.NewGroupRecord(c.cfg.Network,
+		protocol.PublicKeyOf(o.bundle.OwnerKey(s.Nonce)), protocol.PublicKeyOf(o.bundle.RenewKey(s.Nonce)), o.recovery, s.Nonce)
+	s.Record, _ = rec.Encode()
+	return s, nil
+}
+
+// formAnswer is one node's yes.
+type formAnswer struct {
+	group.Candidate
+	envelope protocol.Envelope
+}
+
+// askForm asks all at once and returns the acceptances in order of answer.
+func (c *Client) askForm(ctx context.Context, order []group.Candidate, r *protocol.FormRequest) (yes []formAnswer, no []error) {
+	ctx, cancel := context.WithTimeout(ctx, formTimeout)
+	defer cancel()
+	type reply struct {
+		formAnswer
+		err error
+	}
+	replies := make(chan reply, len(order))
+	for _, cand := range order {
+		go func() {
+			req := *r
+			m, err := c.call.Form(ctx, cand.Peer, &req)
+			if err == nil {
+				err = ownEnvelope(m.Envelope, cand.Peer)
+			}
+			if err != nil {
+				replies <- reply{err: err}
+				return
+			}
+			replies <- reply{formAnswer: formAnswer{cand, m.Envelope}}
+		}()
+	}
+	for range order {
+		a := <-replies
+		if a.err != nil {
+			c.log.Debug("candidate declines", "err", a.err)
+			no = append(no, a.err)
+			continue
+		}
+		yes = append(yes, a.formAnswer)
+	}
+	return yes, no
+}
+
+func ownEnvelope(e protocol.Envelope, id peer.ID) error {
+	rec, err := e.Open()
+	if err == nil && rec.Peer != id {
+		err = protocol.Refuse(protocol.CodeMalformed, "peer record of another peer")
+	}
+	return err
+}
+
+// establish gives the slots out, signs the table and tells the members. The group
+// is in the journal before anybody hears of it.
+func (c *Client) establish(ctx context.Context, s *groupState, p protocol.Profile, answers []formAnswer, private bool) (*ownGroup, error) {
+	byPeer := make(map[peer.ID]protocol.Envelope, len(answers))
+	accepted := make([]group.Candidate, len(answers))
+	for i, a := range answers {
+		byPeer[a.Peer], accepted[i] = a.envelope, a.Candidate
+	}
+	holders := make([]peer.ID, p.N)
+	for slot, cand := range group.Assign(accepted, p.N, private) {
+		holders[slot] = cand.Peer
+		s.Envelopes[slot] = byPeer[cand.Peer]
+	}
+	o := c.cfg.Owner
+	id := protocol.GroupID(protocol.Sum(s.Record))
+	s.Table = protocol.SignTable(o.bundle.OwnerKey(s.Nonce), c.cfg.Network, id, p, holders)
+	s.Renewed = c.now().Unix()
+	if err := o.saveGroup(s); err != nil {
+		return nil, err
+	}
+	g, err := o.openState(c.cfg.Network, s)
+	if err != nil {
+		return nil, err
+	}
+	facts := append(g.foundingFacts(), g.renewal(c.now()))
+	if told := c.tellAll(ctx, g, facts); told < group.SafeAt(p) {
+		err := g.close()
+		return nil, errors.Join(fmt.Errorf("found group %s: %d members took its table, %d needed: %w", id, told, group.SafeAt(p), ErrTooFew), err)
+	}
+	c.log.Info("formed a group", "group", id.Prefix(), "profile", p, "members", len(answers))
+	return g, nil
+}
+
+// tellAll offers facts to every member at once and returns how many took all.
+func (c *Client) tellAll(ctx context.Context, g *ownGroup, facts []protocol.Fact) int {
+	ctx, cancel := context.WithTimeout(ctx, formTimeout)
+	defer cancel()
+	holders := g.holders()
+	results := make(chan error, len(holders))
+	for _, h := range holders {
+		go func() {
+			if h == "" {
+				results <- ErrNotFound
+				return
+			}
+			results <- c.tell(ctx, g, h, facts)
+		}()
+	}
+	took := 0
+	for range holders {
+		if err := <-results; err == nil {
+			took++
+		} else if !errors.Is(err, ErrNotFound) {
+			c.log.Debug("member did not take facts", "group", g.id.Prefix(), "err", err)
+		}
+	}
+	return took
+}
+
+// tell offers facts to one member; nil means that it keeps all of them.
+func (c *Client) tell(ctx context.Context, g *ownGroup, to peer.ID, facts []protocol.Fact) error {
+	for page := range slices.Chunk(facts, factsPage) {
+		m, err := c.call.Facts(ctx, to, &protocol.FactsRequest{Group: g.id.Prefix(), Offer: page})
+		if err != nil {
+			return err
+		}
+		for i, code := range m.Results {
+			if code != 0 {
+				return fmt.Errorf("offer fact of kind %d to %s: %w", page[i].Kind, protocol.ShortPeer(to), &protocol.Error{Code: code})
+			}
+		}
+	}
+	return nil
+}
+
+// factsPage keeps an offer of small facts well within a Facts message.
+const factsPage = 64
+
+func seed64(r io.Reader) uint64 {
+	var b [8]byte
+	_, _ = io.ReadFull(r, b[:]) // a weak seed skews a draw, no more
+	var v uint64
+	for _, x := range b {
+		v = v<<8 | uint64(x)
+	}
+	return v
+}

@@ -1,0 +1,121 @@
+package client
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"sync"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+)
+
+// ownGroup is a group of this owner, open for this session's puts.
+type ownGroup struct {
+	owner       *Owner
+	id          protocol.GroupID
+	record      *protocol.GroupRecord
+	table       *protocol.Table
+	profile     protocol.Profile
+	ownerKey    ed25519.PrivateKey
+	renewKey    ed25519.PrivateKey
+	mu          sync.Mutex
+	state       *groupState // guarded by mu
+	networkName string
+}
+
+// openState checks a group of the journal and derives its keys.
+func (o *Owner) openState(network string, s *groupState) (*ownGroup, error) {
+	rec, id, err := protocol.ParseGroupRecord(network, s.Record)
+	if err != nil {
+		return nil, fmt.Errorf("open group of the journal: %w", err)
+	}
+	table, err := protocol.OpenTable(rec, id, s.Table)
+	if err != nil {
+		return nil, fmt.Errorf("open group %s: %w", id, err)
+	}
+	return &ownGroup{
+		owner: o, id: id, record: rec, table: table, profile: table.Profile, state: s, networkName: network,
+		ownerKey: o.bundle.OwnerKey(s.Nonce), renewKey: o.bundle.RenewKey(s.Nonce),
+	}, nil
+}
+
+// holders returns the members by slot; "" where the slot is vacant.
+func (g *ownGroup) holders() []peer.ID {
+	out := make([]peer.ID, g.profile.N)
+	for i := range out {
+		out[i] = g.table.Holder(i)
+	}
+	return out
+}
+
+// hasRoom reports whether one more full segment may be granted.
+func (g *ownGroup) hasRoom() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.state.Closed && g.state.Segments < group.MaxSegments &&
+		g.state.Bytes+protocol.SegmentSize(g.profile.K) <= group.MaxBytes(g.profile)
+}
+
+// grant signs for a segment and counts it, in the journal first.
+func (g *ownGroup) grant(s *segment) ([]byte, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.state.Segments++
+	g.state.Bytes += s.desc.Size
+	if err := g.owner.saveGroup(g.state); err != nil {
+		return nil, err
+	}
+	return protocol.SignGrant(g.ownerKey, g.networkName, g.id, s.id[:], s.desc.Footprint()), nil
+}
+
+// close ends the group's time as one that takes new segments.
+func (g *ownGroup) close() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.state.Closed = true
+	return g.owner.saveGroup(g.state)
+}
+
+// setEnvelope keeps a member's newest peer record.
+func (g *ownGroup) setEnvelope(slot int, e protocol.Envelope) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.state.Envelopes[slot] = e
+	return g.owner.saveGroup(g.state)
+}
+
+// foundingFacts returns what a member must know of the group before all else.
+func (g *ownGroup) foundingFacts() []protocol.Fact {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	facts := []protocol.Fact{
+		{Kind: protocol.FactRecord, Bytes: g.state.Record},
+		{Kind: protocol.FactTable, Bytes: g.state.Table},
+	}
+	for _, e := range g.state.Envelopes {
+		if len(e) > 0 {
+			facts = append(facts, protocol.Fact{Kind: protocol.FactEnvelope, Bytes: e})
+		}
+	}
+	return facts
+}
+
+// hints returns at most most addresses of members, each of another one.
+func (g *ownGroup) hints(most int) [][]byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var out [][]byte
+	for _, e := range g.state.Envelopes {
+		rec, err := protocol.Envelope(e).Open()
+		if err != nil || len(rec.Addrs) == 0 || len(out) == most {
+			continue
+		}
+		addrs, err := peer.AddrInfoToP2pAddrs(&peer.AddrInfo{ID: rec.Peer, Addrs: rec.Addrs[:1]})
+		if err == nil {
+			out = append(out, addrs[0].Bytes())
+		}
+	}
+	return out
+}

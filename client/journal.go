@@ -1,0 +1,210 @@
+package client
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage/kv"
+)
+
+// Buckets of the journal.
+const (
+	bucketGroups  = "groups"  // nonce → groupState
+	bucketPuts    = "puts"    // put ID → putState
+	bucketSafe    = "safe"    // put ID ‖ index → an extent that is safe
+	bucketUploads = "uploads" // pointer ID → uploadState
+)
+
+// groupState is what the owner keeps of a group.
+type groupState struct {
+	Nonce     protocol.Nonce   `cbor:"nonce"`
+	Record    []byte           `cbor:"record"`
+	Table     []byte           `cbor:"table"`
+	Profile   protocol.Profile `cbor:"profile"`
+	Envelopes [][]byte         `cbor:"envelopes"` // by slot; empty: unknown
+	Segments  int              `cbor:"segments"`  // ever granted
+	Bytes     int64            `cbor:"bytes"`     // sealed bytes ever granted
+	Pointers  int              `cbor:"pointers"`
+	Closed    bool             `cbor:"closed"`
+	Formed    int64            `cbor:"formed"`  // Unix seconds
+	Renewed   int64            `cbor:"renewed"` // Unix seconds of the last renewal told
+}
+
+// putState is a put that has begun.
+type putState struct {
+	Name    string `cbor:"name"`
+	Path    string `cbor:"path"`
+	Size    int64  `cbor:"size"`
+	MTime   int64  `cbor:"mtime"` // Unix nanoseconds
+	Inode   uint64 `cbor:"inode"`
+	Started int64  `cbor:"started"` // Unix seconds
+}
+
+// uploadState is a put whose pointer is acknowledged.
+type uploadState struct {
+	Home     protocol.GroupPrefix `cbor:"home"`
+	Read     protocol.Secret      `cbor:"read"`
+	Pointer  protocol.Secret      `cbor:"pointer"` // seed of its key
+	Seq      int64                `cbor:"seq"`
+	Hints    [][]byte             `cbor:"hints"`
+	Name     string               `cbor:"name"`
+	Size     int64                `cbor:"size"`
+	When     int64                `cbor:"when"` // Unix seconds
+	Profile  protocol.Profile     `cbor:"profile"`
+	Segments int                  `cbor:"segments"`
+	Stored   int                  `cbor:"stored"` // shards of the lowest segment
+	Held     []heldSegment        `cbor:"held"`   // to be deleted with the link
+}
+
+// heldSegment names a segment and whose members hold it.
+type heldSegment struct {
+	_       struct{} `cbor:",toarray"`
+	Group   protocol.GroupID
+	Segment protocol.SegmentID
+}
+
+// Upload is one put without a drive, finished or not.
+type Upload struct {
+	Link       protocol.Link // zero while unfinished
+	Name       string
+	Path       string // of the source, where it was a file
+	Size       int64  // bytes; -1: unknown yet
+	When       time.Time
+	Profile    protocol.Profile
+	Segments   int // content and manifest
+	Stored     int // shards of the lowest segment
+	Unfinished bool
+}
+
+// Uploads returns every put of this owner, oldest first; those that were cut
+// off are marked.
+func (o *Owner) Uploads() ([]Upload, error) {
+	var list []Upload
+	err := o.db.View(func(tx *kv.Tx) error {
+		for id, b := range tx.Scan(bucketUploads, nil) {
+			var u uploadState
+			if err := protocol.Decode("upload", b, &u); err != nil {
+				return err
+			}
+			list = append(list, u.show(protocol.PointerID(id)))
+		}
+		for _, b := range tx.Scan(bucketPuts, nil) {
+			var p putState
+			if err := protocol.Decode("put", b, &p); err != nil {
+				return err
+			}
+			list = append(list, Upload{Name: p.Name, Path: p.Path, Size: p.Size, When: time.Unix(p.Started, 0), Unfinished: true})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list uploads: %w", err)
+	}
+	sort.SliceStable(list, func(i, j int) bool { return list[i].When.Before(list[j].When) })
+	return list, nil
+}
+
+func (u *uploadState) show(id protocol.PointerID) Upload {
+	l := protocol.Link{Pointer: id, Home: u.Home, Read: u.Read}
+	for _, h := range u.Hints {
+		if m, err := protocol.ParseHint(h); err == nil {
+			l.Hints = append(l.Hints, m)
+		}
+	}
+	return Upload{
+		Link: l, Name: u.Name, Size: u.Size, When: time.Unix(u.When, 0),
+		Profile: u.Profile, Segments: u.Segments, Stored: u.Stored,
+	}
+}
+
+// putID names a put in the journal; later puts sort behind earlier ones.
+type putID [16]byte
+
+func (o *Owner) beginPut(id putID, p putState) error {
+	return o.store("begin put", bucketPuts, id[:], &p)
+}
+
+// markSafe journals an extent once its segment is safe: only then is its key
+// written down, so that no key outlives an unacknowledged sealing.
+func (o *Owner) markSafe(id putID, index int, e *protocol.Extent) error {
+	key := binary.BigEndian.AppendUint32(id[:], uint32(index))
+	return o.store("mark segment safe", bucketSafe, key, e)
+}
+
+// finishPut moves a put to the uploads.
+func (o *Owner) finishPut(id putID, ptr protocol.PointerID, u *uploadState) error {
+	b, err := protocol.Encode(u)
+	if err != nil {
+		return err
+	}
+	err = o.db.Update(func(tx *kv.Tx) error {
+		if err := tx.Put(bucketUploads, ptr[:], b); err != nil {
+			return err
+		}
+		return dropPut(tx, id)
+	})
+	if err != nil {
+		return fmt.Errorf("finish put: %w", err)
+	}
+	return nil
+}
+
+// abandonPut forgets a put that never reached its first safe segment.
+func (o *Owner) abandonPut(id putID) error {
+	return o.db.Update(func(tx *kv.Tx) error {
+		for range tx.Scan(bucketSafe, id[:]) {
+			return nil // something of it is stored: it stays listed
+		}
+		return dropPut(tx, id)
+	})
+}
+
+func dropPut(tx *kv.Tx, id putID) error {
+	var keys [][]byte
+	for k := range tx.Scan(bucketSafe, id[:]) {
+		keys = append(keys, k)
+	}
+	for _, k := range keys {
+		if err := tx.Delete(bucketSafe, k); err != nil {
+			return err
+		}
+	}
+	return tx.Delete(bucketPuts, id[:])
+}
+
+func (o *Owner) saveGroup(g *groupState) error {
+	return o.store("save group", bucketGroups, g.Nonce[:], g)
+}
+
+// groups returns every group that this owner ever formed.
+func (o *Owner) groups() ([]*groupState, error) {
+	var list []*groupState
+	err := o.db.View(func(tx *kv.Tx) error {
+		for _, b := range tx.Scan(bucketGroups, nil) {
+			g := new(groupState)
+			if err := protocol.Decode("group", b, g); err != nil {
+				return err
+			}
+			list = append(list, g)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read groups: %w", err)
+	}
+	return list, nil
+}
+
+func (o *Owner) store(op, bucket string, key []byte, v any) error {
+	b, err := protocol.Encode(v)
+	if err == nil {
+		err = o.db.Update(func(tx *kv.Tx) error { return tx.Put(bucket, key, b) })
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+package client
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/cairnstore/cairn/client/seal"
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage/kv"
+)
+
+// Files of an owner's home.
+const (
+	secretFile  = "secret"
+	journalFile = "journal.db"
+
+	secretHeader = "cairn-secret-v1 "
+	lockTimeout  = time.Second
+	generation   = 0 // of the bundle; rotation comes with recovery
+)
+
+// Owner holds one owner's keys, groups and journal. One process at a time can
+// hold a directory.
+type Owner struct {
+	db       *kv.DB
+	bundle   seal.Bundle
+	recovery protocol.Hash
+	created  bool
+	log      *slog.Logger
+}
+
+// OpenOwner opens the owner's home in dir and makes it on first use: a master
+// secret drawn from the system, and an empty journal. It returns ErrInUse when
+// another process holds it.
+func OpenOwner(dir string, log *slog.Logger) (*Owner, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open owner: %w", err)
+	}
+	db, err := kv.Open(filepath.Join(dir, journalFile), kv.Options{LockTimeout: lockTimeout})
+	if errors.Is(err, kv.ErrInUse) {
+		return nil, fmt.Errorf("open owner %s: %w", dir, ErrInUse)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open owner: %w", err)
+	}
+	master, created, err := loadMaster(filepath.Join(dir, secretFile), rand.Reader)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &Owner{
+		db: db, bundle: master.Bundle(generation), recovery: master.RecoveryCommitment(),
+		created: created, log: log,
+	}, nil
+}
+
+// Created reports whether OpenOwner made the secret: worth a word to its owner.
+func (o *Owner) Created() bool { return o.created }
+
+// Close lets others open the home.
+func (o *Owner) Close() error { return o.db.Close() }
+
+// loadMaster reads the secret, or draws and stores one where there is none.
+func loadMaster(path string, random io.Reader) (m seal.Master, created bool, err error) {
+	text, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		m, err = seal.NewMaster(random)
+		if err == nil {
+			err = writeSecret(path, m)
+		}
+		return m, true, err
+	case err != nil:
+		return m, false, fmt.Errorf("read secret: %w", err)
+	}
+	rest, ok := strings.CutPrefix(strings.TrimSpace(string(text)), secretHeader)
+	raw, err := hex.DecodeString(rest)
+	if !ok || err != nil || len(raw) != len(m) {
+		return m, false, fmt.Errorf("read secret %s: not a secret of this version", path)
+	}
+	copy(m[:], raw)
+	return m, false, nil
+}
+
+// writeSecret makes the file whole or not at all: write elsewhere, sync,
+// rename, sync the directory.
+func writeSecret(path string, m seal.Master) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), secretFile+"-*") // 0600
+	if err != nil {
+		return fmt.Errorf("write secret: %w", err)
+	}
+	_, err = tmp.WriteString(secretHeader + hex.EncodeToString(m[:]) + "\n")
+	err = errors.Join(err, tmp.Sync(), tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(tmp.Name())
+		return fmt.Errorf("write secret: %w", err)
+	}
+	return kv.SyncDir(filepath.Dir(path))
+}

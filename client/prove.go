@@ -1,0 +1,193 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cairnstore/cairn/client/seal"
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+)
+
+// Bounds of proving what was stored.
+const (
+	leafTimeout = 15 * time.Second
+	proveRounds = 3 // groups that a put leaves because holders cannot show what they acknowledged
+)
+
+// proveContent waits until all content is safe and every holder has shown a
+// leaf. Segments that are not safe without those who cannot are brought into
+// another group.
+func (p *putter) proveContent() error {
+	for range proveRounds {
+		if err := p.awaitSafe(); err != nil {
+			return err
+		}
+		bad := p.proveLeaves(0)
+		if len(bad) == 0 {
+			return nil
+		}
+		for _, i := range bad {
+			if err := p.rescue(i); err != nil {
+				return err
+			}
+		}
+	}
+	return errUnproved
+}
+
+var errUnproved = fmt.Errorf("prove what is stored: holders acknowledged what they cannot show: %w", ErrTooFew)
+
+// proveManifest stores the manifest and has its holders show it. Where they
+// cannot, it is stored anew in another group.
+func (p *putter) proveManifest(src Source) error {
+	for range proveRounds {
+		from := len(p.placed)
+		if err := p.sendManifest(src); err != nil {
+			return err
+		}
+		bad := p.proveLeaves(from)
+		if len(bad) == 0 {
+			return nil
+		}
+		if err := p.leave(p.placed[bad[0]].group, p.placed[bad[0]].extent.Segment); err != nil {
+			return err
+		}
+		for _, pl := range p.placed[from:] {
+			pl.dropped = true
+		}
+	}
+	return errUnproved
+}
+
+// rescue makes a segment again from those who do have it, and brings it into
+// another group.
+func (p *putter) rescue(index int) error {
+	buf, err := p.takeBuffer()
+	if err != nil {
+		return err
+	}
+	if buf.profile != p.placed[index].group.profile {
+		buf = newSegmentBuffer(p.placed[index].group.profile)
+	}
+	s, err := p.rebuild(p.placed[index], buf)
+	if err != nil {
+		return errors.Join(errUnproved, err)
+	}
+	return p.relocate(s, index)
+}
+
+// proveLeaves asks every holder for one random leaf of what it acknowledged of
+// the segments from an index on. Who cannot show it holds nothing. It returns
+// the segments that are not safe without them.
+func (p *putter) proveLeaves(from int) (bad []int) {
+	type proof struct {
+		*carrier
+		slot int
+		err  error
+	}
+	asked := 0
+	results := make(chan proof)
+	ctx, cancel := context.WithTimeout(p.ctx, leafTimeout)
+	defer cancel()
+	for _, k := range append(p.old, p.carrier) {
+		for slot := range k.lanes {
+			if pl := p.anyAcked(k.g, slot, from); pl != nil {
+				asked++
+				go func() { results <- proof{k, slot, p.c.proveLeaf(ctx, pl, slot, k.lanes[slot])} }()
+			}
+		}
+	}
+	for range asked {
+		if r := <-results; r.err != nil {
+			p.c.log.Warn("holder cannot show what it acknowledged", "slot", r.slot, "err", r.err)
+			p.distrust(r.carrier, r.slot, r.err)
+		}
+	}
+	for i, pl := range p.placed[from:] {
+		if !pl.isSafe && !pl.dropped {
+			bad = append(bad, from+i)
+		}
+	}
+	return bad
+}
+
+// anyAcked returns a random segment, from an index on, of which a slot's
+// holder acknowledged its shard; nil where there is none.
+func (p *putter) anyAcked(g *ownGroup, slot, from int) *placement {
+	var pick *placement
+	seen := uint64(0)
+	for i := from; i < len(p.placed); i++ {
+		if p.placed[i].group != g || !p.ackedAt(i, slot) {
+			continue
+		}
+		seen++
+		if seed64(p.c.rand)%seen == 0 {
+			pick = p.placed[i]
+		}
+	}
+	return pick
+}
+
+// ackedAt looks at a placement, or at its shipment while that is under way.
+func (p *putter) ackedAt(index, slot int) bool {
+	for _, f := range p.flights {
+		if f.index == index {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.acked[slot]
+		}
+	}
+	return p.placed[index].acked[slot]
+}
+
+// proveLeaf reads one random leaf of a shard back from its holder.
+func (c *Client) proveLeaf(ctx context.Context, pl *placement, slot int, l *lane) error {
+	leaf := int64(seed64(c.rand) % uint64(protocol.Leaves(pl.desc.ShardSize)))
+	off, length := protocol.AlignRange(leaf*protocol.LeafSize, 1, pl.desc.ShardSize)
+	proof := protocol.SignRead(seal.ReadKey(seal.Key(pl.extent.Secret)), c.cfg.Network, pl.extent.Segment, c.net.Self())
+	r := &protocol.GetRequest{Segment: pl.extent.Segment, Slot: slot, Offset: off, Length: length, Proof: proof}
+	_, raw, err := c.call.Get(ctx, l.peer, r, nil, protocol.SliceSize(length, pl.desc.ShardSize))
+	if err != nil {
+		return err
+	}
+	_, err = protocol.VerifySlice(raw, off, length, pl.desc.ShardSize, pl.desc.Roots[slot])
+	return err
+}
+
+// distrust takes back all that a holder acknowledged.
+func (p *putter) distrust(k *carrier, slot int, err error) {
+	l := k.lanes[slot]
+	l.mu.Lock()
+	l.refused = errors.Join(errDistrusted, err)
+	l.mu.Unlock()
+	for _, f := range p.flights {
+		if f.carrier == k {
+			f.mu.Lock()
+			if f.acked[slot] {
+				f.acked[slot] = false
+				f.stored--
+			}
+			f.mu.Unlock()
+		}
+	}
+	for i, pl := range p.placed {
+		if pl.group == k.g {
+			pl.acked[slot] = false
+			pl.isSafe = p.countAcked(i) >= group.SafeAt(k.g.profile)
+		}
+	}
+}
+
+var errDistrusted = errors.New("the holder does not have what it acknowledged")
+
+func (p *putter) countAcked(index int) (n int) {
+	for slot := range p.placed[index].acked {
+		if p.ackedAt(index, slot) {
+			n++
+		}
+	}
+	return n
+}
