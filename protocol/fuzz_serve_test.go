@@ -1,0 +1,96 @@
+package protocol
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// FuzzServe feeds the answering half with whatever a peer may send. It must
+// end, end the stream, and have said nothing but whole replies.
+func FuzzServe(f *testing.F) {
+	seed(f, func(v vector) []byte { return v.input() }, "request frame")
+	w := newWorld(f)
+	put := w.putRequest()
+	one := append(frameOf(byte(KindPut), mustEncode(put)), generated(int(put.Length))...)
+	get := frameOf(byte(KindGet), mustEncode(w.getRequest()))
+	f.Add(append(append(bytes.Clone(one), get...), get...))
+	f.Add(append(bytes.Clone(one[:len(one)-1]), get...))
+	f.Add(append(frameOf(byte(KindFacts), mustEncode(&FactsRequest{})), frameOf(byte(KindHave), mustEncode(&HaveRequest{}))...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h := &echo{}
+		s := &script{in: bytes.NewReader(b)}
+		before := allocated()
+		err := Serve(context.Background(), s, h)
+		if most := uint64(1<<20 + 200*len(b)); allocated()-before > most {
+			t.Fatalf("%d bytes made it allocate more than %d", len(b), most)
+		}
+		if !s.ended || s.wasLost && err == nil {
+			t.Fatalf("%v, ended %v, reset %v", err, s.ended, s.wasLost)
+		}
+		wholeReplies(t, &s.out)
+	})
+}
+
+// wholeReplies reads replies with what follows a Get's, up to the end.
+func wholeReplies(t *testing.T, r *bytes.Buffer) {
+	t.Helper()
+	for r.Len() > 0 {
+		status, n, err := readHeader(r)
+		if err != nil || n > r.Len() {
+			t.Fatalf("a reply of %d bytes, of which %d are there: %v", n, r.Len(), err)
+		}
+		body := bytes.Clone(r.Next(n))
+		if status == statusError {
+			if err := ParseMessage(body, new(refusal)); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		// Only a Get's reply has raw bytes behind it, and tells how many.
+		if m := new(GetReply); ParseMessage(body, m) == nil && len(r.Next(int(m.Length))) != int(m.Length) {
+			t.Fatalf("not all %d bytes follow", m.Length)
+		}
+	}
+}
+
+// scripted opens each stream to a peer that says the same bytes.
+type scripted struct {
+	pipeNet
+	say []byte
+}
+
+func (n scripted) Open(context.Context, peer.ID) (Stream, error) {
+	return &script{in: bytes.NewReader(n.say)}, nil
+}
+
+// FuzzReplies feeds the calling half with whatever a peer may answer.
+func FuzzReplies(f *testing.F) {
+	w := newWorld(f)
+	seed(f, func(v vector) []byte { return frameOf(statusOK, v.input()) },
+		"info reply", "form reply", "put reply", "get reply", "have reply", "members reply", "facts reply")
+	seed(f, func(v vector) []byte { return frameOf(statusError, v.input()) }, "refusal")
+	f.Add(append(frameOf(statusOK, mustEncode(&GetReply{Length: 64})), generated(64)...))
+	shard := generated(256)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, ctx, before := NewCaller(scripted{say: b}), context.Background(), allocated()
+		_, _ = c.Info(ctx, "them")
+		_, _ = c.Form(ctx, "them", &FormRequest{Profile: Profile{1, 2, 3}})
+		_ = c.Put(ctx, "them", w.putRequest(), shard)
+		if m, got, err := c.Get(ctx, "them", &GetRequest{}, nil, 1<<10); err == nil && int64(len(got)) != m.Length {
+			t.Fatalf("%d bytes, not %d", len(got), m.Length)
+		}
+		if m, err := c.Have(ctx, "them", &HaveRequest{Named: make([]SegmentID, 2)}); err == nil && len(m.Held) != 2 {
+			t.Fatalf("%d answers", len(m.Held))
+		}
+		_, _ = c.Members(ctx, "them", &MembersRequest{})
+		if m, err := c.Facts(ctx, "them", &FactsRequest{Offer: make([]Fact, 2)}); err == nil && len(m.Results) != 2 {
+			t.Fatalf("%d results", len(m.Results))
+		}
+		if most := uint64(4<<20 + 1000*len(b)); allocated()-before > most {
+			t.Fatalf("%d bytes made it allocate more than %d", len(b), most)
+		}
+	})
+}

@@ -1,0 +1,90 @@
+package protocol
+
+import (
+	"bytes"
+	"testing"
+)
+
+// Whatever a slice holds, it proves the shard's own bytes or nothing, and only
+// in the one form that a holder would send.
+func FuzzVerifySlice(f *testing.F) {
+	const size = 5*LeafSize + 64
+	data := generated(size)
+	outboard, root := Outboard(data)
+	for _, v := range readVectors(f, "testdata/shards.txt") {
+		if v.kind == "slice" && v.number(f, "size") == size {
+			f.Add(v.bytes, int64(v.number(f, "offset")), int64(v.number(f, "length")))
+		}
+	}
+	f.Add(encoded(Slice(data[:LeafSize], outboard, 0, LeafSize)), int64(0), int64(LeafSize))
+	f.Fuzz(func(t *testing.T, slice []byte, off, length int64) {
+		before := allocated()
+		got, err := VerifySlice(slice, off, length, size, root)
+		if allocated()-before > uint64(1<<20+64*len(slice)) {
+			t.Fatalf("a slice of %d bytes made it allocate %d", len(slice), allocated()-before)
+		}
+		if err != nil {
+			return
+		}
+		if !bytes.Equal(got, data[off:off+length]) {
+			t.Fatalf("other bytes at %d", off)
+		}
+		lo, n := AlignRange(off, length, size)
+		if again := encoded(Slice(data[lo:lo+n], outboard, off, length)); !bytes.Equal(again, slice) {
+			t.Fatalf("a second form of the slice of %d at %d", length, off)
+		}
+	})
+}
+
+// An honest slice of any range of any shard proves just that range.
+func FuzzSliceRange(f *testing.F) {
+	f.Add(uint32(64), uint32(0), uint32(64))
+	f.Add(uint32(5*LeafSize+64), uint32(LeafSize-1), uint32(2))
+	f.Add(uint32(8*LeafSize), uint32(7*LeafSize), uint32(LeafSize))
+	all := generated(1 << 20)
+	f.Fuzz(func(t *testing.T, units, off, length uint32) {
+		size := int64(units%(1<<14)+1) * shardAlign
+		o, l := int64(off)%size, int64(length)
+		l = l%(size-o) + 1
+		data := all[:size]
+		outboard, root := Outboard(data)
+		lo, n := AlignRange(o, l, size)
+		s := encoded(Slice(data[lo:lo+n], outboard, o, l))
+		if int64(len(s)) > SliceSize(l, size) {
+			t.Fatalf("%d bytes, over %d", len(s), SliceSize(l, size))
+		}
+		got, err := VerifySlice(s, o, l, size, root)
+		if err != nil || !bytes.Equal(got, data[o:o+l]) {
+			t.Fatalf("%d at %d of %d: %v", l, o, size, err)
+		}
+	})
+}
+
+func FuzzProfile(f *testing.F) {
+	for _, s := range []string{"1/1/1", "4/9/14", "20/36/56", "4/9", "0/0/0", "1/1/6", "9999999999999999999/1/1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := ParseProfile(text)
+		if err != nil {
+			return
+		}
+		if again, err := ParseProfile(p.String()); err != nil || again != p {
+			t.Fatalf("%q reads as %s, and that as %s: %v", text, p, again, err)
+		}
+	})
+}
+
+func FuzzSegmentID(f *testing.F) {
+	f.Add(newWorld(f).segment.String())
+	f.Add("bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := ParseSegmentID(text)
+		if err != nil {
+			return
+		}
+		if again, err := ParseSegmentID(s.String()); err != nil || again != s {
+			t.Fatalf("%q reads as %s: %v", text, s, err)
+		}
+	})
+}
