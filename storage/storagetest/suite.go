@@ -1,0 +1,380 @@
+package storagetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage"
+)
+
+const (
+	seed  = 1
+	quota = 256 << 20 // more than any test but that of the quota writes
+)
+
+// Test runs the suite. open returns an empty store of that quota in bytes,
+// which the test closes.
+func Test(t *testing.T, open func(t testing.TB, quota int64) storage.Store) {
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, storage.Store)
+	}{
+		{"Sizes", testSizes},
+		{"Absent", testAbsent},
+		{"Idempotent", testIdempotent},
+		{"CallerReusesMemory", testReuse},
+		{"Delete", testDelete},
+		{"Facts", testFacts},
+		{"Limits", testLimits},
+		{"Lists", testLists},
+		{"Cancelled", testCancelled},
+		{"Concurrent", testConcurrent},
+		{"OpenReaderOutlivesDelete", testReaderOutlives},
+		{"Closed", testClosed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := open(t, quota)
+			c.run(t, s)
+			if err := s.Close(); err != nil && !errors.Is(err, storage.ErrClosed) {
+				t.Errorf("close: %v", err)
+			}
+		})
+	}
+	t.Run("Quota", func(t *testing.T) { testQuota(t, open) })
+}
+
+func put(t *testing.T, s storage.Store, shards ...*storage.Shard) {
+	t.Helper()
+	for _, sh := range shards {
+		if err := s.PutShard(t.Context(), sh); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// same checks that a store gives a shard back as it was put.
+func same(t *testing.T, s storage.Store, want *storage.Shard) {
+	t.Helper()
+	if err := Holds(t.Context(), s, want); err != nil {
+		t.Error(err)
+	}
+}
+
+// Holds returns an error unless a store gives a shard back as it was put.
+func Holds(ctx context.Context, s storage.Store, want *storage.Shard) error {
+	r, err := s.OpenShard(ctx, want.Key)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.Close() }()
+	data := make([]byte, len(want.Data))
+	if _, err := io.ReadFull(io.NewSectionReader(r, 0, int64(len(data))), data); err != nil {
+		return fmt.Errorf("read %s: %w", want.Key, err)
+	}
+	outboard, err := r.Outboard()
+	info := r.Info()
+	switch {
+	case err != nil:
+		return fmt.Errorf("outboard of %s: %w", want.Key, err)
+	case !bytes.Equal(data, want.Data):
+		return fmt.Errorf("%s: other data", want.Key)
+	case !bytes.Equal(outboard, want.Outboard):
+		return fmt.Errorf("%s: other outboard", want.Key)
+	case !bytes.Equal(r.Descriptor(), want.Descriptor):
+		return fmt.Errorf("%s: other descriptor", want.Key)
+	case info.Key != want.Key || info.Group != want.Group || info.Size != int64(len(want.Data)) || info.Stored.IsZero():
+		return fmt.Errorf("%s: wrong info %+v", want.Key, info)
+	}
+	return s.Verify(ctx, want.Key)
+}
+
+func testSizes(t *testing.T, s storage.Store) {
+	for i, size := range Sizes {
+		sh := Shard(seed, 1, i, i, size)
+		put(t, s, sh)
+		same(t, s, sh)
+	}
+	sh := Shard(seed, 1, 1, 1, 7)
+	r, err := s.OpenShard(t.Context(), sh.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 10)
+	if n, err := r.ReadAt(b, 3); n != 4 || !errors.Is(err, io.EOF) || !bytes.Equal(b[:4], sh.Data[3:]) {
+		t.Errorf("read over the end: %d bytes, %v; want 4, EOF", n, err)
+	}
+	if n, err := r.ReadAt(b, 7); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("read at the end: %d bytes, %v; want 0, EOF", n, err)
+	}
+	if _, err := r.ReadAt(b, -1); err == nil {
+		t.Error("read before the start: no error")
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func testAbsent(t *testing.T, s storage.Store) {
+	ctx := t.Context()
+	key := storage.ShardKey{Segment: Segment(1), Slot: 1}
+	_, opened := s.OpenShard(ctx, key)
+	_, found := s.Find(ctx, key.Segment)
+	_, byPrefix := s.GroupByPrefix(ctx, Group(1).Prefix())
+	for op, err := range map[string]error{
+		"open": opened, "find": found, "group by prefix": byPrefix, "verify": s.Verify(ctx, key),
+	} {
+		if !errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("%s: %v, want ErrNotFound", op, err)
+		}
+	}
+	if err := s.DeleteShard(ctx, key); err != nil {
+		t.Errorf("delete shard: %v", err)
+	}
+	if err := s.DeleteFact(ctx, Group(1), protocol.Hash{}); err != nil {
+		t.Errorf("delete fact: %v", err)
+	}
+	if err := s.PutFact(ctx); err != nil {
+		t.Errorf("put no fact: %v", err)
+	}
+	empty(t, s)
+}
+
+// empty checks that nothing is left in the store.
+func empty(t *testing.T, s storage.Store) {
+	t.Helper()
+	for g, err := range s.Groups(t.Context()) {
+		t.Errorf("group %s, %v is there", g, err)
+	}
+	for f, err := range s.Facts(t.Context(), Group(1)) {
+		t.Errorf("fact %s, %v is there", f.ID(), err)
+	}
+	for i, err := range s.Shards(t.Context(), Group(1)) {
+		t.Errorf("shard %s, %v is there", i.Key, err)
+	}
+	if u := s.Usage(); u.Shards != 0 || u.Groups != 0 || u.Err != nil {
+		t.Errorf("usage %+v, want none", u)
+	}
+}
+
+func testIdempotent(t *testing.T, s storage.Store) {
+	sh, f := Shard(seed, 1, 1, 1, 100), Fact(1, 1, 50)
+	put(t, s, sh)
+	if err := s.PutFact(t.Context(), f, f); err != nil {
+		t.Fatal(err)
+	}
+	before := s.Usage()
+	put(t, s, sh)
+	if err := s.PutFact(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	if after := s.Usage(); after.Used != before.Used || after.Shards != 1 || after.Groups != 1 {
+		t.Errorf("putting twice: %+v became %+v", before, after)
+	}
+	other := *sh
+	other.Group = Group(2)
+	if err := s.PutShard(t.Context(), &other); !errors.Is(err, storage.ErrConflict) {
+		t.Errorf("put for another group: %v, want ErrConflict", err)
+	}
+	same(t, s, sh)
+}
+
+func testReuse(t *testing.T, s storage.Store) {
+	want := Shard(seed, 1, 1, 1, 5000)
+	sh := Shard(seed, 1, 1, 1, 5000)
+	put(t, s, sh)
+	f := Fact(1, 1, 100)
+	if err := s.PutFact(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	clear(sh.Data)
+	clear(sh.Descriptor)
+	clear(sh.Outboard)
+	clear(f.Bytes)
+	same(t, s, want)
+	for got, err := range s.Facts(t.Context(), Group(1)) {
+		if err != nil || !bytes.Equal(got.Bytes, Fact(1, 1, 100).Bytes) {
+			t.Errorf("fact changed with the caller's memory, %v", err)
+		}
+		clear(got.Bytes)
+	}
+	for got, err := range s.Facts(t.Context(), Group(1)) {
+		if err != nil || !bytes.Equal(got.Bytes, Fact(1, 1, 100).Bytes) {
+			t.Errorf("fact changed with a reader's memory, %v", err)
+		}
+	}
+}
+
+func testDelete(t *testing.T, s storage.Store) {
+	ctx := t.Context()
+	a, b := Shard(seed, 1, 1, 1, 3000), Shard(seed, 1, 2, 1, 3000)
+	put(t, s, a, b)
+	for range 2 { // and putting it again afterwards
+		if err := s.DeleteShard(ctx, a.Key); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.OpenShard(ctx, a.Key); !errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("open a deleted shard: %v, want ErrNotFound", err)
+		}
+		same(t, s, b)
+		put(t, s, a)
+		same(t, s, a)
+	}
+	for _, sh := range []*storage.Shard{a, b} {
+		if err := s.DeleteShard(ctx, sh.Key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	empty(t, s)
+}
+
+func testFacts(t *testing.T, s storage.Store) {
+	ctx := t.Context()
+	var facts []storage.Fact
+	for i, size := range []int{0, 1, 100, storage.MaxFact, 99} {
+		facts = append(facts, Fact(1, i, size))
+	}
+	if err := s.PutFact(ctx, append(facts, Fact(2, 1, 10))...); err != nil {
+		t.Fatal(err)
+	}
+	sameFacts(t, s, 1, facts)
+	if err := s.DeleteFact(ctx, Group(1), facts[2].ID()); err != nil {
+		t.Fatal(err)
+	}
+	facts = slices.Delete(facts, 2, 3)
+	sameFacts(t, s, 1, facts)
+	sameFacts(t, s, 2, []storage.Fact{Fact(2, 1, 10)})
+	for _, f := range append(facts, Fact(2, 1, 10)) {
+		if err := s.DeleteFact(ctx, f.Group, f.ID()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	empty(t, s)
+}
+
+func sameFacts(t *testing.T, s storage.Store, group int, want []storage.Fact) {
+	t.Helper()
+	want = slices.Clone(want)
+	slices.SortFunc(want, func(a, b storage.Fact) int {
+		x, y := a.ID(), b.ID()
+		return bytes.Compare(x[:], y[:])
+	})
+	i := 0
+	for f, err := range s.Facts(t.Context(), Group(group)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i >= len(want) || f.Group != Group(group) || f.Kind != want[i].Kind || !bytes.Equal(f.Bytes, want[i].Bytes) {
+			t.Fatalf("group %d: fact %d of %d is another", group, i, len(want))
+		}
+		i++
+	}
+	if i != len(want) {
+		t.Errorf("group %d: %d facts, want %d", group, i, len(want))
+	}
+}
+
+func testLimits(t *testing.T, s storage.Store) {
+	for name, change := range map[string]func(*storage.Shard){
+		"no descriptor":   func(sh *storage.Shard) { sh.Descriptor = nil },
+		"long descriptor": func(sh *storage.Shard) { sh.Descriptor = make([]byte, storage.MaxDescriptor+1) },
+		"no data":         func(sh *storage.Shard) { sh.Data = nil },
+		"long data":       func(sh *storage.Shard) { sh.Data = make([]byte, storage.MaxData+1) },
+		"long outboard":   func(sh *storage.Shard) { sh.Outboard = make([]byte, storage.MaxOutboard+1) },
+	} {
+		sh := Shard(seed, 1, 1, 1, 100)
+		change(sh)
+		if err := s.PutShard(t.Context(), sh); !errors.Is(err, storage.ErrLimit) {
+			t.Errorf("%s: %v, want ErrLimit", name, err)
+		}
+	}
+	if err := s.PutFact(t.Context(), Fact(1, 1, 5), Fact(1, 2, storage.MaxFact+1)); !errors.Is(err, storage.ErrLimit) {
+		t.Errorf("long fact: %v, want ErrLimit", err)
+	}
+	empty(t, s)
+}
+
+func testCancelled(t *testing.T, s storage.Store) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.PutShard(ctx, Shard(seed, 1, 1, 1, 100)); !errors.Is(err, context.Canceled) {
+		t.Errorf("put: %v, want Canceled", err)
+	}
+	for _, err := range s.Groups(ctx) {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("groups: %v, want Canceled", err)
+		}
+	}
+	empty(t, s)
+}
+
+func testConcurrent(t *testing.T, s storage.Store) {
+	const workers, each = 16, 20
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := range each {
+				// Two workers write the same shards, and facts to one group.
+				sh := Shard(seed, w/2%4, w/2*each+i, 3, 500+i)
+				err := errors.Join(s.PutShard(t.Context(), sh), s.PutFact(t.Context(), Fact(9, w/2*each+i, 30)))
+				if err == nil {
+					err = Holds(t.Context(), s, sh)
+				}
+				if err == nil && i%4 == 0 && w%2 == 0 {
+					err = s.DeleteFact(t.Context(), Group(9), Fact(9, w/2*each+i, 30).ID())
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if u := s.Usage(); u.Shards != workers/2*each || u.Groups != 5 {
+		t.Errorf("%d shards in %d groups, want %d in 5", u.Shards, u.Groups, workers/2*each)
+	}
+}
+
+func testReaderOutlives(t *testing.T, s storage.Store) {
+	sh := Shard(seed, 1, 1, 1, 3000)
+	put(t, s, sh)
+	r, err := s.OpenShard(t.Context(), sh.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DeleteShard(t.Context(), sh.Key); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(sh.Data))
+	if _, err := io.ReadFull(io.NewSectionReader(r, 0, int64(len(got))), got); err != nil || !bytes.Equal(got, sh.Data) {
+		t.Errorf("a reader lost its shard to a delete: %v", err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func testClosed(t *testing.T, s storage.Store) {
+	sh := Shard(seed, 1, 1, 1, 30)
+	put(t, s, sh)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	_, opened := s.OpenShard(ctx, sh.Key)
+	_, found := s.Find(ctx, sh.Key.Segment)
+	for op, err := range map[string]error{
+		"put": s.PutShard(ctx, sh), "open": opened, "find": found, "delete": s.DeleteShard(ctx, sh.Key),
+		"put fact": s.PutFact(ctx, Fact(1, 1, 1)), "usage": s.Usage().Err,
+	} {
+		if !errors.Is(err, storage.ErrClosed) {
+			t.Errorf("%s after close: %v, want ErrClosed", op, err)
+		}
+	}
+}
