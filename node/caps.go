@@ -1,0 +1,113 @@
+package node
+
+import (
+	"math"
+	"net/netip"
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+)
+
+// Caps bounds what newcomers may fill of an open node: fresh keys cost nothing,
+// addresses do (SPEC.md, Admission). They count groups that this node has known
+// for less than Young; private and loopback addresses are exempt.
+type Caps struct {
+	Narrow       float64       // share of the donation from one /24 or IPv6 /48
+	Wide         float64       // share from one /16 or IPv6 /32
+	All          float64       // share of all newcomers together
+	Young        time.Duration // until a group is no newcomer any more
+	Reservation  time.Duration // how long Form reserves bytes
+	Reservations int           // at once, from one /24 or /48
+	Groups       int           // young groups from one /24 or /48
+}
+
+// DefaultCaps returns the caps of the norm.
+func DefaultCaps() Caps {
+	return Caps{
+		Narrow: 0.05, Wide: 0.20, All: 0.50,
+		Young: 30 * 24 * time.Hour, Reservation: time.Hour,
+		Reservations: 64, Groups: 1024,
+	}
+}
+
+func (c Caps) withDefaults() Caps {
+	d := DefaultCaps()
+	setDefault(&c.Narrow, d.Narrow)
+	setDefault(&c.Wide, d.Wide)
+	setDefault(&c.All, d.All)
+	setDefault(&c.Young, d.Young)
+	setDefault(&c.Reservation, d.Reservation)
+	setDefault(&c.Reservations, d.Reservations)
+	setDefault(&c.Groups, d.Groups)
+	return c
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// source is where a group came from: the failure domain of the address whose
+// connection brought it, which is charged for it. The zero source stands for
+// all peers whose address the transport does not show.
+type source struct{ group.Domain }
+
+// local is the source of private and loopback addresses, which are exempt.
+var local = source{group.AddrDomain(netip.IPv6Loopback())}
+
+// sourceOf returns the source of a peer; a relayed peer's is its relay's.
+func sourceOf(r protocol.Remote) source {
+	if r.Addr == nil {
+		return source{}
+	}
+	addr, _ := group.Observed(r.Addr)
+	return source{group.AddrDomain(addr)}
+}
+
+func (s source) exempt() bool { return s == local }
+
+// text is how a source is written down; sourceFrom reads it.
+func (s source) text() string {
+	switch s {
+	case local:
+		return sourceLocal
+	case source{}:
+		return sourceHidden
+	}
+	return s.String()
+}
+
+const (
+	sourceLocal  = "local"
+	sourceHidden = "hidden"
+)
+
+func sourceFrom(text string) source {
+	if text == sourceLocal {
+		return local
+	}
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		return source{}
+	}
+	return source{group.AddrDomain(p.Addr())}
+}
+
+// filled is what newcomers have filled or reserved already, in bytes: from one
+// narrow prefix, from its wide one, in all.
+type filled struct{ narrow, wide, all int64 }
+
+// room returns how many more bytes a source may fill of a donation.
+func (c Caps) room(donated int64, f filled) int64 {
+	d := float64(donated)
+	return max(0, min(
+		share(d, c.Narrow)-f.narrow,
+		share(d, c.Wide)-f.wide,
+		share(d, c.All)-f.all,
+	))
+}
+
+func share(donated, of float64) int64 { return int64(math.Min(donated*of, protocol.MaxInt)) }

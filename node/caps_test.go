@@ -1,0 +1,248 @@
+package node
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+func TestRoom(t *testing.T) {
+	const donated = 1000
+	c := DefaultCaps()
+	for _, v := range []struct {
+		filled filled
+		want   int64
+	}{
+		{filled{}, 50},
+		{filled{narrow: 20, wide: 20, all: 20}, 30},
+		{filled{narrow: 50, wide: 50, all: 50}, 0},
+		{filled{narrow: 70, wide: 70, all: 70}, 0},
+		{filled{narrow: 0, wide: 190, all: 190}, 10},
+		{filled{narrow: 0, wide: 0, all: 480}, 20},
+		{filled{narrow: 0, wide: 0, all: 500}, 0},
+	} {
+		if got := c.room(donated, v.filled); got != v.want {
+			t.Errorf("%+v: room for %d, want %d", v.filled, got, v.want)
+		}
+	}
+	if got := c.room(math.MaxInt64, filled{}); got <= 0 {
+		t.Errorf("room in a huge donation: %d", got)
+	}
+}
+
+func TestSourceOf(t *testing.T) {
+	for addr, want := range map[string]string{
+		"/ip4/203.0.113.77/tcp/1":                "203.0.113.0/24",
+		"/ip6/2001:db8:7:8::1/tcp/1":             "2001:db8:7::/48",
+		"/ip6/::ffff:203.0.113.77/udp/1/quic-v1": "203.0.113.0/24",
+		"/ip4/10.1.2.3/tcp/1":                    sourceLocal,
+		"/ip4/127.0.0.1/tcp/1":                   sourceLocal,
+		"/ip6/::1/tcp/1":                         sourceLocal,
+		"/ip6/fd00::1/tcp/1":                     sourceLocal,
+		"/dns4/example.org/tcp/1":                sourceHidden,
+	} {
+		s := sourceOf(at("", addr))
+		if s.text() != want || sourceFrom(s.text()) != s {
+			t.Errorf("%s: %s, read back %s; want %s", addr, s.text(), sourceFrom(s.text()).text(), want)
+		}
+	}
+	if s := sourceOf(protocol.Remote{}); s != (source{}) || sourceFrom(s.text()) != s {
+		t.Errorf("no address: %v", s)
+	}
+}
+
+const mb = 1 << 20
+
+// capsWorld donates 1,000 MB, so that a narrow prefix has 50.
+func capsWorld(t *testing.T, seed uint64) *world {
+	return newWorld(t, seed, func(c *Config) { c.Donated = 1000 * mb })
+}
+
+func (o *owner) form(addr string, bytes int64) error {
+	_, err := o.w.node.Form(o.w.t.Context(), at(o.client.id, addr), &protocol.FormRequest{Record: o.record, Profile: profile, Bytes: bytes})
+	return err
+}
+
+func TestFormRefusals(t *testing.T) {
+	w := capsWorld(t, 11)
+	o := w.newOwner()
+	ask := func(r *protocol.FormRequest) error {
+		_, err := w.node.Form(t.Context(), at(o.client.id, ""), r)
+		return err
+	}
+	good := protocol.FormRequest{Record: o.record, Profile: profile, Bytes: mb}
+	for name, c := range map[string]struct {
+		change func(*protocol.FormRequest)
+		code   protocol.Code
+	}{
+		"good":      {func(*protocol.FormRequest) {}, 0},
+		"no record": {func(r *protocol.FormRequest) { r.Record = nil }, protocol.CodeMalformed},
+		"another network": {func(r *protocol.FormRequest) {
+			rec := protocol.NewGroupRecord("other", protocol.PublicKeyOf(o.key), protocol.PublicKeyOf(o.renew), protocol.Hash{}, protocol.Nonce{})
+			r.Record, _ = rec.Encode()
+		}, protocol.CodeNetwork},
+		"bad profile": {func(r *protocol.FormRequest) { r.Profile.K = 0 }, protocol.CodeMalformed},
+		"negative":    {func(r *protocol.FormRequest) { r.Bytes = -1 }, protocol.CodeMalformed},
+		"too much":    {func(r *protocol.FormRequest) { r.Bytes = 1001 * mb }, protocol.CodeFull},
+	} {
+		r := good
+		c.change(&r)
+		wantCode(t, name, ask(&r), c.code)
+	}
+	for accepts, code := range map[protocol.Accepts]protocol.Code{
+		protocol.AcceptsVouchers: protocol.CodeVoucher, protocol.AcceptsNobody: protocol.CodeFull,
+	} {
+		w.cfg.Accepts = accepts
+		w.restart()
+		wantCode(t, string(accepts), ask(&good), code)
+		if _, err := w.newOwner().offer(at(o.client.id, ""), o.founding()...); err == nil {
+			t.Errorf("%s: a new group was taken", accepts)
+		}
+	}
+}
+
+func TestReservations(t *testing.T) {
+	w := capsWorld(t, 12)
+	const here, neighbour, afar = "/ip4/203.0.113.1/tcp/1", "/ip4/203.0.113.200/tcp/1", "/ip4/198.51.100.1/tcp/1"
+	a, b := w.newOwner(), w.newOwner()
+	wantCode(t, "first", a.form(here, 30*mb), 0)
+	wantCode(t, "again", a.form(here, 30*mb), 0)
+	if got := w.node.book.promised; got != 30*mb {
+		t.Fatalf("%d bytes promised", got)
+	}
+	wantCode(t, "neighbour", b.form(neighbour, 21*mb), protocol.CodeCapped)
+	wantCode(t, "neighbour, less", b.form(neighbour, 20*mb), 0)
+	wantCode(t, "afar", w.newOwner().form(afar, 50*mb), 0)
+	wantCode(t, "private", w.newOwner().form("", 800*mb), 0)
+	wantCode(t, "private, too much", w.newOwner().form("", 200*mb), protocol.CodeFull)
+	info, err := w.node.Info(t.Context(), at(a.client.id, here), nil)
+	if err != nil || info.Free != 0 {
+		t.Errorf("the full prefix is told of %d free bytes: %v", info.Free, err)
+	}
+	w.clock.step(time.Hour + time.Second)
+	wantCode(t, "after an hour", w.newOwner().form(here, 50*mb), 0)
+	if err := w.node.upkeepOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if l := w.node.book; l.promised != 50*mb || len(l.reserved) != 1 || l.young != 50*mb {
+		t.Errorf("%d bytes promised in %d reservations, %d charged", l.promised, len(l.reserved), l.young)
+	}
+}
+
+func TestReservationsAreCounted(t *testing.T) {
+	w := capsWorld(t, 13)
+	const here = "/ip4/203.0.113.1/tcp/1"
+	for range w.node.cfg.Caps.Reservations {
+		wantCode(t, "within the bound", w.newOwner().form(here, 0), 0)
+	}
+	wantCode(t, "beyond", w.newOwner().form(here, 0), protocol.CodeCapped)
+	wantCode(t, "others", w.newOwner().form("/ip4/203.0.114.1/tcp/1", 0), 0)
+}
+
+func TestPutUsesItsReservation(t *testing.T) {
+	w := capsWorld(t, 14)
+	const here, elsewhere = "/ip4/203.0.113.1/tcp/1", "/ip4/198.51.100.1/tcp/1"
+	o := w.newOwner()
+	wantCode(t, "form", o.form(here, 2*mb), 0)
+	if _, err := o.offer(at(o.client.id, elsewhere), o.founding()...); err != nil {
+		t.Fatal(err)
+	}
+	promised := w.node.book.promised
+	s := o.newSegment(mb)
+	if err := o.put(at(o.client.id, elsewhere), s); err != nil {
+		t.Fatal(err)
+	}
+	l := w.node.book
+	if cost := shardCost(s.desc.ShardSize, profile.N); promised-l.promised < cost || promised-l.promised > cost+2000 {
+		t.Errorf("a shard of %d bytes used %d of the reservation", s.desc.ShardSize, promised-l.promised)
+	}
+	if p := l.portionOf(sourceOf(at("", elsewhere))); p != (portion{}) {
+		t.Errorf("who brought the facts is charged %+v, not who brought the record", p)
+	}
+	if p := l.portionOf(sourceOf(at("", here))); p.bytes != 2*mb+groupCharge || p.groups != 1 {
+		t.Errorf("who brought the record is charged %+v", p)
+	}
+	w.restart()
+	if p := w.node.book.portionOf(sourceOf(at("", here))); p.groups != 1 || p.bytes < groupCharge+s.desc.ShardSize {
+		t.Errorf("after a restart who brought the record is charged %+v", p)
+	}
+}
+
+// fill stores shards of a group until the node refuses, and returns the bytes.
+func (o *owner) fill(addr string, most int64) (stored int64, err error) {
+	if _, err := o.offer(at(o.client.id, addr), o.founding()...); err != nil {
+		return 0, err
+	}
+	for stored < most {
+		s := o.newSegment(2 * mb)
+		if err := o.put(at(o.client.id, addr), s); err != nil {
+			return stored, err
+		}
+		stored += s.desc.ShardSize
+	}
+	return stored, nil
+}
+
+func TestCapsOfNewcomers(t *testing.T) {
+	const donated = 100 * mb
+	w := newWorld(t, 15, func(c *Config) { c.Donated = donated })
+	check := func(what string, stored int64, err error, want int64) {
+		t.Helper()
+		wantCode(t, what, err, protocol.CodeCapped)
+		if stored > want*mb || stored < (want-2)*mb {
+			t.Errorf("%s: %d MB stored, want about %d", what, stored/mb, want)
+		}
+	}
+	old := w.newOwner()
+	stored, err := old.fill("/ip4/203.0.113.1/tcp/1", donated)
+	check("one /24", stored, err, 5)
+	var wide int64
+	for i := range 8 {
+		stored, err = w.newOwner().fill(fmt.Sprintf("/ip4/203.0.%d.1/tcp/1", i), donated)
+		wide += stored
+	}
+	check("one /16", wide+5*mb, err, 20)
+	var all int64
+	for i := range 15 {
+		stored, err = w.newOwner().fill(fmt.Sprintf("/ip4/198.%d.0.1/tcp/1", i), donated)
+		all += stored
+	}
+	check("all newcomers", all+20*mb, err, 50)
+	if _, err := w.newOwner().fill("", 10*mb); err != nil {
+		t.Errorf("a private address is capped: %v", err)
+	}
+	w.clock.step(w.node.cfg.Caps.Young)
+	if err := w.node.upkeepOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if stored, err = old.fill("/ip4/203.0.113.1/tcp/1", 10*mb); err != nil {
+		t.Errorf("a group of 30 days stores %d MB: %v", stored/mb, err)
+	}
+	if w.node.book.young != 0 {
+		t.Errorf("%d bytes are charged to newcomers after 30 days", w.node.book.young)
+	}
+	w.restart()
+	if w.node.book.young != 0 || len(w.node.book.shares) != 0 {
+		t.Errorf("a restart makes old groups newcomers: %d bytes", w.node.book.young)
+	}
+}
+
+func TestManyEmptyGroupsAreCapped(t *testing.T) {
+	w := newWorld(t, 16, func(c *Config) { c.Donated = 100 * mb; c.Caps.Groups = 10 })
+	const here = "/ip4/203.0.113.1/tcp/1"
+	for i := range 11 {
+		o := w.newOwner()
+		_, err := o.offer(at(o.client.id, here), o.founding()...)
+		var want protocol.Code
+		if i == 10 {
+			want = protocol.CodeCapped
+		}
+		wantCode(t, fmt.Sprint("group ", i), err, want)
+	}
+	if n := w.store.Usage().Groups; n != 10 {
+		t.Errorf("%d groups are held", n)
+	}
+}

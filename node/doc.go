@@ -1,0 +1,13 @@
+// Package node is the holder's side: it admits shards and facts, keeps them on
+// the disk that its donor gives, serves them, and announces its groups.
+//
+// A request's way in: serve.go bounds what is under way, the file named after
+// the message answers it (info.go, form.go, put.go, get.go, have.go,
+// members.go, facts.go). What a node decides by: admission.go and caps.go (who
+// may fill how much), merge.go (which facts count), both without I/O. What it
+// does on its own: announce.go, gossip.go, upkeep.go, one RunOnce each.
+//
+// It sees ciphertext only and knows no cipher, no owner's key, no folder and
+// nothing of package client. Nothing in it can lie: liars are wrappers in lab.
+// The norm is protocol/SPEC.md; the disk is package storage's.
+package node

@@ -1,0 +1,172 @@
+package node
+
+import (
+	"bytes"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// Bounds of getting to know other nodes.
+const (
+	freshFor    = 24 * time.Hour   // a node spoken to within this is told of
+	askAgain    = 6 * time.Hour    // until a known node is asked again
+	askStranger = time.Hour        // until one that is no node, as yet, is
+	askFailed   = 10 * time.Minute // until one that did not answer is
+	maxDonors   = 4096             // peers remembered
+)
+
+// donors remembers which peers are nodes. Only a peer that itself answered
+// Info with donated bytes counts as one; what others tell of it is a hint.
+type donors struct {
+	mu    sync.Mutex
+	peers map[peer.ID]*donor
+}
+
+type donor struct {
+	envelope protocol.Envelope // newest known; empty: none
+	seq      uint64
+	node     bool      // it answered with donated bytes
+	spoken   time.Time // last time it answered or asked; zero: never
+	next     time.Time // not to be asked before
+	heard    time.Time // last sign of it, by itself or by others
+}
+
+func newDonors() *donors { return &donors{peers: make(map[peer.ID]*donor)} }
+
+// entry returns a peer's entry, made if there is room. mu is held.
+func (d *donors) entry(id peer.ID, now time.Time) *donor {
+	e := d.peers[id]
+	if e == nil {
+		if len(d.peers) >= maxDonors && !d.makeRoom() {
+			return nil
+		}
+		e = new(donor)
+		d.peers[id] = e
+	}
+	e.heard = now
+	return e
+}
+
+// makeRoom drops some entry that is no node. mu is held.
+func (d *donors) makeRoom() bool {
+	for id, e := range d.peers {
+		if !e.node {
+			delete(d.peers, id)
+			return true
+		}
+	}
+	return false
+}
+
+// hint keeps an envelope that somebody told of; it reports whether it is news.
+func (d *donors) hint(env protocol.Envelope, rec protocol.PeerRecord, now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.entry(rec.Peer, now)
+	if e == nil || len(e.envelope) > 0 && rec.Seq <= e.seq {
+		return false
+	}
+	e.envelope, e.seq = bytes.Clone(env), rec.Seq
+	if e.spoken.IsZero() {
+		e.next = time.Time{} // a new address may answer where the old did not
+	}
+	return true
+}
+
+// has reports whether just this envelope is known.
+func (d *donors) has(env protocol.Envelope) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range d.peers {
+		if bytes.Equal(e.envelope, env) {
+			return true
+		}
+	}
+	return false
+}
+
+// spoke notes that a peer showed a sign of life itself.
+func (d *donors) spoke(id peer.ID, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e := d.peers[id]; e != nil && e.node {
+		e.spoken, e.heard = now, now
+	}
+}
+
+// answered notes what came of asking a peer.
+func (d *donors) answered(id peer.ID, info *protocol.InfoReply, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.entry(id, now)
+	switch {
+	case e == nil:
+	case info == nil:
+		e.next = now.Add(askFailed)
+	case info.Donated == 0:
+		e.node = false
+		e.next = now.Add(askStranger)
+	default:
+		e.node = true
+		e.spoken = now
+		e.next = now.Add(askAgain)
+	}
+}
+
+// due returns which peers to ask now: of those given and those heard of.
+func (d *donors) due(known []peer.ID, self peer.ID, now time.Time) []peer.ID {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []peer.ID
+	for _, id := range known {
+		if d.peers[id] == nil && id != self {
+			out = append(out, id)
+		}
+	}
+	for id, e := range d.peers {
+		if id != self && !now.Before(e.next) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// fresh returns the envelopes of nodes spoken to within a day, but for one.
+func (d *donors) fresh(now time.Time, but peer.ID) []protocol.Envelope {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []protocol.Envelope
+	for id, e := range d.peers {
+		if e.node && id != but && len(e.envelope) > 0 && now.Sub(e.spoken) < freshFor {
+			out = append(out, e.envelope)
+		}
+	}
+	return out
+}
+
+// count returns how many nodes were spoken to within a day.
+func (d *donors) count(now time.Time) (n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range d.peers {
+		if e.node && now.Sub(e.spoken) < freshFor {
+			n++
+		}
+	}
+	return n
+}
+
+// forget drops peers of which nothing has been heard for two days.
+func (d *donors) forget(now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, e := range d.peers {
+		if now.Sub(e.heard) > 2*freshFor {
+			delete(d.peers, id)
+		}
+	}
+}

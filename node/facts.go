@@ -1,0 +1,286 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage"
+)
+
+// replyRoom is how many bytes of facts one reply holds beside its results.
+const replyRoom = 224 << 10
+
+// Facts takes what is offered into a group's truth and gives what is asked
+// for. Offers are durable before they are answered.
+func (n *Node) Facts(ctx context.Context, from protocol.Remote, r *protocol.FactsRequest) (*protocol.FactsReply, error) {
+	id, err := n.groupOf(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	g, release, err := n.groups.openTurn(ctx, id)
+	if err != nil {
+		return nil, n.hideStore("open group", err)
+	}
+	defer release()
+	reply := new(protocol.FactsReply)
+	if len(r.Offer) > 0 {
+		if reply.Results, err = n.keepOffer(ctx, from, g, r.Offer); err != nil {
+			return nil, err
+		}
+	}
+	page := &factPage{room: replyRoom}
+	if len(r.Pointer) > 0 {
+		if err := g.openPointer(page, protocol.PointerID(r.Pointer)); err != nil {
+			return nil, err
+		}
+	}
+	if len(r.Want) > 0 {
+		if err := n.wanted(ctx, from, g, r, page); err != nil {
+			return nil, err
+		}
+	}
+	reply.Facts = page.facts
+	return reply, nil
+}
+
+// groupOf returns the group that a request is about: the one held under its
+// prefix, or the one whose record it offers.
+func (n *Node) groupOf(ctx context.Context, r *protocol.FactsRequest) (protocol.GroupID, error) {
+	id, err := n.store.GroupByPrefix(ctx, r.Group)
+	if err == nil {
+		return id, nil
+	}
+	if !errors.Is(err, storage.ErrNotFound) {
+		return id, n.hideStore("find group", err)
+	}
+	if len(r.Offer) == 0 {
+		return id, protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group)
+	}
+	for _, f := range r.Offer {
+		if f.Kind != protocol.FactRecord {
+			continue
+		}
+		if _, id, err = protocol.ParseGroupRecord(n.cfg.Network, f.Bytes); err != nil {
+			return id, err
+		}
+		if id.Prefix() != r.Group {
+			return id, protocol.Refuse(protocol.CodeMalformed, "the record is of group %s", id.Prefix())
+		}
+		return id, nil
+	}
+	return id, protocol.Refuse(protocol.CodeUnknown, "group %s is not held: offer its record", r.Group)
+}
+
+// keepOffer merges offered facts, makes those that count durable, and says
+// what became of each. The group's turn is taken.
+func (n *Node) keepOffer(ctx context.Context, from protocol.Remote, g *groupState, offer []protocol.Fact) ([]protocol.Code, error) {
+	fresh := !g.isFounded()
+	if fresh {
+		if err := n.mayFound(g.id, offer); err != nil {
+			return nil, err
+		}
+	}
+	o := n.mergeOffer(g, offer)
+	if err := n.storeOffer(ctx, from, g, o, fresh); err != nil {
+		n.groups.forget(g) // it runs ahead of the store
+		return nil, err
+	}
+	g.saved()
+	n.dropFacts(ctx, g.id, o.drops)
+	n.learnFrom(o)
+	n.announceIfMember(g)
+	return o.codes, nil
+}
+
+// offered is an offer on its way into the store.
+type offered struct {
+	codes     []protocol.Code
+	keep      []protocol.Fact
+	drops     []protocol.Hash
+	deleted   []protocol.SegmentID // held here, so to be freed
+	frees     map[protocol.SegmentID]freeing
+	envelopes []protocol.Envelope
+}
+
+// mergeOffer verifies and merges facts, each after those that it depends on.
+func (n *Node) mergeOffer(g *groupState, offer []protocol.Fact) *offered {
+	o := &offered{codes: make([]protocol.Code, len(offer)), frees: make(map[protocol.SegmentID]freeing)}
+	order := make([]int, len(offer))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return rank(offer[a].Kind) - rank(offer[b].Kind) })
+	for _, i := range order {
+		o.codes[i] = n.mergeOne(g, offer[i], o)
+	}
+	return o
+}
+
+func (n *Node) mergeOne(g *groupState, f protocol.Fact, o *offered) protocol.Code {
+	if g.knows(f.ID()) {
+		return 0
+	}
+	op, err := n.openFact(g, f)
+	if err != nil {
+		return protocol.CodeOf(err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m := g.merge(f, op, n.self, n.now())
+	if !m.kept {
+		return m.code
+	}
+	g.unsaved[f.ID()] = struct{}{}
+	o.keep = append(o.keep, f)
+	o.drops = append(o.drops, m.drops...)
+	switch f.Kind {
+	case protocol.FactEnvelope:
+		o.envelopes = append(o.envelopes, f.Bytes)
+	case protocol.FactDelete:
+		if s := op.Delete.Subject; len(s) == len(protocol.SegmentID{}) {
+			if _, ok := g.held[protocol.SegmentID(s)]; ok {
+				o.deleted = append(o.deleted, protocol.SegmentID(s))
+			}
+		}
+	}
+	return 0
+}
+
+// openFact verifies a fact. Only a record founds the group that later ones are
+// verified against.
+func (n *Node) openFact(g *groupState, f protocol.Fact) (protocol.Opened, error) {
+	g.mu.Lock()
+	r := g.record
+	g.mu.Unlock()
+	if r == nil && f.Kind != protocol.FactRecord {
+		return protocol.Opened{}, protocol.Refuse(protocol.CodeUnknown, "the group's record is not held")
+	}
+	if r == nil {
+		var err error
+		if r, _, err = protocol.ParseGroupRecord(n.cfg.Network, f.Bytes); err != nil {
+			return protocol.Opened{}, err
+		}
+	}
+	return protocol.OpenFact(r, g.id, f)
+}
+
+// storeOffer makes room for the facts that count and stores them, with the
+// notes that belong to them.
+func (n *Node) storeOffer(ctx context.Context, from protocol.Remote, g *groupState, o *offered, fresh bool) error {
+	batch, err := n.batchOf(g.id, o)
+	if err != nil || len(batch) == 0 {
+		return err
+	}
+	if fresh {
+		src, err := n.book.found(g.id, sourceOf(from), n.now())
+		if err != nil {
+			return err
+		}
+		nt, err := originNote(g.id, src, n.now())
+		if err != nil {
+			n.book.unfound(g.id)
+			return err
+		}
+		batch = append(batch, nt)
+	}
+	err = n.storeBatch(ctx, g.id, batch)
+	if err != nil && fresh {
+		n.book.unfound(g.id)
+	}
+	if err != nil {
+		return err
+	}
+	for s, f := range o.frees {
+		n.frees.add(s, f)
+	}
+	return nil
+}
+
+// batchOf lists what to store: facts that still count at the offer's end, and
+// a note for each segment that waits to be freed.
+func (n *Node) batchOf(g protocol.GroupID, o *offered) ([]storage.Fact, error) {
+	dropped := make(map[protocol.Hash]bool, len(o.drops))
+	for _, d := range o.drops {
+		dropped[d] = true
+	}
+	var batch []storage.Fact
+	for _, f := range o.keep {
+		if !dropped[f.ID()] {
+			batch = append(batch, toStore(g, f))
+		}
+	}
+	for _, s := range o.deleted {
+		nt, f, err := deletionNote(g, s, n.now())
+		if err != nil {
+			return nil, err
+		}
+		batch = append(batch, nt)
+		o.frees[s] = f
+	}
+	return batch, nil
+}
+
+func (n *Node) storeBatch(ctx context.Context, g protocol.GroupID, batch []storage.Fact) error {
+	var cost int64
+	for _, f := range batch {
+		cost += factCost(len(f.Bytes))
+	}
+	room, err := n.book.admit(g, cost, n.storeFree(), n.now())
+	if err != nil {
+		return err
+	}
+	if err := n.store.PutFact(context.WithoutCancel(ctx), batch...); err != nil {
+		room.dropped()
+		return n.hideStore("store facts", err)
+	}
+	room.stored()
+	return nil
+}
+
+// mayFound checks that an offer of a group that is new here founds it: record
+// and table that name this node, of a kind that this node takes.
+func (n *Node) mayFound(id protocol.GroupID, offer []protocol.Fact) error {
+	rec, err := n.offeredRecord(id, offer)
+	if err != nil {
+		return err
+	}
+	for _, f := range offer {
+		if f.Kind != protocol.FactTable {
+			continue
+		}
+		t, err := protocol.OpenTable(rec, id, f.Bytes)
+		switch {
+		case err != nil:
+			return err
+		case t.SlotOf(n.self) < 0:
+			return protocol.Refuse(protocol.CodeWrongSlot, "the table does not name this node")
+		case n.book.hasReservation(id, n.now()):
+			return nil // Form said yes
+		}
+		return n.admits()
+	}
+	return protocol.Refuse(protocol.CodeUnknown, "group %s is not held: offer its table", id.Prefix())
+}
+
+func (n *Node) offeredRecord(id protocol.GroupID, offer []protocol.Fact) (*protocol.GroupRecord, error) {
+	for _, f := range offer {
+		if f.Kind != protocol.FactRecord {
+			continue
+		}
+		r, got, err := protocol.ParseGroupRecord(n.cfg.Network, f.Bytes)
+		if err != nil || got == id {
+			return r, err
+		}
+	}
+	return nil, protocol.Refuse(protocol.CodeUnknown, "group %s is not held: offer its record", id.Prefix())
+}
+
+// learnFrom hands the addresses in offered envelopes to the network and to the
+// list of nodes to get to know.
+func (n *Node) learnFrom(o *offered) {
+	for _, e := range o.envelopes {
+		n.hear(e)
+	}
+}

@@ -1,0 +1,55 @@
+package node
+
+import (
+	"context"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// Form answers an owner who draws members for a new group: this node's signed
+// peer record and a reservation, or why not.
+func (n *Node) Form(_ context.Context, from protocol.Remote, r *protocol.FormRequest) (*protocol.FormReply, error) {
+	_, id, err := protocol.ParseGroupRecord(n.cfg.Network, r.Record)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	if err := n.admits(); err != nil {
+		return nil, err
+	}
+	if r.Bytes > n.cfg.Donated {
+		return nil, protocol.Refuse(protocol.CodeFull, "%d bytes are donated here", n.cfg.Donated)
+	}
+	env, err := n.cfg.Net.Envelope()
+	if err != nil {
+		return nil, err
+	}
+	until, err := n.book.reserve(id, sourceOf(from), r.Bytes, n.storeFree(), n.now())
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.FormReply{Envelope: env, Until: until.Unix()}, nil
+}
+
+// admits refuses groups that are new here where this node takes none.
+func (n *Node) admits() error {
+	switch n.cfg.Accepts {
+	case protocol.AcceptsOpen:
+	case protocol.AcceptsVouchers:
+		return protocol.Refuse(protocol.CodeVoucher, "this node takes holders of a voucher")
+	default:
+		return protocol.Refuse(protocol.CodeFull, "this node takes no new groups")
+	}
+	return storeRefusal(n.store.Usage().Err)
+}
+
+// storeFree returns the bytes that the donation and the disk still take.
+func (n *Node) storeFree() int64 {
+	u := n.store.Usage()
+	if u.Err != nil {
+		return 0
+	}
+	return max(0, min(u.Free, n.cfg.Donated-u.Used))
+}

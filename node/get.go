@@ -1,0 +1,110 @@
+package node
+
+import (
+	"context"
+	"io"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage"
+)
+
+// Get serves a shard, or the slice that proves a range of one, to whoever
+// proves that the segment's reader let them.
+func (n *Node) Get(ctx context.Context, from protocol.Remote, r *protocol.GetRequest) (*protocol.GetReply, []byte, func(), error) {
+	sh, err := n.openShard(ctx, r.Segment, r.Slot)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer func() { _ = sh.Close() }()
+	desc := sh.Descriptor()
+	d, err := n.mayRead(from, r.Segment, desc, r.Proof)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if n.frees.has(r.Segment) {
+		return nil, nil, nil, protocol.Refuse(protocol.CodeDeleted, "segment %s", r.Segment)
+	}
+	reply := &protocol.GetReply{Slot: int(sh.Info().Key.Slot)}
+	if r.Descriptor {
+		reply.Descriptor = desc
+	}
+	raw, release, err := n.readBody(ctx, from, sh, d.ShardSize, r)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	reply.Length = int64(len(raw))
+	n.count.gets.Add(1)
+	n.count.sent.Add(reply.Length)
+	return reply, raw, release, nil
+}
+
+// openShard finds a segment's shard on this disk.
+func (n *Node) openShard(ctx context.Context, s protocol.SegmentID, slot int) (storage.ShardReader, error) {
+	key := storage.ShardKey{Segment: s, Slot: uint8(slot)}
+	if slot == protocol.AnySlot {
+		var err error
+		if key, err = n.store.Find(ctx, s); err != nil {
+			return nil, n.hideStore("find shard", err)
+		}
+	}
+	sh, err := n.store.OpenShard(ctx, key)
+	if err != nil {
+		return nil, n.hideStore("open shard", err)
+	}
+	return sh, nil
+}
+
+// mayRead checks a read proof against the descriptor held here.
+func (n *Node) mayRead(from protocol.Remote, s protocol.SegmentID, desc, proof []byte) (*protocol.Descriptor, error) {
+	d, err := protocol.OpenDescriptor(desc, s)
+	if err != nil {
+		n.log.Error("a descriptor on disk is damaged", "segment", s, "err", err)
+		return nil, protocol.Refuse(protocol.CodeCorrupt, "descriptor of %s", s)
+	}
+	return d, protocol.CheckRead(n.cfg.Network, s, d, from.Peer, proof)
+}
+
+// readBody reads the whole shard, or cuts a slice, within the memory that the
+// door allows.
+func (n *Node) readBody(ctx context.Context, from protocol.Remote, sh storage.ShardReader, size int64, r *protocol.GetRequest) ([]byte, func(), error) {
+	off, length := int64(0), size
+	if r.Length != 0 {
+		if r.Offset >= size || r.Length > size-r.Offset {
+			return nil, nil, protocol.Refuse(protocol.CodeMalformed, "range %d+%d of a shard of %d bytes", r.Offset, r.Length, size)
+		}
+		off, length = protocol.AlignRange(r.Offset, r.Length, size)
+	}
+	free, err := n.door.body(ctx, from.Peer, length)
+	if err != nil {
+		return nil, nil, err
+	}
+	buf := n.buffers.get(length)
+	release := func() { n.buffers.put(buf); free() }
+	if _, err := io.ReadFull(io.NewSectionReader(sh, off, length), *buf); err != nil {
+		release()
+		return nil, nil, n.hideStore("read shard", err)
+	}
+	if r.Length == 0 {
+		return *buf, release, nil
+	}
+	defer n.buffers.put(buf)
+	raw, err := n.cut(sh, *buf, r)
+	if err != nil {
+		free()
+		return nil, nil, err
+	}
+	return raw, free, nil
+}
+
+func (n *Node) cut(sh storage.ShardReader, leaves []byte, r *protocol.GetRequest) ([]byte, error) {
+	outboard, err := sh.Outboard()
+	if err != nil {
+		return nil, n.hideStore("read outboard", err)
+	}
+	raw, err := protocol.Slice(leaves, outboard, r.Offset, r.Length)
+	if err != nil {
+		n.log.Error("a shard on disk cannot be cut", "segment", r.Segment, "err", err)
+		return nil, protocol.Refuse(protocol.CodeCorrupt, "segment %s", r.Segment)
+	}
+	return raw, nil
+}

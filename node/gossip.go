@@ -1,0 +1,66 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// Pace of asking other peers for Info.
+const (
+	gossipFirst = time.Second // between the first rounds; doubled up to
+	gossipLast  = time.Minute
+	infoTimeout = 5 * time.Second
+	roundPeers  = 64 // asked in one round
+	roundAtOnce = 8
+)
+
+// gossipOnce asks peers that are due what they offer, so that this node can
+// tell newcomers of nodes which no lookup finds: those behind NAT, and those
+// just come.
+func (n *Node) gossipOnce(ctx context.Context) error {
+	due := n.donors.due(n.cfg.Net.Known(), n.self, n.now())
+	n.rand.shuffle(len(due), func(i, j int) { due[i], due[j] = due[j], due[i] })
+	var round errgroup.Group
+	round.SetLimit(roundAtOnce)
+	for _, id := range due[:min(len(due), roundPeers)] {
+		round.Go(func() error { n.askInfo(ctx, id); return nil })
+	}
+	return round.Wait()
+}
+
+func (n *Node) askInfo(ctx context.Context, id peer.ID) {
+	ctx, cancel := context.WithTimeout(ctx, infoTimeout)
+	defer cancel()
+	info, err := n.caller.Info(ctx, id)
+	if err == nil && info.Network != n.cfg.Network {
+		err = protocol.Refuse(protocol.CodeNetwork, "of network %q", info.Network)
+	}
+	if err != nil {
+		n.log.Debug("peer does not tell what it offers", "peer", protocol.ShortPeer(id), "err", err)
+		n.donors.answered(id, nil, n.now())
+		return
+	}
+	n.donors.answered(id, info, n.now())
+	for _, env := range info.Donors {
+		n.hear(env)
+	}
+}
+
+// hear keeps an envelope as a hint: its peer will be asked itself.
+func (n *Node) hear(env protocol.Envelope) {
+	if n.donors.has(env) {
+		return
+	}
+	rec, err := env.Open()
+	if err != nil || rec.Peer == n.self {
+		return
+	}
+	if n.donors.hint(env, rec, n.now()) {
+		n.cfg.Net.Learn(rec.Info())
+	}
+}

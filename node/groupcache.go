@@ -1,0 +1,155 @@
+package node
+
+import (
+	"container/list"
+	"context"
+	"sync"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// groupCache keeps the states of groups that are used, and the last used of
+// the others within a number of bytes. All users of one group share one state.
+type groupCache struct {
+	load func(context.Context, protocol.GroupID) (*groupState, error)
+	most int64 // bytes
+
+	mu      sync.Mutex
+	entries map[protocol.GroupID]*cacheEntry
+	order   *list.List // of *cacheEntry; the last used in front
+	bytes   int64
+}
+
+type cacheEntry struct {
+	id    protocol.GroupID
+	ready chan struct{} // closed once state or err is set
+	state *groupState
+	err   error
+	refs  int
+	gone  bool // in entries no more
+	size  int64
+	place *list.Element
+}
+
+func newGroupCache(most int64, load func(context.Context, protocol.GroupID) (*groupState, error)) *groupCache {
+	return &groupCache{
+		load: load, most: most,
+		entries: make(map[protocol.GroupID]*cacheEntry), order: list.New(),
+	}
+}
+
+// open returns a group's state, empty for a group that is not held, and a
+// function that gives it back.
+func (c *groupCache) open(ctx context.Context, id protocol.GroupID) (*groupState, func(), error) {
+	c.mu.Lock()
+	e, ok := c.entries[id]
+	if !ok {
+		e = &cacheEntry{id: id, ready: make(chan struct{})}
+		e.place = c.order.PushFront(e)
+		c.entries[id] = e
+	}
+	e.refs++
+	c.mu.Unlock()
+	if !ok {
+		// Others wait for this load: it does not end with its first asker.
+		e.state, e.err = c.load(context.WithoutCancel(ctx), id)
+		close(e.ready)
+	}
+	select {
+	case <-e.ready:
+	case <-ctx.Done():
+		c.release(e)
+		return nil, nil, context.Cause(ctx)
+	}
+	if e.err != nil {
+		c.release(e)
+		return nil, nil, e.err
+	}
+	return e.state, func() { c.release(e) }, nil
+}
+
+// openTurn is open, and takes the group's turn as well.
+func (c *groupCache) openTurn(ctx context.Context, id protocol.GroupID) (*groupState, func(), error) {
+	for {
+		g, release, err := c.open(ctx, id)
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := g.take(ctx); err != nil {
+			release()
+			return nil, nil, err
+		}
+		if !g.forgotten {
+			return g, func() { g.give(); release() }, nil
+		}
+		g.give()
+		release()
+	}
+}
+
+// forget makes the next open load anew: what the state says is not what the
+// store has. The caller has the group's turn.
+func (c *groupCache) forget(g *groupState) {
+	g.forgotten = true
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.entries[g.id]; e != nil && e.loaded() == g {
+		c.remove(e)
+	}
+}
+
+// remove takes an entry out. mu is held.
+func (c *groupCache) remove(e *cacheEntry) {
+	if e.gone {
+		return
+	}
+	e.gone = true
+	delete(c.entries, e.id)
+	c.order.Remove(e.place)
+	c.bytes -= e.size
+}
+
+func (c *groupCache) release(e *cacheEntry) {
+	var size int64
+	keep := false
+	if s := e.loaded(); s != nil {
+		size = s.size()
+		_, _, err := s.founded()
+		keep = err == nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e.refs--
+	if e.gone {
+		return
+	}
+	if !keep && e.refs == 0 {
+		c.remove(e)
+		return
+	}
+	c.bytes += size - e.size
+	e.size = size
+	c.order.MoveToFront(e.place)
+	c.shrink()
+}
+
+// loaded returns the state, or nil while it is not there.
+func (e *cacheEntry) loaded() *groupState {
+	select {
+	case <-e.ready:
+		return e.state
+	default:
+		return nil
+	}
+}
+
+// shrink drops the longest unused states. mu is held.
+func (c *groupCache) shrink() {
+	for at := c.order.Back(); at != nil && c.bytes > c.most; {
+		e := at.Value.(*cacheEntry)
+		at = at.Prev()
+		if e.refs == 0 {
+			c.remove(e)
+		}
+	}
+}

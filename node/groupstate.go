@@ -1,0 +1,206 @@
+package node
+
+import (
+	"context"
+	"sync"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// groupState is what this node knows of one group: the facts that count, in
+// compact form, and the segments held. It is a cache of the store's facts;
+// groupcache.go keeps it while it is used.
+type groupState struct {
+	id protocol.GroupID
+
+	// turn holds one token: who takes it changes facts, or needs to see only
+	// facts that are durable. A channel, so that waiting ends with a context.
+	turn chan struct{}
+
+	forgotten bool // the cache has dropped it, for it may lie; guarded by turn
+
+	mu        sync.Mutex // everything below; never held over I/O
+	record    *protocol.GroupRecord
+	recordRaw []byte
+	table     *protocol.Table
+	tableRaw  []byte
+	slot      int // this node's; -1: the table does not name it
+	renewal   kept
+	envelopes map[peer.ID]keptEnvelope
+	grants    map[string]keptGrant // by subject
+	deletes   map[string]protocol.Hash
+	pointers  map[protocol.PointerID][]keptPointer
+	ids       map[protocol.Hash]struct{} // names of all facts that count
+	segments  int                        // subjects ever granted or deleted
+	pointed   int
+	granting  map[string]int                                  // grants on their way to the store, by subject
+	held      map[protocol.SegmentID]struct{}                 // durable here
+	unsaved   map[protocol.Hash]struct{}                      // merged, not yet durable
+	digests   map[digestKind]*[protocol.Buckets]protocol.Hash // nil after a change
+	rawBytes  int
+}
+
+type kept struct {
+	id protocol.Hash
+	at int64
+}
+
+type keptEnvelope struct {
+	id  protocol.Hash
+	seq uint64
+	raw []byte
+}
+
+type keptGrant struct {
+	id    protocol.Hash
+	bytes int64
+}
+
+type keptPointer struct {
+	id  protocol.Hash
+	seq int64
+	raw []byte
+}
+
+func newGroupState(id protocol.GroupID) *groupState {
+	return &groupState{
+		id: id, turn: make(chan struct{}, 1), slot: -1,
+		envelopes: make(map[peer.ID]keptEnvelope),
+		grants:    make(map[string]keptGrant),
+		deletes:   make(map[string]protocol.Hash),
+		pointers:  make(map[protocol.PointerID][]keptPointer),
+		ids:       make(map[protocol.Hash]struct{}),
+		granting:  make(map[string]int),
+		held:      make(map[protocol.SegmentID]struct{}),
+		unsaved:   make(map[protocol.Hash]struct{}),
+		digests:   make(map[digestKind]*[protocol.Buckets]protocol.Hash),
+	}
+}
+
+// take waits for the turn; give returns it.
+func (g *groupState) take(ctx context.Context) error {
+	select {
+	case g.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (g *groupState) give() { <-g.turn }
+
+// founded returns record and table, or a refusal where one is missing.
+func (g *groupState) founded() (*protocol.GroupRecord, *protocol.Table, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.record == nil || g.table == nil {
+		return nil, nil, protocol.Refuse(protocol.CodeUnknown, "record or table of group %s is not held", g.id.Prefix())
+	}
+	return g.record, g.table, nil
+}
+
+// isFounded reports whether record and table are held.
+func (g *groupState) isFounded() bool {
+	_, _, err := g.founded()
+	return err == nil
+}
+
+// saved notes that all merged facts are durable.
+func (g *groupState) saved() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	clear(g.unsaved)
+}
+
+// knows reports whether a fact is one of those that count here.
+func (g *groupState) knows(id protocol.Hash) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, ok := g.ids[id]
+	return ok
+}
+
+// member reports whether the table names a peer.
+func (g *groupState) member(id peer.ID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.table != nil && g.table.SlotOf(id) >= 0
+}
+
+// deleted reports whether the owner deleted a subject.
+func (g *groupState) deleted(subject []byte) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, ok := g.deletes[string(subject)]
+	return ok
+}
+
+// holds reports whether a segment's shard is durable here and not deleted.
+func (g *groupState) holds(s protocol.SegmentID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.holdsLocked(s)
+}
+
+func (g *groupState) holdsLocked(s protocol.SegmentID) bool {
+	if _, gone := g.deletes[string(s[:])]; gone {
+		return false
+	}
+	_, ok := g.held[s]
+	return ok
+}
+
+// durableGrant reports whether a grant is in the store already.
+func (g *groupState) durableGrant(id protocol.Hash) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, known := g.ids[id]
+	_, unsaved := g.unsaved[id]
+	return known && !unsaved
+}
+
+// hold notes that a segment's shard is durable; it reports whether that is
+// news. mu is held.
+func (g *groupState) hold(s protocol.SegmentID) bool {
+	if _, ok := g.held[s]; ok {
+		return false
+	}
+	g.held[s] = struct{}{}
+	delete(g.digests, digestSegments)
+	return true
+}
+
+// lose notes that a segment's shard is gone from the store.
+func (g *groupState) lose(s protocol.SegmentID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.held, s)
+	delete(g.digests, digestSegments)
+}
+
+// wantsAnnouncing reports whether the group has something to be found.
+func (g *groupState) wantsAnnouncing() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.grants) > 0
+}
+
+// Rough sizes, in bytes, of what a state keeps in memory for each thing.
+const (
+	stateSize   = 4 << 10
+	subjectSize = 320 // a grant or a delete, its subject, its name
+	heldSize    = 64
+)
+
+// size returns about how many bytes the state takes in memory.
+func (g *groupState) size() int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := stateSize + g.rawBytes + subjectSize*len(g.ids) + heldSize*len(g.held)
+	for range g.digests {
+		n += protocol.Buckets * len(protocol.Hash{})
+	}
+	return int64(n)
+}

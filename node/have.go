@@ -1,0 +1,147 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// digestKind tells the two kinds of names that Have compares.
+type digestKind int
+
+const (
+	digestFacts digestKind = iota
+	digestSegments
+)
+
+// listRoom is how many names one reply holds beside digests and answers: each
+// takes 34 bytes of a page of 256 KiB, and no list more elements than decoders
+// allow.
+const listRoom = 6000
+
+// Have says what this node has of a group: digests and lists to who may see
+// them, yes or no about named segments to anybody.
+func (n *Node) Have(ctx context.Context, from protocol.Remote, r *protocol.HaveRequest) (*protocol.HaveReply, error) {
+	g, release, err := n.groups.openTurn(ctx, r.Group) // so that only durable facts are told
+	if err != nil {
+		return nil, n.hideStore("open group", err)
+	}
+	defer release()
+	denied := n.mayList(g, from, r.Proof)
+	lists := denied == nil
+	if !lists && (protocol.CodeOf(denied) == protocol.CodeNotFound || len(r.Proof) > 0 || len(r.Facts)+len(r.Segments) > 0) {
+		return nil, denied // yes or no about named segments is all that is left to a stranger
+	}
+	reply := new(protocol.HaveReply)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range r.Named {
+		reply.Held = append(reply.Held, g.holdsLocked(s))
+	}
+	if !lists {
+		return reply, nil
+	}
+	reply.FactDigests = g.digestsOf(digestFacts)
+	reply.SegmentDigests = g.digestsOf(digestSegments)
+	room := listRoom
+	reply.Facts, reply.FactsDone = fillPage(g.buckets(digestFacts, r.Facts), r.Facts, &room)
+	segments, done := fillPage(g.buckets(digestSegments, r.Segments), r.Segments, &room)
+	reply.SegmentsDone = done
+	for _, h := range segments {
+		reply.Segments = append(reply.Segments, protocol.SegmentID(h))
+	}
+	return reply, nil
+}
+
+// fillPage lists whole buckets, as many as have room. A bucket that no page
+// has room for is cut, so that whoever asks gets on.
+func fillPage(buckets map[int][]protocol.Hash, asked []int, room *int) (names []protocol.Hash, done int) {
+	for _, b := range asked {
+		list := buckets[b]
+		if len(list) > *room && *room < listRoom {
+			break
+		}
+		list = list[:min(len(list), *room)]
+		*room -= len(list)
+		names = append(names, list...)
+		done++
+	}
+	return names, done
+}
+
+// buckets returns the sorted names in the buckets asked for. mu is held.
+func (g *groupState) buckets(k digestKind, asked []int) map[int][]protocol.Hash {
+	if len(asked) == 0 {
+		return nil
+	}
+	out := make(map[int][]protocol.Hash, len(asked))
+	for _, b := range asked {
+		out[b] = nil
+	}
+	for h := range g.names(k) {
+		if list, ok := out[int(h[0])]; ok {
+			out[int(h[0])] = append(list, h)
+		}
+	}
+	for _, list := range out {
+		slices.SortFunc(list, compareHash)
+	}
+	return out
+}
+
+// names yields all names of a kind: of the facts that count, or of the
+// segments held. mu is held.
+func (g *groupState) names(k digestKind) func(func(protocol.Hash) bool) {
+	return func(yield func(protocol.Hash) bool) {
+		if k == digestFacts {
+			for h := range g.ids {
+				if !yield(h) {
+					return
+				}
+			}
+			return
+		}
+		for s := range g.held {
+			if g.holdsLocked(s) && !yield(protocol.Hash(s)) {
+				return
+			}
+		}
+	}
+}
+
+// digestsOf returns Buckets digests: BLAKE3-256 over each bucket's sorted
+// names, zero for an empty one. mu is held.
+func (g *groupState) digestsOf(k digestKind) []byte {
+	d := g.digests[k]
+	if d == nil {
+		d = new([protocol.Buckets]protocol.Hash)
+		var lists [protocol.Buckets][]protocol.Hash
+		for h := range g.names(k) {
+			lists[h[0]] = append(lists[h[0]], h)
+		}
+		for i, list := range lists {
+			if len(list) > 0 {
+				d[i] = digest(list)
+			}
+		}
+		g.digests[k] = d
+	}
+	out := make([]byte, 0, protocol.Buckets*len(protocol.Hash{}))
+	for i := range d {
+		out = append(out, d[i][:]...)
+	}
+	return out
+}
+
+func digest(names []protocol.Hash) protocol.Hash {
+	slices.SortFunc(names, compareHash)
+	b := make([]byte, 0, len(names)*len(protocol.Hash{}))
+	for i := range names {
+		b = append(b, names[i][:]...)
+	}
+	return protocol.Sum(b)
+}
+
+func compareHash(a, b protocol.Hash) int { return bytes.Compare(a[:], b[:]) }

@@ -1,0 +1,137 @@
+package node
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+func TestHaveRights(t *testing.T) {
+	w := newWorld(t, 31, nil)
+	o := w.newOwner().found()
+	s, gone, never := o.newSegment(1000), o.newSegment(1000), o.newSegment(1000)
+	o.mustPut(s)
+	o.mustPut(gone)
+	o.must(o.deleteFact(gone.id[:]))
+	stranger := newIdentity(t, w.r)
+	named := []protocol.SegmentID{s.id, gone.id, never.id}
+	ask := func(from protocol.Remote, r protocol.HaveRequest) (*protocol.HaveReply, error) {
+		r.Group = o.id
+		return w.node.Have(t.Context(), from, &r)
+	}
+	m, err := ask(at(stranger.id, ""), protocol.HaveRequest{Named: named})
+	if err != nil || !slices.Equal(m.Held, []bool{true, false, false}) {
+		t.Fatalf("yes or no for a stranger: %+v, %v", m, err)
+	}
+	if len(m.FactDigests)+len(m.SegmentDigests)+len(m.Facts)+len(m.Segments) != 0 {
+		t.Fatal("a stranger saw lists")
+	}
+	_, err = ask(at(stranger.id, ""), protocol.HaveRequest{Segments: []int{1}})
+	wantCode(t, "stranger asks for lists", err, protocol.CodeDenied)
+	_, err = ask(at(stranger.id, ""), protocol.HaveRequest{Proof: o.proof(s, stranger.id)})
+	wantCode(t, "read proof for lists", err, protocol.CodeMalformed)
+	_, err = w.node.Have(t.Context(), at(stranger.id, ""), &protocol.HaveRequest{Named: named})
+	wantCode(t, "unknown group", err, protocol.CodeNotFound)
+	for name, c := range map[string]struct {
+		from  protocol.Remote
+		proof []byte
+	}{
+		"member":    {at(o.members[5].id, ""), nil},
+		"owner key": {at(o.client.id, ""), protocol.SignList(o.key, network, o.id, o.client.id)},
+		"renew key": {at(o.client.id, ""), protocol.SignList(o.renew, network, o.id, o.client.id)},
+	} {
+		m, err := ask(c.from, protocol.HaveRequest{Proof: c.proof, Segments: []int{int(s.id[0])}, Named: named})
+		if err != nil || m.SegmentsDone != 1 || !slices.Equal(m.Segments, []protocol.SegmentID{s.id}) || !slices.Equal(m.Held, []bool{true, false, false}) {
+			t.Errorf("%s: %+v, %v", name, m, err)
+			continue
+		}
+		want := protocol.Sum(s.id[:])
+		if i := 32 * int(s.id[0]); !bytes.Equal(m.SegmentDigests[i:i+32], want[:]) {
+			t.Errorf("%s: digest of the segment's bucket", name)
+		}
+		if err := m.Validate(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestHavePagesFitTheirFrame(t *testing.T) {
+	r := seeded(t, 32)
+	g := newGroupState(protocol.GroupID{})
+	for range 9000 { // in one bucket, as a mad owner could grind them
+		h := protocol.Hash(randomBytes(r, 32))
+		h[0] = 7
+		g.ids[h] = struct{}{}
+	}
+	for b := range protocol.Buckets {
+		g.ids[protocol.Hash{byte(b), 1}] = struct{}{}
+	}
+	all := make([]int, protocol.Buckets)
+	for i := range all {
+		all[i] = i
+	}
+	var seen int
+	for rest := all; len(rest) > 0; {
+		room := listRoom
+		names, done := fillPage(g.buckets(digestFacts, rest), rest, &room)
+		if done == 0 {
+			t.Fatalf("no progress at bucket %d", rest[0])
+		}
+		m := &protocol.HaveReply{FactDigests: g.digestsOf(digestFacts), SegmentDigests: g.digestsOf(digestFacts), Facts: names, Held: make([]bool, protocol.MaxGroupSegments)}
+		b, err := protocol.Encode(m)
+		if err != nil || len(b) > m.MaxLen() {
+			t.Fatalf("page of %d bytes, %v", len(b), err)
+		}
+		if err := protocol.ParseMessage(b, new(protocol.HaveReply)); err != nil {
+			t.Fatal(err)
+		}
+		seen += len(names)
+		rest = rest[done:]
+	}
+	if seen != 255+listRoom {
+		t.Errorf("%d names seen", seen)
+	}
+}
+
+func TestMembers(t *testing.T) {
+	w := newWorld(t, 33, nil)
+	o := w.newOwner().found()
+	s := o.newSegment(1000)
+	o.mustPut(s)
+	newest := o.members[1].envelope(t, 5, "/ip4/10.0.0.5/tcp/1")
+	o.must(fact(protocol.FactEnvelope, o.members[1].envelope(t, 4, "/ip4/10.0.0.4/tcp/1")), fact(protocol.FactEnvelope, newest))
+	stranger := newIdentity(t, w.r)
+	ask := func(from protocol.Remote, r protocol.MembersRequest) (*protocol.MembersReply, error) {
+		r.Group = o.id
+		return w.node.Members(t.Context(), from, &r)
+	}
+	own, _ := w.net.Envelope()
+	for name, c := range map[string]struct {
+		from protocol.Remote
+		r    protocol.MembersRequest
+		code protocol.Code
+	}{
+		"read proof":       {at(stranger.id, ""), protocol.MembersRequest{Segment: s.id, Proof: o.proof(s, stranger.id)}, 0},
+		"group proof":      {at(o.client.id, ""), protocol.MembersRequest{Proof: protocol.SignList(o.renew, network, o.id, o.client.id)}, 0},
+		"member":           {at(o.members[2].id, ""), protocol.MembersRequest{}, 0},
+		"nothing":          {at(stranger.id, ""), protocol.MembersRequest{}, protocol.CodeDenied},
+		"another's proof":  {at(stranger.id, ""), protocol.MembersRequest{Segment: s.id, Proof: o.proof(s, o.client.id)}, protocol.CodeDenied},
+		"segment not held": {at(stranger.id, ""), protocol.MembersRequest{Segment: protocol.SegmentID{1}, Proof: o.proof(s, stranger.id)}, protocol.CodeNotFound},
+	} {
+		m, err := ask(c.from, c.r)
+		wantCode(t, name, err, c.code)
+		if err != nil || c.code != 0 {
+			continue
+		}
+		if err := m.Validate(); err != nil || len(m.Members) != 2 || !bytes.Equal(m.Record, o.record) || !bytes.Equal(m.Table, o.table) {
+			t.Fatalf("%s: %d members, %v", name, len(m.Members), err)
+		}
+		if m.Members[0].Slot != 1 || !bytes.Equal(m.Members[0].Envelope, newest) || m.Members[1].Slot != ownSlot || !bytes.Equal(m.Members[1].Envelope, own) {
+			t.Errorf("%s: wrong envelopes", name)
+		}
+	}
+	_, err := w.node.Members(t.Context(), at(stranger.id, ""), &protocol.MembersRequest{Group: protocol.GroupID{9}})
+	wantCode(t, "unknown group", err, protocol.CodeNotFound)
+}

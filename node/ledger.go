@@ -1,0 +1,211 @@
+package node
+
+import (
+	"math"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// Bounds and charges of the ledger.
+const (
+	// groupCharge is what a group costs beside its shards and facts, so that
+	// many small groups are no way round the caps.
+	groupCharge = 64 << 10
+	// maxReservations bounds the reservations of all sources together.
+	maxReservations = 1 << 16
+)
+
+// ledger knows what each group takes and has reserved, whose address prefix it
+// is charged to, and so what may still come. It counts; storage measures.
+type ledger struct {
+	caps    Caps
+	donated int64
+
+	mu       sync.Mutex
+	groups   map[protocol.GroupID]*account
+	reserved map[protocol.GroupID]*reservation
+	shares   map[sharer]*portion
+	young    int64     // bytes charged to sources, together
+	promised int64     // bytes of all reservations
+	inFlight int64     // bytes admitted whose store has not answered
+	expires  time.Time // no reservation ends before this
+}
+
+// account is one group's.
+type account struct {
+	from source
+	seen time.Time
+	used int64 // bytes, with those in flight
+	aged bool  // no newcomer any more: charged to nobody
+}
+
+// reservation is what Form promised a group.
+type reservation struct {
+	from  source
+	bytes int64
+	until time.Time
+}
+
+// sharer is what shares are counted by: a source, or the wide prefix of some.
+type sharer struct {
+	source source
+	wide   netip.Prefix
+}
+
+// sharers returns what is charged for a source.
+func (s source) sharers() []sharer {
+	list := []sharer{{source: s}}
+	if w, ok := s.Wide(); ok {
+		list = append(list, sharer{wide: w})
+	}
+	return list
+}
+
+// portion is what is charged to one sharer.
+type portion struct {
+	bytes        int64
+	groups       int
+	reservations int
+}
+
+func newLedger(caps Caps, donated int64) *ledger {
+	return &ledger{
+		caps: caps, donated: donated,
+		groups:   make(map[protocol.GroupID]*account),
+		reserved: make(map[protocol.GroupID]*reservation),
+		shares:   make(map[sharer]*portion),
+	}
+}
+
+// charge books a change on a source and on its wide prefix. mu is held.
+func (l *ledger) charge(s source, d portion) {
+	if s.exempt() {
+		return
+	}
+	l.young += d.bytes
+	for _, p := range s.sharers() {
+		v := l.shares[p]
+		if v == nil {
+			v = new(portion)
+			l.shares[p] = v
+		}
+		v.bytes += d.bytes
+		v.groups += d.groups
+		v.reservations += d.reservations
+		if *v == (portion{}) {
+			delete(l.shares, p)
+		}
+	}
+}
+
+// portionOf returns what is charged to a source. mu is held.
+func (l *ledger) portionOf(s source) portion {
+	if v := l.shares[sharer{source: s}]; v != nil {
+		return *v
+	}
+	return portion{}
+}
+
+// room returns the bytes that a source may still fill. mu is held.
+func (l *ledger) room(s source) int64 {
+	if s.exempt() {
+		return math.MaxInt64
+	}
+	f := filled{narrow: l.portionOf(s).bytes, all: l.young}
+	if w, ok := s.Wide(); ok {
+		if v := l.shares[sharer{wide: w}]; v != nil {
+			f.wide = v.bytes
+		}
+	}
+	return l.caps.room(l.donated, f)
+}
+
+// free returns what a source may still bring, where the store has free bytes.
+func (l *ledger) free(s source, free int64, now time.Time) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.expire(now)
+	return max(0, min(free-l.promised-l.inFlight, l.room(s)))
+}
+
+// promisedBytes returns the bytes of all reservations.
+func (l *ledger) promisedBytes() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.promised
+}
+
+// open books a group that the store holds already, as a survey found it.
+func (l *ledger) open(g protocol.GroupID, from source, seen time.Time, used int64, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := &account{from: from, seen: seen, used: used, aged: now.Sub(seen) >= l.caps.Young}
+	l.groups[g] = a
+	if !a.aged {
+		l.charge(from, portion{bytes: used + groupCharge, groups: 1})
+	}
+}
+
+// age frees groups that are newcomers no more from their source's charge, and
+// drops reservations whose time is over.
+func (l *ledger) age(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range l.groups {
+		if !a.aged && now.Sub(a.seen) >= l.caps.Young {
+			a.aged = true
+			l.charge(a.from, portion{bytes: -a.used - groupCharge, groups: -1})
+		}
+	}
+	l.expire(now)
+}
+
+// expire drops the reservations whose time is over. mu is held.
+func (l *ledger) expire(now time.Time) {
+	if !now.After(l.expires) {
+		return
+	}
+	l.expires = now.Add(l.caps.Reservation)
+	for g, r := range l.reserved {
+		if now.After(r.until) {
+			l.cancel(g, r)
+		} else if r.until.Before(l.expires) {
+			l.expires = r.until
+		}
+	}
+}
+
+// cancel ends a reservation. mu is held.
+func (l *ledger) cancel(g protocol.GroupID, r *reservation) {
+	delete(l.reserved, g)
+	l.promised -= r.bytes
+	l.charge(r.from, portion{bytes: -r.bytes, reservations: -1})
+}
+
+// hasReservation reports whether Form promised something to a group.
+func (l *ledger) hasReservation(g protocol.GroupID, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.expire(now)
+	return l.reserved[g] != nil
+}
+
+// returned books bytes of a group that the store has freed.
+func (l *ledger) returned(g protocol.GroupID, bytes int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a := l.groups[g]; a != nil {
+		l.use(a, -bytes)
+	}
+}
+
+// use changes what a group takes. mu is held.
+func (l *ledger) use(a *account, bytes int64) {
+	a.used += bytes
+	if !a.aged {
+		l.charge(a.from, portion{bytes: bytes})
+	}
+}

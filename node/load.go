@@ -1,0 +1,175 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage"
+)
+
+// loadGroup makes a group's state from the store. A group that is not held
+// gives an empty state. Facts that count no more, left over from a crash
+// between keeping a newer one and dropping them, are dropped now.
+func (n *Node) loadGroup(ctx context.Context, id protocol.GroupID) (*groupState, error) {
+	g := newGroupState(id)
+	var facts []protocol.Fact
+	for f, err := range n.store.Facts(ctx, id) {
+		if n.damaged(id, err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("load group %s: %w", id.Prefix(), err)
+		}
+		if !isNote(f.Kind) {
+			facts = append(facts, fromStore(f))
+		}
+	}
+	slices.SortStableFunc(facts, func(a, b protocol.Fact) int { return rank(a.Kind) - rank(b.Kind) })
+	stale := n.mergeStored(g, facts)
+	for s, err := range n.store.Shards(ctx, id) {
+		if err != nil {
+			return nil, fmt.Errorf("load group %s: %w", id.Prefix(), err)
+		}
+		if g.table == nil || int(s.Key.Slot) == g.slot {
+			g.held[s.Key.Segment] = struct{}{}
+		}
+	}
+	n.dropFacts(ctx, id, stale)
+	return g, nil
+}
+
+// damaged reports whether err is about one damaged fact, which the others of
+// its group outlive: the owner or the co-members have it, too.
+func (n *Node) damaged(g protocol.GroupID, err error) bool {
+	if !errors.Is(err, storage.ErrCorrupt) {
+		return false
+	}
+	n.log.Warn("a stored fact is damaged", "group", g.Prefix(), "err", err)
+	return true
+}
+
+// mergeStored merges facts that were verified before they were stored, and
+// returns the names of those that count no more.
+func (n *Node) mergeStored(g *groupState, facts []protocol.Fact) (stale []protocol.Hash) {
+	now := n.now()
+	for _, f := range facts {
+		o, err := openStored(n.cfg.Network, f)
+		if err != nil {
+			n.log.Warn("a stored fact cannot be read", "group", g.id.Prefix(), "kind", f.Kind, "err", err)
+			continue
+		}
+		if o.Renewal != nil {
+			// It was in time when it was stored; a clock set back since
+			// must not drop it.
+			o.Renewal.At = min(o.Renewal.At, now.Add(maxAhead).Unix())
+		}
+		m := g.merge(f, o, n.self, now)
+		stale = append(stale, m.drops...)
+		if !m.kept && m.code == 0 || m.code == protocol.CodeDeleted {
+			stale = append(stale, f.ID())
+		}
+	}
+	return stale
+}
+
+// dropFacts removes facts that count no more. One that stays, because the
+// store fails, is dropped by the next load.
+func (n *Node) dropFacts(ctx context.Context, g protocol.GroupID, ids []protocol.Hash) {
+	for _, id := range ids {
+		if err := n.store.DeleteFact(ctx, g, id); err != nil {
+			n.log.Warn("a superseded fact stays on disk", "group", g.Prefix(), "err", err)
+			return
+		}
+	}
+}
+
+// survey reads what the store holds once, at the start: what each group takes
+// and whom it is charged to, what waits to be freed, what is to be announced.
+func (n *Node) survey(ctx context.Context) error {
+	for id, err := range n.store.Groups(ctx) {
+		if err != nil {
+			return fmt.Errorf("survey the store: %w", err)
+		}
+		if err := n.surveyGroup(ctx, id); err != nil {
+			return fmt.Errorf("survey group %s: %w", id.Prefix(), err)
+		}
+	}
+	return nil
+}
+
+func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
+	now := n.now()
+	s := groupSurvey{seen: now.Unix()}
+	for f, err := range n.store.Facts(ctx, id) {
+		if n.damaged(id, err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		n.surveyFact(&s, f)
+	}
+	size := 1
+	if s.table != nil {
+		size = s.table.Profile.N
+	}
+	for sh, err := range n.store.Shards(ctx, id) {
+		if err != nil {
+			return err
+		}
+		s.used += shardCost(sh.Size, size)
+	}
+	n.book.open(id, s.from, unix(s.seen), s.used, now)
+	if s.granted && s.table != nil && announces(id, s.table, n.self) {
+		n.announce.add(id)
+	}
+	return nil
+}
+
+// groupSurvey gathers what surveyGroup reads.
+type groupSurvey struct {
+	from    source
+	seen    int64
+	used    int64
+	table   *protocol.Table
+	granted bool
+}
+
+func (n *Node) surveyFact(s *groupSurvey, f storage.Fact) {
+	s.used += factCost(len(f.Bytes))
+	switch f.Kind {
+	case noteOrigin:
+		var o origin
+		if err := protocol.Decode("note", f.Bytes, &o); err == nil {
+			s.from, s.seen = sourceFrom(o.From), o.Seen
+		}
+	case noteDeleted:
+		var d deletion
+		if err := protocol.Decode("note", f.Bytes, &d); err == nil {
+			n.frees.add(d.Segment, freeing{f.Group, unix(d.Since).Add(deleteDelay), f.ID()})
+		}
+	case uint8(protocol.FactTable):
+		if o, err := openStored(n.cfg.Network, fromStore(f)); err == nil {
+			s.table = o.Table
+		}
+	case uint8(protocol.FactGrant):
+		s.granted = true
+	}
+}
+
+// Rough costs, in bytes, by which groups are charged; the store's own quota
+// counts exactly.
+const (
+	recordCost     = 128 // of one record of a store's log
+	descriptorBase = 256
+	rootSize       = 34 // of one root in a descriptor
+)
+
+func shardCost(size int64, n int) int64 {
+	return recordCost + size + protocol.OutboardSize(size) + descriptorBase + rootSize*int64(n)
+}
+
+func factCost(size int) int64 { return recordCost + int64(size) }

@@ -1,0 +1,278 @@
+package node
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// Limits of what counts as one group's truth.
+const (
+	// maxHeads is how many pointer records of one ID and one seq are kept: a
+	// race of several devices. Their names decide which, so that all holders
+	// keep the same.
+	maxHeads = 4
+	// maxAhead is how far ahead of this node's clock a renewal may be dated.
+	maxAhead = 24 * time.Hour
+)
+
+// merged says what became of a fact.
+type merged struct {
+	code  protocol.Code   // 0: it counts, or it is known, or a newer one counts
+	kept  bool            // it is new and counts: store it
+	drops []protocol.Hash // facts that count no more
+}
+
+func refused(c protocol.Code) merged { return merged{code: c} }
+
+// rank orders facts so that each comes after those that it depends on.
+func rank(k protocol.FactKind) int {
+	switch k {
+	case protocol.FactRecord:
+		return 0
+	case protocol.FactTable:
+		return 1
+	case protocol.FactDelete:
+		return 2
+	case protocol.FactGrant:
+		return 3
+	}
+	return 4
+}
+
+// merge takes a verified fact into the group's truth. The result does not
+// depend on the order in which facts come, once those that were refused for
+// the lack of another have been offered again. mu is held.
+func (g *groupState) merge(f protocol.Fact, o protocol.Opened, self peer.ID, now time.Time) merged {
+	id := f.ID()
+	if _, ok := g.ids[id]; ok {
+		return merged{}
+	}
+	if g.record == nil && f.Kind != protocol.FactRecord || g.table == nil && rank(f.Kind) > 1 {
+		return refused(protocol.CodeUnknown)
+	}
+	var m merged
+	switch f.Kind {
+	case protocol.FactRecord:
+		g.record, g.recordRaw = o.Record, f.Bytes
+		m.kept = true
+	case protocol.FactTable:
+		m = g.mergeTable(f, o.Table, self)
+	case protocol.FactEnvelope:
+		m = g.mergeEnvelope(id, f, o.Envelope)
+	case protocol.FactGrant:
+		m = g.mergeGrant(id, o.Grant)
+	case protocol.FactDelete:
+		m = g.mergeDelete(id, o.Delete)
+	case protocol.FactRenewal:
+		m = g.mergeRenewal(id, o.Renewal, now)
+	case protocol.FactPointer:
+		m = g.mergePointer(id, f, o.Pointer)
+	default:
+		return refused(protocol.CodeVersion)
+	}
+	g.account(id, f, m)
+	return m
+}
+
+// account keeps the names of the facts that count, and about how many bytes
+// they take in memory.
+func (g *groupState) account(id protocol.Hash, f protocol.Fact, m merged) {
+	if m.kept {
+		g.ids[id] = struct{}{}
+		g.rawBytes += len(f.Bytes)
+	}
+	for _, d := range m.drops {
+		delete(g.ids, d)
+		g.rawBytes -= min(g.rawBytes, len(f.Bytes))
+	}
+	if m.kept || len(m.drops) > 0 {
+		delete(g.digests, digestFacts)
+	}
+}
+
+// mergeTable keeps the first table that this node sees.
+func (g *groupState) mergeTable(f protocol.Fact, t *protocol.Table, self peer.ID) merged {
+	if g.table != nil {
+		return refused(protocol.CodeConflict)
+	}
+	slot := t.SlotOf(self)
+	if slot < 0 {
+		return refused(protocol.CodeWrongSlot)
+	}
+	g.table, g.tableRaw, g.slot = t, f.Bytes, slot
+	return merged{kept: true}
+}
+
+// mergeEnvelope keeps the newest envelope of each peer that the table names.
+func (g *groupState) mergeEnvelope(id protocol.Hash, f protocol.Fact, p *protocol.PeerRecord) merged {
+	if g.table.SlotOf(p.Peer) < 0 {
+		return refused(protocol.CodeDenied)
+	}
+	old, ok := g.envelopes[p.Peer]
+	if ok && (p.Seq < old.seq || p.Seq == old.seq && !before(id, old.id)) {
+		return merged{}
+	}
+	g.envelopes[p.Peer] = keptEnvelope{id, p.Seq, f.Bytes}
+	return keptFor(old.id, ok)
+}
+
+// mergeGrant keeps one grant a subject: of several the one for most bytes.
+func (g *groupState) mergeGrant(id protocol.Hash, v *protocol.Grant) merged {
+	s := string(v.Subject)
+	if _, gone := g.deletes[s]; gone {
+		return refused(protocol.CodeDeleted)
+	}
+	old, ok := g.grants[s]
+	if ok && (v.Bytes < old.bytes || v.Bytes == old.bytes && !before(id, old.id)) {
+		return merged{}
+	}
+	if !ok && !g.mayName(s) {
+		return refused(protocol.CodeLimit)
+	}
+	if !ok {
+		g.countSubject(s)
+	}
+	g.grants[s] = keptGrant{id, v.Bytes}
+	return keptFor(old.id, ok)
+}
+
+// mergeDelete keeps a delete for ever; the subject's grant and pointers go.
+func (g *groupState) mergeDelete(id protocol.Hash, v *protocol.Delete) merged {
+	s := string(v.Subject)
+	old, again := g.deletes[s]
+	if again {
+		if !before(id, old) {
+			return merged{}
+		}
+		g.deletes[s] = id
+		return keptFor(old, true)
+	}
+	grant, granted := g.grants[s]
+	if !granted && !g.mayName(s) {
+		return refused(protocol.CodeLimit)
+	}
+	m := merged{kept: true}
+	if granted {
+		m.drops = append(m.drops, grant.id)
+		delete(g.grants, s)
+	} else {
+		g.countSubject(s)
+	}
+	g.deletes[s] = id
+	delete(g.digests, digestSegments)
+	if len(s) == len(protocol.PointerID{}) {
+		p := protocol.PointerID(v.Subject)
+		for _, r := range g.pointers[p] {
+			m.drops = append(m.drops, r.id)
+		}
+		delete(g.pointers, p)
+	}
+	return m
+}
+
+// mergeRenewal keeps the newest renewal. One that is dated more than a day
+// ahead has to wait: CodeUnavailable, for only the clock is against it.
+func (g *groupState) mergeRenewal(id protocol.Hash, v *protocol.Renewal, now time.Time) merged {
+	if v.At > now.Add(maxAhead).Unix() {
+		return refused(protocol.CodeUnavailable)
+	}
+	old := g.renewal
+	ok := old.id != protocol.Hash{}
+	if ok && (v.At < old.at || v.At == old.at && !before(id, old.id)) {
+		return merged{}
+	}
+	g.renewal = kept{id, v.At}
+	return keptFor(old.id, ok)
+}
+
+// mergePointer keeps the records of the highest seq of a pointer that a grant
+// names.
+func (g *groupState) mergePointer(id protocol.Hash, f protocol.Fact, v *protocol.Pointer) merged {
+	p := v.ID()
+	if _, gone := g.deletes[string(p[:])]; gone {
+		return refused(protocol.CodeDeleted)
+	}
+	if _, ok := g.grants[string(p[:])]; !ok {
+		return refused(protocol.CodeDenied)
+	}
+	list := g.pointers[p]
+	m := merged{kept: true}
+	if len(list) > 0 {
+		switch have := list[0].seq; {
+		case v.Seq < have:
+			return merged{}
+		case v.Seq > have:
+			for _, r := range list {
+				m.drops = append(m.drops, r.id)
+			}
+			list = nil
+		}
+	}
+	list = append(slices.Clip(list), keptPointer{id, v.Seq, f.Bytes})
+	slices.SortFunc(list, func(a, b keptPointer) int { return bytes.Compare(a.id[:], b.id[:]) })
+	if len(list) > maxHeads {
+		last := list[maxHeads].id
+		list = list[:maxHeads]
+		if last == id {
+			return merged{}
+		}
+		m.drops = append(m.drops, last)
+	}
+	g.pointers[p] = list
+	return m
+}
+
+func keptFor(old protocol.Hash, had bool) merged {
+	m := merged{kept: true}
+	if had {
+		m.drops = []protocol.Hash{old}
+	}
+	return m
+}
+
+// before decides between facts of equal right, alike on every node.
+func before(a, b protocol.Hash) bool { return bytes.Compare(a[:], b[:]) < 0 }
+
+// mayName reports whether one more subject may be named in the group.
+func (g *groupState) mayName(subject string) bool {
+	if len(subject) == len(protocol.PointerID{}) {
+		return g.pointed < protocol.MaxGroupPointers
+	}
+	return g.segments < protocol.MaxGroupSegments
+}
+
+func (g *groupState) countSubject(subject string) {
+	if len(subject) == len(protocol.PointerID{}) {
+		g.pointed++
+	} else {
+		g.segments++
+	}
+}
+
+// beginGrant counts a grant that Put is about to store, within the group's
+// limit; endGrant takes it back.
+func (g *groupState) beginGrant(subject []byte) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := string(subject)
+	_, granted := g.grants[s]
+	if !granted && g.granting[s] == 0 && g.segments+len(g.granting) >= protocol.MaxGroupSegments {
+		return protocol.Refuse(protocol.CodeLimit, "the group has had its %d segments", protocol.MaxGroupSegments)
+	}
+	g.granting[s]++
+	return nil
+}
+
+func (g *groupState) endGrant(subject []byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := string(subject)
+	if g.granting[s]--; g.granting[s] <= 0 {
+		delete(g.granting, s)
+	}
+}

@@ -1,0 +1,130 @@
+package node
+
+import (
+	"context"
+	crand "crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage"
+)
+
+// Config is what a Node needs of the world.
+type Config struct {
+	Network string           // name
+	Agent   string           // program and version, as Info tells them; at most 64 bytes
+	Net     protocol.Network // how peers are reached
+	Store   storage.Store    // the donated disk; it stays its maker's to close
+	Donated int64            // bytes given; the store's quota bounds them as well
+	Accepts protocol.Accepts // whose segments are taken; empty: open
+	Caps    Caps             // what newcomers may fill; zero fields take the defaults
+	Limits  Limits           // what may be under way at once; zero fields take the defaults
+
+	// Reach tells whether others can dial this node, where the transport
+	// knows; nil: guessed from the node's own addresses.
+	Reach func() (Reach, string)
+	// Stores tells of each donated folder for Status; nil: one row, without
+	// a name.
+	Stores func() []StoreStatus
+
+	Now  func() time.Time // nil: time.Now
+	Rand *rand.Rand       // nil: seeded by the system
+	Log  *slog.Logger     // nil: silent
+}
+
+// Node holds shards for others. It implements protocol.Handler and may be used
+// by many goroutines at once.
+type Node struct {
+	cfg     Config
+	self    peer.ID
+	store   storage.Store
+	log     *slog.Logger
+	now     func() time.Time
+	started time.Time
+	rand    lockedRand
+
+	caller   *protocol.Caller
+	groups   *groupCache
+	book     *ledger
+	frees    *frees
+	donors   *donors
+	announce *announcer
+	buffers  buffers
+	door     *door
+	visits   *visits
+	count    counters
+}
+
+var _ protocol.Handler = (*Node)(nil)
+
+var errConfig = errors.New("incomplete configuration")
+
+// New returns a Node over a store, which it surveys: what its groups take, what
+// waits to be freed, what is to be announced. It starts nothing; Run does.
+func New(cfg Config) (*Node, error) {
+	if cfg.Net == nil || cfg.Store == nil || cfg.Donated < 0 {
+		return nil, fmt.Errorf("start node: %w", errConfig)
+	}
+	if err := protocol.CheckNetworkName(cfg.Network); err != nil {
+		return nil, fmt.Errorf("start node: %w", err)
+	}
+	fillDefaults(&cfg)
+	n := &Node{
+		cfg: cfg, self: cfg.Net.Self(), store: cfg.Store, log: cfg.Log, now: cfg.Now,
+		started: cfg.Now(), rand: lockedRand{r: cfg.Rand},
+		caller: protocol.NewCaller(cfg.Net), book: newLedger(cfg.Caps, cfg.Donated),
+		frees: newFrees(), donors: newDonors(), announce: newAnnouncer(), door: newDoor(cfg.Limits),
+		visits: newVisits(),
+	}
+	n.groups = newGroupCache(cfg.Limits.CacheBytes, n.loadGroup)
+	if err := n.survey(context.Background()); err != nil {
+		return nil, fmt.Errorf("start node: %w", err)
+	}
+	return n, nil
+}
+
+func fillDefaults(cfg *Config) {
+	if cfg.Accepts == "" {
+		cfg.Accepts = protocol.AcceptsOpen
+	}
+	cfg.Caps = cfg.Caps.withDefaults()
+	cfg.Limits = cfg.Limits.withDefaults()
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Rand == nil {
+		var seed [16]byte
+		_, _ = crand.Read(seed[:]) // never fails
+		cfg.Rand = rand.New(rand.NewPCG(binary.BigEndian.Uint64(seed[:]), binary.BigEndian.Uint64(seed[8:])))
+	}
+}
+
+// lockedRand lets many goroutines draw from one source.
+type lockedRand struct {
+	mu sync.Mutex
+	r  *rand.Rand
+}
+
+func (l *lockedRand) shuffle(n int, swap func(i, j int)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.r.Shuffle(n, swap)
+}
+
+// jitter returns d, give or take a fifth.
+func (l *lockedRand) jitter(d time.Duration) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return d*4/5 + time.Duration(l.r.Int64N(int64(d)*2/5+1))
+}

@@ -1,0 +1,178 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage"
+)
+
+// putOrder is a Put that passed every check but its bytes'.
+type putOrder struct {
+	group     *groupState
+	segment   protocol.SegmentID
+	desc      *protocol.Descriptor
+	grant     protocol.Fact
+	grantInfo *protocol.Grant
+}
+
+// Put takes one shard. It checks in the order of SPEC.md, Put, reads the bytes
+// only after everything else, and acknowledges only what is durable. A shard
+// that is held already is acknowledged at once.
+func (n *Node) Put(ctx context.Context, from protocol.Remote, r *protocol.PutRequest, body io.Reader) (*protocol.PutReply, error) {
+	_, id, err := protocol.ParseGroupRecord(n.cfg.Network, r.Record)
+	if err != nil {
+		return nil, err
+	}
+	g, release, err := n.groups.open(ctx, id)
+	if err != nil {
+		return nil, n.hideStore("open group", err)
+	}
+	defer release()
+	o, err := n.checkPut(g, r)
+	if err != nil {
+		return nil, err
+	}
+	if g.holds(o.segment) && g.durableGrant(o.grant.ID()) {
+		_, err := io.Copy(io.Discard, body)
+		return new(protocol.PutReply), err
+	}
+	if err := n.takeShard(ctx, from, o, r, body); err != nil {
+		return nil, err
+	}
+	n.count.puts.Add(1)
+	return new(protocol.PutReply), nil
+}
+
+// checkPut checks all that can be seen without the bytes, in the norm's order.
+func (n *Node) checkPut(g *groupState, r *protocol.PutRequest) (*putOrder, error) {
+	record, table, err := g.founded()
+	if err != nil {
+		return nil, err
+	}
+	if table.Holder(r.Slot) != n.self {
+		return nil, protocol.Refuse(protocol.CodeWrongSlot, "the table names another holder for slot %d", r.Slot)
+	}
+	grant, err := protocol.OpenGrant(record, g.id, r.Grant)
+	if err != nil {
+		return nil, err
+	}
+	if len(grant.Subject) != len(protocol.SegmentID{}) {
+		return nil, protocol.Refuse(protocol.CodeMalformed, "the grant is for a pointer")
+	}
+	o := &putOrder{
+		group: g, segment: protocol.SegmentID(grant.Subject), grantInfo: grant,
+		grant: protocol.Fact{Kind: protocol.FactGrant, Bytes: r.Grant},
+	}
+	if g.deleted(grant.Subject) {
+		return nil, protocol.Refuse(protocol.CodeDeleted, "segment %s", o.segment)
+	}
+	return o, o.checkDescriptor(table.Profile, r)
+}
+
+func (o *putOrder) checkDescriptor(p protocol.Profile, r *protocol.PutRequest) error {
+	if protocol.SegmentID(protocol.Sum(r.Descriptor)) != o.segment {
+		return protocol.Refuse(protocol.CodeForged, "the descriptor is not of the granted segment")
+	}
+	d, err := protocol.ParseDescriptor(r.Descriptor)
+	if err != nil {
+		return err
+	}
+	o.desc = d
+	switch {
+	case o.grantInfo.Bytes != d.Footprint():
+		return protocol.Refuse(protocol.CodeDenied, "the grant is for %d bytes, the segment takes %d", o.grantInfo.Bytes, d.Footprint())
+	case d.K != p.K || d.N != p.N:
+		return protocol.Refuse(protocol.CodeMalformed, "segment coded %d of %d in a group of %s", d.K, d.N, p)
+	case r.Length != d.ShardSize:
+		return protocol.Refuse(protocol.CodeMalformed, "%d bytes, where shards have %d", r.Length, d.ShardSize)
+	}
+	return nil
+}
+
+// takeShard makes room, reads the bytes, checks their hash and stores them.
+func (n *Node) takeShard(ctx context.Context, from protocol.Remote, o *putOrder, r *protocol.PutRequest, body io.Reader) error {
+	if err := o.group.beginGrant(o.segment[:]); err != nil {
+		return err
+	}
+	defer o.group.endGrant(o.segment[:])
+	room, err := n.book.admit(o.group.id, shardCost(r.Length, o.desc.N)+factCost(len(r.Grant)), n.storeFree(), n.now())
+	if err != nil {
+		return err
+	}
+	free, err := n.door.body(ctx, from.Peer, r.Length)
+	if err != nil {
+		room.dropped()
+		return err
+	}
+	defer free()
+	buf := n.buffers.get(r.Length)
+	defer n.buffers.put(buf)
+	shard, err := readShard(body, *buf, o.desc.Roots[r.Slot])
+	if err != nil {
+		room.dropped()
+		return err
+	}
+	shard.Key = storage.ShardKey{Segment: o.segment, Slot: uint8(r.Slot)}
+	shard.Group, shard.Descriptor = o.group.id, r.Descriptor
+	if err := n.keepShard(ctx, o, shard); err != nil {
+		room.dropped()
+		return err
+	}
+	room.stored()
+	n.count.received.Add(r.Length)
+	return n.commitShard(ctx, o, room)
+}
+
+func readShard(body io.Reader, buf []byte, root protocol.Hash) (*storage.Shard, error) {
+	if _, err := io.ReadFull(body, buf); err != nil {
+		return nil, fmt.Errorf("read shard: %w", err)
+	}
+	outboard, got := protocol.Outboard(buf)
+	if got != root {
+		return nil, protocol.Refuse(protocol.CodeForged, "the bytes do not fit the slot's root")
+	}
+	return &storage.Shard{Data: buf, Outboard: outboard}, nil
+}
+
+// keepShard makes shard and grant durable, in one group commit where the store
+// can. It goes on when the peer goes away: what is written is not wasted.
+func (n *Node) keepShard(ctx context.Context, o *putOrder, s *storage.Shard) error {
+	ctx = context.WithoutCancel(ctx)
+	var both errgroup.Group
+	both.Go(func() error { return n.store.PutShard(ctx, s) })
+	if !o.group.durableGrant(o.grant.ID()) {
+		both.Go(func() error { return n.store.PutFact(ctx, toStore(o.group.id, o.grant)) })
+	}
+	return n.hideStore("store shard", both.Wait())
+}
+
+// commitShard takes what is durable into the group's state. A delete that came
+// meanwhile wins.
+func (n *Node) commitShard(ctx context.Context, o *putOrder, room *admission) error {
+	g := o.group
+	g.mu.Lock()
+	m := g.merge(o.grant, protocol.Opened{Kind: protocol.FactGrant, Grant: o.grantInfo}, n.self, n.now())
+	news := g.hold(o.segment)
+	g.mu.Unlock()
+	if !news {
+		n.book.returned(g.id, room.bytes) // another Put of the same shard counted it
+	}
+	n.dropFacts(ctx, g.id, m.drops)
+	switch {
+	case m.code == protocol.CodeDeleted:
+		n.dropFacts(ctx, g.id, []protocol.Hash{o.grant.ID()})
+		if err := n.freeLater(ctx, g.id, o.segment); err != nil {
+			return err
+		}
+		return protocol.Refuse(protocol.CodeDeleted, "segment %s", o.segment)
+	case !m.kept && m.code == 0 && !g.knows(o.grant.ID()):
+		n.dropFacts(ctx, g.id, []protocol.Hash{o.grant.ID()}) // a grant for more counts
+	}
+	n.announceIfMember(g)
+	return nil
+}

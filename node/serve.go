@@ -1,0 +1,227 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// Serve answers the requests of one stream until it ends, or until Run does.
+// A stream beyond the limits is reset at once.
+func (n *Node) Serve(s protocol.Stream) {
+	from := s.Remote()
+	leave, ok := n.door.stream(from.Peer)
+	if !ok {
+		n.count.turnedAway.Add(1)
+		_ = s.Reset()
+		return
+	}
+	defer leave()
+	v := &session{Node: n, Stream: s}
+	if !n.visits.enter(v) {
+		_ = s.Reset()
+		return
+	}
+	defer n.visits.leave(v)
+	if err := protocol.Serve(context.Background(), v, v); err != nil {
+		n.log.Debug("stream ends", "peer", protocol.ShortPeer(from.Peer), "err", err)
+	}
+}
+
+// session is one stream and what it has under way. As protocol.Stream it sees
+// when a request's reply is out; as protocol.Handler it bounds the requests.
+type session struct {
+	*Node
+	protocol.Stream
+
+	mu       sync.Mutex
+	busy     bool // between a request's arrival and its reply's end
+	replied  bool // the handler has returned
+	draining bool
+}
+
+var (
+	_ protocol.Stream  = (*session)(nil)
+	_ protocol.Handler = (*session)(nil)
+
+	errStopping = protocol.Refuse(protocol.CodeUnavailable, "this node is stopping")
+)
+
+// Read reads from the stream. To read on after a reply means that the reply is
+// out; a node that stops hears no further request.
+func (v *session) Read(b []byte) (int, error) {
+	if v.rest() {
+		return 0, io.EOF
+	}
+	return v.Stream.Read(b)
+}
+
+// rest notes the end of a reply and reports whether the session is over.
+func (v *session) rest() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.replied {
+		v.busy, v.replied = false, false
+	}
+	return v.draining && !v.busy
+}
+
+// drain ends the session: at once if nothing is under way, else after that.
+func (v *session) drain() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.draining = true
+	if !v.busy {
+		_ = v.Reset()
+	}
+}
+
+// begin counts a request in; end says that its handler is done.
+func (v *session) begin(ctx context.Context) (end func(), err error) {
+	v.mu.Lock()
+	v.busy = true
+	stopping := v.draining
+	v.mu.Unlock()
+	done := func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.replied = true
+	}
+	if stopping {
+		done()
+		return nil, errStopping
+	}
+	leave, err := v.door.request(ctx)
+	if err != nil {
+		done()
+		return nil, err
+	}
+	v.donors.spoke(v.Remote().Peer, v.now())
+	return func() { leave(); done() }, nil
+}
+
+// under runs one handler within the session's bounds.
+func under[Q, A any](ctx context.Context, v *session, from protocol.Remote, q Q, do func(context.Context, protocol.Remote, Q) (A, error)) (A, error) {
+	end, err := v.begin(ctx)
+	if err != nil {
+		var none A
+		return none, err
+	}
+	defer end()
+	a, err := do(ctx, from, q)
+	v.count.answered(err)
+	return a, err
+}
+
+// Info is Node.Info within the session's bounds.
+func (v *session) Info(ctx context.Context, from protocol.Remote, r *protocol.InfoRequest) (*protocol.InfoReply, error) {
+	return under(ctx, v, from, r, v.Node.Info)
+}
+
+// Form is Node.Form within the session's bounds.
+func (v *session) Form(ctx context.Context, from protocol.Remote, r *protocol.FormRequest) (*protocol.FormReply, error) {
+	return under(ctx, v, from, r, v.Node.Form)
+}
+
+// Put is Node.Put within the session's bounds.
+func (v *session) Put(ctx context.Context, from protocol.Remote, r *protocol.PutRequest, body io.Reader) (*protocol.PutReply, error) {
+	return under(ctx, v, from, r, func(ctx context.Context, from protocol.Remote, r *protocol.PutRequest) (*protocol.PutReply, error) {
+		return v.Node.Put(ctx, from, r, body)
+	})
+}
+
+// Get is Node.Get within the session's bounds.
+func (v *session) Get(ctx context.Context, from protocol.Remote, r *protocol.GetRequest) (*protocol.GetReply, []byte, func(), error) {
+	var (
+		raw     []byte
+		release func()
+	)
+	reply, err := under(ctx, v, from, r, func(ctx context.Context, from protocol.Remote, r *protocol.GetRequest) (a *protocol.GetReply, err error) {
+		a, raw, release, err = v.Node.Get(ctx, from, r)
+		return a, err
+	})
+	return reply, raw, release, err
+}
+
+// Have is Node.Have within the session's bounds.
+func (v *session) Have(ctx context.Context, from protocol.Remote, r *protocol.HaveRequest) (*protocol.HaveReply, error) {
+	return under(ctx, v, from, r, v.Node.Have)
+}
+
+// Members is Node.Members within the session's bounds.
+func (v *session) Members(ctx context.Context, from protocol.Remote, r *protocol.MembersRequest) (*protocol.MembersReply, error) {
+	return under(ctx, v, from, r, v.Node.Members)
+}
+
+// Facts is Node.Facts within the session's bounds.
+func (v *session) Facts(ctx context.Context, from protocol.Remote, r *protocol.FactsRequest) (*protocol.FactsReply, error) {
+	return under(ctx, v, from, r, v.Node.Facts)
+}
+
+// visits are the sessions under way.
+type visits struct {
+	mu     sync.Mutex
+	open   map[*session]struct{}
+	closed bool
+	empty  chan struct{} // closed once closed and nobody is left
+}
+
+func newVisits() *visits {
+	return &visits{open: make(map[*session]struct{}), empty: make(chan struct{})}
+}
+
+func (w *visits) enter(v *session) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return false
+	}
+	w.open[v] = struct{}{}
+	return true
+}
+
+func (w *visits) leave(v *session) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.open, v)
+	if w.closed && len(w.open) == 0 {
+		close(w.empty)
+	}
+}
+
+var errUnfinished = errors.New("requests were under way")
+
+// stop ends all sessions, those with a request under way after it, but none
+// later than patience from now.
+func (w *visits) stop(patience time.Duration) error {
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return nil
+	}
+	w.closed = true
+	if len(w.open) == 0 {
+		close(w.empty)
+	}
+	for v := range w.open {
+		go v.drain()
+	}
+	w.mu.Unlock()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-w.empty:
+		return nil
+	case <-late.C:
+	}
+	w.mu.Lock()
+	for v := range w.open {
+		go func() { _ = v.Reset() }()
+	}
+	w.mu.Unlock()
+	return errUnfinished
+}

@@ -1,0 +1,166 @@
+package node
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+	"github.com/cairnstore/cairn/storage"
+)
+
+// Reach says whether others can dial a node.
+type Reach string
+
+// The values of Reach.
+const (
+	ReachUnknown Reach = "unknown" // not known yet
+	ReachPrivate Reach = "private" // only from its own network, or through a relay
+	ReachPublic  Reach = "public"
+)
+
+// Status is what `cairn node status --json` shows. Sizes are in bytes, times
+// in seconds.
+type Status struct {
+	Peer      string        `json:"peer"`
+	Addrs     []string      `json:"addrs"` // each ends in /p2p/ID
+	Network   string        `json:"network"`
+	Agent     string        `json:"agent"`
+	Donated   int64         `json:"donated"`
+	Used      int64         `json:"used"`
+	Free      int64         `json:"free"` // for groups that have no reservation
+	Reserved  int64         `json:"reserved"`
+	Shards    int           `json:"shards"`
+	Groups    int           `json:"groups"`
+	Announced int           `json:"announced"` // groups that this node is found for
+	Freeing   int           `json:"freeing"`   // deleted segments whose bytes are still here
+	Accepts   string        `json:"accepts"`
+	Peers     int           `json:"peers"` // known
+	Donors    int           `json:"donors"`
+	Reachable Reach         `json:"reachable"`
+	Why       string        `json:"why"`
+	Uptime    float64       `json:"uptime"`
+	Traffic   Traffic       `json:"traffic"`
+	Stores    []StoreStatus `json:"stores"`
+}
+
+// Traffic counts since the start.
+type Traffic struct {
+	Received   int64 `json:"received"` // bytes of shards stored
+	Sent       int64 `json:"sent"`     // bytes of shards and slices served
+	Puts       int64 `json:"puts"`
+	Gets       int64 `json:"gets"`
+	Requests   int64 `json:"requests"`
+	Refused    int64 `json:"refused"`    // requests refused for a cause
+	Failed     int64 `json:"failed"`     // requests that failed on our side
+	TurnedAway int64 `json:"turnedAway"` // streams beyond the limits
+}
+
+// StoreStatus is one donated folder.
+type StoreStatus struct {
+	Dir   string `json:"dir"`
+	Quota int64  `json:"quota"`
+	Used  int64  `json:"used"`
+	State string `json:"state"` // ok, suspended, failed
+}
+
+// counters count what Traffic shows.
+type counters struct {
+	received, sent, puts, gets, requests, refused, failed, turnedAway atomic.Int64
+}
+
+// answered counts a request by how it ended.
+func (c *counters) answered(err error) {
+	c.requests.Add(1)
+	var no *protocol.Error
+	switch {
+	case err == nil:
+	case errors.As(err, &no):
+		c.refused.Add(1)
+	default:
+		c.failed.Add(1)
+	}
+}
+
+func (c *counters) traffic() Traffic {
+	return Traffic{
+		Received: c.received.Load(), Sent: c.sent.Load(), Puts: c.puts.Load(), Gets: c.gets.Load(),
+		Requests: c.requests.Load(), Refused: c.refused.Load(), Failed: c.failed.Load(), TurnedAway: c.turnedAway.Load(),
+	}
+}
+
+// Status tells how the node is.
+func (n *Node) Status() Status {
+	u := n.store.Usage()
+	now := n.now()
+	s := Status{
+		Peer: n.self.String(), Network: n.cfg.Network, Agent: n.cfg.Agent,
+		Donated: n.cfg.Donated, Used: u.Used, Free: n.book.free(local, n.storeFree(), now), Reserved: n.book.promisedBytes(),
+		Shards: u.Shards, Groups: u.Groups, Announced: n.announce.announced(), Freeing: n.frees.count(),
+		Accepts: string(n.cfg.Accepts), Peers: len(n.cfg.Net.Known()), Donors: n.donors.count(now),
+		Uptime: now.Sub(n.started).Seconds(), Traffic: n.count.traffic(), Stores: n.stores(u),
+	}
+	rec, err := n.ownRecord()
+	if err == nil {
+		s.Addrs = addrTexts(rec)
+	}
+	if n.cfg.Reach != nil {
+		s.Reachable, s.Why = n.cfg.Reach()
+	} else {
+		s.Reachable, s.Why = guessReach(rec)
+	}
+	return s
+}
+
+func (n *Node) ownRecord() (protocol.PeerRecord, error) {
+	env, err := n.cfg.Net.Envelope()
+	if err != nil {
+		return protocol.PeerRecord{}, err
+	}
+	return env.Open()
+}
+
+func addrTexts(r protocol.PeerRecord) []string {
+	full, err := peer.AddrInfoToP2pAddrs(&peer.AddrInfo{ID: r.Peer, Addrs: r.Addrs})
+	if err != nil {
+		return nil
+	}
+	out := make([]string, len(full))
+	for i, a := range full {
+		out[i] = a.String()
+	}
+	return out
+}
+
+// guessReach judges by the addresses that a node gives out.
+func guessReach(r protocol.PeerRecord) (Reach, string) {
+	if len(r.Addrs) == 0 {
+		return ReachUnknown, "no address is known yet"
+	}
+	for _, a := range r.Addrs {
+		if ip, _ := group.Observed(a); ip.IsValid() && !group.IsPrivate(ip) {
+			return ReachUnknown, "it has a public address; whether others can dial it is not known yet"
+		}
+	}
+	return ReachPrivate, "all its addresses are private: it can be dialled from its own network only"
+}
+
+func (n *Node) stores(u storage.Usage) []StoreStatus {
+	if n.cfg.Stores != nil {
+		return n.cfg.Stores()
+	}
+	return []StoreStatus{{Quota: u.Donated, Used: u.Used, State: StoreState(u.Err)}}
+}
+
+// StoreState names the state that a store's error stands for.
+func StoreState(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, storage.ErrSuspended):
+		return "suspended"
+	}
+	return "failed"
+}

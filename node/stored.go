@@ -1,0 +1,106 @@
+package node
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage"
+)
+
+// Notes are facts that this node keeps for itself beside a group's facts. They
+// are named like facts and never sent; protocol's kinds count up from 1.
+const (
+	noteOrigin  = 0xf0 // when the group came here, and from where
+	noteDeleted = 0xf1 // since when a segment waits to be freed
+)
+
+// isNote reports whether a stored fact is this node's own note.
+func isNote(kind uint8) bool { return kind >= noteOrigin }
+
+// origin is the note that a group's first facts come with.
+type origin struct {
+	Seen int64  `cbor:"seen"` // Unix seconds
+	From string `cbor:"from"` // source
+}
+
+// deletion is the note that a delete of a held segment comes with.
+type deletion struct {
+	Segment protocol.SegmentID `cbor:"segment"`
+	Since   int64              `cbor:"since"` // Unix seconds
+}
+
+func unix(seconds int64) time.Time { return time.Unix(seconds, 0) }
+
+func note(g protocol.GroupID, kind uint8, v any) (storage.Fact, error) {
+	b, err := protocol.Encode(v)
+	return storage.Fact{Group: g, Kind: kind, Bytes: b}, err
+}
+
+func originNote(g protocol.GroupID, from source, now time.Time) (storage.Fact, error) {
+	return note(g, noteOrigin, origin{now.Unix(), from.text()})
+}
+
+func deletionNote(g protocol.GroupID, s protocol.SegmentID, now time.Time) (storage.Fact, freeing, error) {
+	f, err := note(g, noteDeleted, deletion{s, now.Unix()})
+	return f, freeing{g, now.Add(deleteDelay), f.ID()}, err
+}
+
+func toStore(g protocol.GroupID, f protocol.Fact) storage.Fact {
+	return storage.Fact{Group: g, Kind: uint8(f.Kind), Bytes: f.Bytes}
+}
+
+func fromStore(f storage.Fact) protocol.Fact {
+	return protocol.Fact{Kind: protocol.FactKind(f.Kind), Bytes: f.Bytes}
+}
+
+// signedBytes is how signed things are written: what openStored reads without
+// asking for the signature again.
+type signedBytes struct {
+	Body []byte `cbor:"body"`
+	Sig  []byte `cbor:"sig"`
+}
+
+// openStored reads a fact of this node's own store. Signatures were verified
+// before it was stored, and the store's checksums have been since.
+func openStored(network string, f protocol.Fact) (protocol.Opened, error) {
+	o := protocol.Opened{Kind: f.Kind}
+	var err error
+	switch f.Kind {
+	case protocol.FactRecord:
+		o.Record, _, err = protocol.ParseGroupRecord(network, f.Bytes)
+	case protocol.FactTable:
+		o.Table = new(protocol.Table)
+		err = openBody("table", f.Bytes, o.Table)
+	case protocol.FactEnvelope:
+		var p protocol.PeerRecord
+		p, err = protocol.Envelope(f.Bytes).Open()
+		o.Envelope = &p
+	case protocol.FactGrant:
+		o.Grant = new(protocol.Grant)
+		err = openBody("grant", f.Bytes, o.Grant)
+	case protocol.FactDelete:
+		o.Delete = new(protocol.Delete)
+		err = openBody("delete", f.Bytes, o.Delete)
+	case protocol.FactRenewal:
+		o.Renewal = new(protocol.Renewal)
+		err = openBody("renewal", f.Bytes, o.Renewal)
+	case protocol.FactPointer:
+		o.Pointer = new(protocol.Pointer)
+		err = openBody("pointer", f.Bytes, o.Pointer)
+	default:
+		err = protocol.Refuse(protocol.CodeVersion, "fact of kind %d", f.Kind)
+	}
+	if err != nil {
+		return o, fmt.Errorf("read stored fact: %w", err)
+	}
+	return o, nil
+}
+
+func openBody(thing string, b []byte, v any) error {
+	var s signedBytes
+	if err := protocol.Decode(thing, b, &s); err != nil {
+		return err
+	}
+	return protocol.Decode(thing, s.Body, v)
+}
