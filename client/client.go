@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -14,6 +16,7 @@ type Config struct {
 	Network string           // name
 	Net     protocol.Network // how peers are reached
 	Owner   *Owner           // the owner's keys and journal; nil for one who only reads
+	OwnNode peer.ID          // a node of this owner's, drawn last; empty: none
 	Rand    io.Reader        // nil: crypto/rand
 	Now     func() time.Time // nil: time.Now
 	Log     *slog.Logger     // nil: silent
