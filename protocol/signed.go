@@ -3,6 +3,7 @@ package protocol
 import (
 	"crypto/ed25519"
 	"encoding/hex"
+	"slices"
 )
 
 // PublicKey is an Ed25519 public key, 32 bytes.
@@ -26,12 +27,7 @@ func smallOrder(raw []byte) bool {
 	var k [32]byte
 	copy(k[:], raw)
 	k[31] &= 0x7f // the sign of x
-	for _, p := range smallPoints {
-		if hex.EncodeToString(k[:]) == p {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(smallPoints[:], hex.EncodeToString(k[:]))
 }
 
 // y coordinates of the points of small order, then those that reduce to them
