@@ -134,7 +134,7 @@ func (p *putter) anyAcked(g *ownGroup, slot, from int) *placement {
 // ackedAt looks at a placement, or at its shipment while that is under way.
 func (p *putter) ackedAt(index, slot int) bool {
 	for _, f := range p.flights {
-		if f.index == index {
+		if f.index == index && f.id == p.placed[index].extent.Segment {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			return f.acked[slot]

@@ -326,6 +326,9 @@ func (p *putter) handle(ev event) error {
 	place := p.placed[ev.index]
 	switch ev.state {
 	case safe:
+		if place.extent.Segment != ev.id {
+			return nil // of a place that was left since
+		}
 		place.isSafe = true
 		return p.c.cfg.Owner.markSafe(p.id, ev.index, &place.extent)
 	case hopeless:
@@ -341,14 +344,17 @@ func (p *putter) land(s *shipment) {
 	place := p.placed[s.index]
 	p.forget(s)
 	s.cancel()
-	if place.group != s.carrier.g {
-		return // it went to another group, its buffer with it
+	if s.moved {
+		return // to another group, its buffer with it
+	}
+	p.free = append(p.free, s.buf)
+	if place.extent.Segment != s.id {
+		return // the segment was made again, and is elsewhere
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	copy(place.acked, s.acked)
 	p.sent += int64(s.stored-s.had) * s.desc.ShardSize
-	s.mu.Unlock()
-	p.free = append(p.free, s.buf)
 }
 
 // moveOn puts a segment that cannot become safe in its group into a new one:
@@ -358,17 +364,24 @@ func (p *putter) moveOn(s *shipment) error {
 	s.cancel()
 	p.awaitSettled(s)
 	p.forget(s)
-	return p.relocate(s.segment, s.index)
+	s.moved = true
+	again := *s.segment // what lanes still read of the old one stays as it is
+	return p.relocate(&again, s.index)
 }
 
-// relocate closes a segment's group and launches it in another one.
+// relocate closes a segment's group and launches it in another one, under
+// another name: for a node that is in both groups the old one is deleted.
 func (p *putter) relocate(s *segment, index int) error {
 	place := p.placed[index]
 	k := p.carrierOf(place.group)
 	if err := p.leave(place.group, s.id); err != nil {
 		return errors.Join(err, k.refusals())
 	}
+	if err := p.builder.describe(s, s.desc.Size, s.desc.ShardSize, s.desc.Roots); err != nil {
+		return err
+	}
 	place.group, place.extent, place.isSafe = p.group, s.extent(p.group.id), false
+	place.desc, place.bytes = s.desc, s.bytes
 	clear(place.acked)
 	return p.launch(s, index, nil)
 }

@@ -168,6 +168,7 @@ type shipment struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	begun   time.Time
+	moved   bool // the put's own: another shipment has the buffer
 
 	mu      sync.Mutex
 	acked   []bool // by slot
