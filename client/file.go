@@ -1,0 +1,210 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/client/seal"
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// maxExtents bounds the extents of one file: a terabyte at the smallest
+// segments, several at others.
+const maxExtents = 1 << 18
+
+// pagesAtOnce is how many pages of a large manifest are read at a time.
+const pagesAtOnce = 4
+
+// File is a file version behind a link, open for reading. It may be used by
+// many goroutines at once. It needs no closing.
+type File struct {
+	Name    string           // as its owner wrote it: data, never a path
+	Size    int64            // bytes
+	MTime   time.Time        // as its owner wrote it
+	Profile protocol.Profile // of the link's home group
+
+	c        *Client
+	link     *resolver
+	records  []protocol.Extent // of the manifest and its pages
+	extents  []fileExtent      // by place in the file
+	mu       sync.Mutex
+	openers  map[int]*seal.Opener // by index of extent
+	sequence []int                // of openers, oldest first
+}
+
+// fileExtent is an extent with its place in the file.
+type fileExtent struct {
+	protocol.Extent
+	at    int64 // plain bytes before it
+	plain int64 // plain bytes in it
+}
+
+// Open opens the file behind a link. It returns ErrNoPeers, ErrTooFew,
+// ErrDamaged, ErrNotFound, ErrExpired or ErrRevoked in its chain. Whether the
+// record that it followed is the newest may still be asked about in the
+// background, until ctx is done: see Confirmed.
+func (c *Client) Open(ctx context.Context, link protocol.Link) (*File, error) {
+	r := c.resolve(ctx, link)
+	p, err := r.first(ctx)
+	for err == nil {
+		var f *File
+		if f, err = c.openRecord(ctx, r, p); err == nil {
+			if p = r.newer(ctx, p, 0); p == nil {
+				return f, nil
+			}
+			continue
+		}
+		// A newer record may stand where an old one leads nowhere.
+		newer := r.newer(ctx, p, finalTimeout)
+		if newer == nil {
+			break
+		}
+		p, err = newer, nil
+	}
+	r.cancel()
+	return nil, err
+}
+
+// Confirmed tells how sure it is that the file is the newest that its link
+// ever led to.
+func (f *File) Confirmed() Confirmation { return f.link.confirmation() }
+
+func (c *Client) openRecord(ctx context.Context, r *resolver, p *protocol.Pointer) (*File, error) {
+	if err := r.verdict(p); err != nil {
+		return nil, err
+	}
+	t, err := r.target(p)
+	if err != nil {
+		return nil, err
+	}
+	b, err := c.readExtent(ctx, &t.Extent, hintInfos(t.Hints))
+	if err != nil {
+		return nil, fmt.Errorf("read manifest: %w", err)
+	}
+	m, err := protocol.ParseManifest(b)
+	if err != nil {
+		return nil, fmt.Errorf("read manifest: %w: %w", ErrDamaged, err)
+	}
+	f := &File{
+		Name: m.Name, Size: m.Size, MTime: time.Unix(m.MTime, m.MTimeNS), Profile: r.home().table.Profile,
+		c: c, link: r, records: []protocol.Extent{t.Extent}, openers: make(map[int]*seal.Opener),
+	}
+	content, err := f.content(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	return f, f.lay(content)
+}
+
+// content returns the extents of the file's content, out of all pages.
+func (f *File) content(ctx context.Context, m *protocol.Manifest) ([]protocol.Extent, error) {
+	level := m.Extents
+	for depth := m.Depth - 1; depth >= 0; depth-- {
+		f.records = append(f.records, level...)
+		below, err := f.pages(ctx, depth, level)
+		if err != nil {
+			return nil, err
+		}
+		level = below
+	}
+	return level, nil
+}
+
+// pages reads one level of pages and returns the extents that they name.
+func (f *File) pages(ctx context.Context, depth int, level []protocol.Extent) ([]protocol.Extent, error) {
+	pages, errs := make([]*protocol.Page, len(level)), make([]error, len(level))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	turns := make(chan struct{}, pagesAtOnce)
+	for i := range level {
+		turns <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-turns }()
+			if pages[i], errs[i] = f.page(ctx, depth, &level[i]); errs[i] != nil {
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	var out []protocol.Extent
+	for i, p := range pages {
+		if errs[i] != nil && !errors.Is(errs[i], context.Canceled) {
+			return nil, errs[i]
+		}
+		if p != nil {
+			out = append(out, p.Extents...)
+		}
+		if len(out) > maxExtents {
+			return nil, fmt.Errorf("read manifest: more than %d extents: %w", maxExtents, ErrDamaged)
+		}
+	}
+	return out, errors.Join(errs...)
+}
+
+func (f *File) page(ctx context.Context, depth int, e *protocol.Extent) (*protocol.Page, error) {
+	b, err := f.c.readExtent(ctx, e, nil)
+	if err != nil {
+		return nil, fmt.Errorf("read page of the manifest: %w", err)
+	}
+	p, err := protocol.ParsePage(b)
+	if err == nil && p.Depth != depth {
+		err = fmt.Errorf("page of depth %d at %d", p.Depth, depth)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read page of the manifest: %w: %w", ErrDamaged, err)
+	}
+	return p, nil
+}
+
+// lay gives each extent its place. They must make exactly the file's size.
+func (f *File) lay(content []protocol.Extent) error {
+	f.extents = make([]fileExtent, len(content))
+	at := int64(0)
+	for i, e := range content {
+		plain, err := seal.PlainSize(e.Length)
+		if err != nil {
+			return fmt.Errorf("read manifest: extent %d of %d sealed bytes: %w", i, e.Length, ErrDamaged)
+		}
+		f.extents[i] = fileExtent{Extent: e, at: at, plain: plain}
+		at += plain
+	}
+	if at != f.Size {
+		return fmt.Errorf("read manifest: extents of %d bytes for a file of %d: %w", at, f.Size, ErrDamaged)
+	}
+	return nil
+}
+
+// extentAt returns the index of the extent that holds byte off of the file.
+func (f *File) extentAt(off int64) int {
+	return sort.Search(len(f.extents), func(i int) bool { return f.extents[i].at+f.extents[i].plain > off })
+}
+
+// readExtent returns the plain bytes of a whole extent that holds a record.
+func (c *Client) readExtent(ctx context.Context, e *protocol.Extent, hints []peer.AddrInfo) ([]byte, error) {
+	plain, err := seal.PlainSize(e.Length)
+	if err != nil || plain > protocol.MaxManifest {
+		return nil, fmt.Errorf("a record of %d sealed bytes: %w", e.Length, ErrDamaged)
+	}
+	src, err := c.source(ctx, e, hints)
+	if err != nil {
+		return nil, err
+	}
+	run, err := src.read(ctx, e, e.Offset, e.Offset+e.Length)
+	if err != nil {
+		return nil, err
+	}
+	defer run.release(src.l.buffers)
+	sealed := run.view(e.Offset, e.Length, make([]byte, e.Length))
+	b, err := seal.Open(seal.Key(e.Key), nil, sealed)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return b, nil
+}

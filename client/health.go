@@ -1,0 +1,298 @@
+package client
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+)
+
+// Bounds of a health check.
+const (
+	checkAll      = 64 // segments up to which each is challenged
+	checkSample   = 32 // segments of a larger file that are drawn
+	checkSegments = 8  // at a time
+)
+
+// Health is what holders proved of a file just now, each by a random leaf.
+type Health struct {
+	Name      string           // of the file; empty where its manifest cannot be read
+	Size      int64            // bytes; -1: unknown
+	Profile   protocol.Profile // of the lowest segment's group
+	Segments  int              // of the file, manifest included
+	Checked   int              // of these: all, or a random sample
+	Reachable int              // slots of the lowest segment whose holders proved their shards
+	Needed    int              // of them give it back
+	Domains   int              // failure domains that these holders span
+	// AfterWorst5 is how many slots of the lowest segment are left when the
+	// five domains that hold most of them leave.
+	AfterWorst5 int
+	Holders     []HolderHealth
+	Pointer     Confirmation // of the link
+	// Problem is why the file cannot be read as it stands; nil: it can.
+	Problem error
+}
+
+// HolderHealth is what one holder showed.
+type HolderHealth struct {
+	Group  protocol.GroupID
+	Slot   int
+	Peer   peer.ID // "": the slot is vacant
+	Proved bool    // every challenge was met
+	Asked  int     // challenges
+	Met    int     // of them
+	Domain string  // failure domain, as its connection shows it; empty: never reached
+	Err    error   // of the first challenge that was not met
+}
+
+// Lost reports whether some segment cannot be read now.
+func (h *Health) Lost() bool { return h.Problem != nil || h.Reachable < h.Needed }
+
+// Health challenges the holders of the file behind a link. A file that cannot
+// be read is no error of Health: its verdict says so. Errors are those of
+// Open that leave nothing to judge.
+func (c *Client) Health(ctx context.Context, link protocol.Link) (*Health, error) {
+	r := c.resolve(ctx, link)
+	defer r.cancel()
+	p, err := r.first(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if newer := r.newer(ctx, p, finalTimeout); newer != nil {
+		p = newer
+	}
+	if err := r.verdict(p); err != nil {
+		return nil, err
+	}
+	t, err := r.target(p)
+	if err != nil {
+		return nil, err
+	}
+	h := &Health{Size: -1, Pointer: r.confirmation(), Profile: r.home().table.Profile}
+	all := []protocol.Extent{t.Extent}
+	f, err := c.openRecord(ctx, r, p)
+	if err == nil {
+		h.Name, h.Size = f.Name, f.Size
+		all = f.segments()
+	} else if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	h.Problem = err
+	return h, c.checkSegments(ctx, h, all)
+}
+
+// segments returns one extent of each segment of the file, records first.
+func (f *File) segments() []protocol.Extent {
+	seen := make(map[protocol.SegmentID]bool)
+	var out []protocol.Extent
+	add := func(e protocol.Extent) {
+		if !seen[e.Segment] {
+			seen[e.Segment] = true
+			out = append(out, e)
+		}
+	}
+	for _, e := range f.records {
+		add(e)
+	}
+	for i := range f.extents {
+		add(f.extents[i].Extent)
+	}
+	return out
+}
+
+// segmentHealth is what the holders of one segment showed.
+type segmentHealth struct {
+	group *foundGroup
+	errs  []error // by slot; nil: proved
+	err   error   // why nobody could be asked
+}
+
+func (c *Client) checkSegments(ctx context.Context, h *Health, all []protocol.Extent) error {
+	pick, err := c.sample(all)
+	if err != nil {
+		return err
+	}
+	h.Segments, h.Checked = len(all), len(pick)
+	results := make([]segmentHealth, len(pick))
+	turns := make(chan struct{}, checkSegments)
+	var wg sync.WaitGroup
+	for i := range pick {
+		turns <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-turns }()
+			results[i] = c.challengeSegment(ctx, &pick[i])
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	c.judge(h, results)
+	return nil
+}
+
+// sample returns all extents, or the first, which is the manifest's, and some
+// drawn at random.
+func (c *Client) sample(all []protocol.Extent) ([]protocol.Extent, error) {
+	if len(all) <= checkAll {
+		return all, nil
+	}
+	rest := append([]protocol.Extent(nil), all[1:]...)
+	for i := range checkSample - 1 {
+		n, err := c.draw(uint64(len(rest) - i))
+		if err != nil {
+			return nil, err
+		}
+		j := i + int(n)
+		rest[i], rest[j] = rest[j], rest[i]
+	}
+	return append([]protocol.Extent{all[0]}, rest[:checkSample-1]...), nil
+}
+
+// draw returns a random number below n.
+func (c *Client) draw(n uint64) (uint64, error) {
+	var b [8]byte
+	if _, err := io.ReadFull(c.rand, b[:]); err != nil {
+		return 0, fmt.Errorf("draw a challenge: %w", err)
+	}
+	return binary.BigEndian.Uint64(b[:]) % n, nil // the bias is below 2^-40
+}
+
+// challengeSegment asks every holder of a segment for a leaf that it cannot
+// foresee.
+func (c *Client) challengeSegment(ctx context.Context, e *protocol.Extent) segmentHealth {
+	src, err := c.source(ctx, e, nil)
+	if err != nil {
+		return segmentHealth{err: err}
+	}
+	s := segmentHealth{group: src.group}
+	d, err := src.describe(ctx, e)
+	if err != nil {
+		s.err = err
+		return s
+	}
+	s.errs = make([]error, d.N)
+	var wg sync.WaitGroup
+	for slot := range s.errs {
+		wg.Go(func() { s.errs[slot] = c.challenge(ctx, src, d, slot) })
+	}
+	wg.Wait()
+	return s
+}
+
+var errVacantSlot = errors.New("the slot is vacant")
+
+// challenge asks one holder for a random leaf of its shard.
+func (c *Client) challenge(ctx context.Context, src *source, d *protocol.Descriptor, slot int) error {
+	id := src.holder(slot)
+	if id == "" {
+		return errVacantSlot
+	}
+	leaf, err := c.draw(uint64(protocol.Leaves(d.ShardSize)))
+	if err != nil {
+		return err
+	}
+	off, length := protocol.AlignRange(int64(leaf)*protocol.LeafSize, 1, d.ShardSize)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	begun := c.now()
+	req := &protocol.GetRequest{Segment: src.ext.Segment, Slot: slot, Offset: off, Length: length, Proof: src.proof}
+	_, raw, err := c.call.Get(ctx, id, req, nil, protocol.SliceSize(length, d.ShardSize))
+	c.noteAsk(ctx, id, begun, err)
+	if err != nil {
+		return err
+	}
+	_, err = protocol.VerifySlice(raw, off, length, d.ShardSize, d.Roots[slot])
+	return err
+}
+
+// judge sums up: a file is as healthy as its lowest segment.
+func (c *Client) judge(h *Health, results []segmentHealth) {
+	holders := make(map[*foundGroup][]HolderHealth)
+	var order []*foundGroup
+	lowest := -1
+	for _, s := range results {
+		if s.group == nil {
+			h.Problem = errors.Join(h.Problem, s.err)
+			h.Reachable, lowest = 0, 0
+			continue
+		}
+		if holders[s.group] == nil {
+			order = append(order, s.group)
+			holders[s.group] = newHolders(s.group)
+		}
+		health := c.countSegment(&s, holders[s.group])
+		if s.err != nil {
+			h.Problem = errors.Join(h.Problem, s.err)
+		}
+		if margin := health.Reachable - health.Needed; lowest < 0 || margin < h.Reachable-h.Needed {
+			lowest = health.Reachable
+			h.Profile, h.Reachable, h.Needed = s.group.table.Profile, health.Reachable, health.Needed
+			h.Domains, h.AfterWorst5 = health.Domains, health.AfterWorst
+		}
+	}
+	if h.Needed == 0 {
+		h.Needed = h.Profile.K
+	}
+	for _, g := range order {
+		h.Holders = append(h.Holders, holders[g]...)
+	}
+	c.placeHolders(h.Holders)
+}
+
+func newHolders(g *foundGroup) []HolderHealth {
+	out := make([]HolderHealth, len(g.table.Slots))
+	for slot := range out {
+		out[slot] = HolderHealth{Group: g.id, Slot: slot, Peer: g.table.Holder(slot), Proved: true}
+	}
+	return out
+}
+
+// countSegment adds a segment's results to its group's holders and measures
+// the slots that were proved.
+func (c *Client) countSegment(s *segmentHealth, holders []HolderHealth) group.Health {
+	var proved []group.Holder
+	var seen []group.Candidate
+	for slot := range holders {
+		hh := &holders[slot]
+		err := s.err
+		if err == nil {
+			err = s.errs[slot]
+		}
+		hh.Asked++
+		if err != nil {
+			hh.Proved = false
+			if hh.Err == nil {
+				hh.Err = err
+			}
+			continue
+		}
+		hh.Met++
+		cand := c.seen(hh.Peer)
+		proved, seen = append(proved, group.Holder{Slot: slot, Candidate: cand}), append(seen, cand)
+	}
+	return group.HealthOf(s.group.table.Profile, proved, group.Private(seen))
+}
+
+// placeHolders names the failure domains of those that were reached.
+func (c *Client) placeHolders(holders []HolderHealth) {
+	var seen []group.Candidate
+	for i := range holders {
+		if holders[i].Peer != "" {
+			seen = append(seen, c.seen(holders[i].Peer))
+		}
+	}
+	private := group.Private(seen)
+	for i := range holders {
+		if cand := c.seen(holders[i].Peer); cand.Addr.IsValid() || cand.Relay != "" {
+			holders[i].Domain = cand.Domain(private).String()
+		}
+	}
+}

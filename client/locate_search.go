@@ -1,0 +1,147 @@
+package client
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// Bounds of a search.
+const (
+	crawlAfter    = time.Second // hints and the DHT have that long for themselves
+	providerWidth = 64          // claims are cheap to make: look at many at a time
+	providerMost  = 10_000      // claims looked at in one lookup
+	providerAgain = 2 * time.Second
+)
+
+// search looks for peers that know something of a group: it asks those that
+// hints name, those that the DHT names and, a little later, everybody who can
+// be found, all at the same time. No source is believed; a peer counts when it
+// has answered.
+type search struct {
+	c        *Client
+	prefix   protocol.GroupPrefix
+	visit    func(context.Context, peer.ID) error // asks one peer
+	named    []peer.ID                            // said to be holders, their addresses learned before
+	guesses  []peer.ID                            // worth asking first, though nobody says so
+	ctx      context.Context
+	stop     context.CancelFunc // ends everything
+	settle   context.CancelFunc // ends the sources; who was found is still asked
+	mu       sync.Mutex
+	seen     map[peer.ID]bool
+	visits   sync.WaitGroup
+	answered atomic.Int64 // peers that said anything at all
+	silent   atomic.Int64 // peers that hints or the DHT named and that did not
+}
+
+func (c *Client) newSearch(prefix protocol.GroupPrefix, visit func(context.Context, peer.ID) error) *search {
+	return &search{c: c, prefix: prefix, visit: visit, seen: map[peer.ID]bool{c.net.Self(): true, "": true}}
+}
+
+// run searches until stop is called, ctx is done, or every peer that could be
+// found was asked. All visits have ended when it returns.
+func (s *search) run(ctx context.Context, hints []peer.AddrInfo) {
+	s.ctx, s.stop = context.WithCancel(ctx)
+	defer s.stop()
+	ctx, s.settle = context.WithCancel(s.ctx)
+	defer s.settle()
+	for _, h := range hints {
+		s.c.net.Learn(h)
+		s.offer(h.ID, true)
+	}
+	for _, id := range s.named {
+		s.offer(id, true)
+	}
+	for _, id := range s.guesses {
+		s.offer(id, false)
+	}
+	var sources sync.WaitGroup
+	sources.Go(func() { s.fromDHT(ctx) })
+	sources.Go(func() { s.fromCrawl(ctx) })
+	sources.Wait()
+	s.visits.Wait()
+}
+
+// claim reports whether a peer is to be asked, which happens once.
+func (s *search) claim(id peer.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen[id] {
+		return false
+	}
+	s.seen[id] = true
+	return true
+}
+
+// offer has a peer asked at once, unless it was already. named says that
+// somebody takes it for a holder. It may be called by visits.
+func (s *search) offer(id peer.ID, named bool) {
+	if s.claim(id) {
+		s.visits.Go(func() { s.ask(id, named) })
+	}
+}
+
+func (s *search) ask(id peer.ID, named bool) {
+	ctx, cancel := context.WithTimeout(s.ctx, askTimeout)
+	defer cancel()
+	begun := s.c.now()
+	err := s.visit(ctx, id)
+	s.c.noteAsk(ctx, id, begun, err)
+	switch {
+	case err == nil || isRefusal(err):
+		s.answered.Add(1)
+	case named:
+		s.silent.Add(1)
+	}
+}
+
+// fromDHT asks who claims to hold the group. A table that was empty when the
+// first lookup began may have filled meanwhile, so an empty answer is not the
+// last.
+func (s *search) fromDHT(ctx context.Context) {
+	g := newGate(providerWidth)
+	for range 2 {
+		n := 0
+		for id := range s.c.net.Providers(ctx, protocol.FindKey(s.prefix)) {
+			n++
+			if n > providerMost || !s.throughGate(ctx, g, id) {
+				return
+			}
+		}
+		if n > 0 || !sleep(ctx, providerAgain) {
+			return
+		}
+	}
+}
+
+func (s *search) throughGate(ctx context.Context, g gate, id peer.ID) bool {
+	if !s.claim(id) {
+		return ctx.Err() == nil
+	}
+	leave, ok := g.enter(ctx)
+	if !ok {
+		return false
+	}
+	s.visits.Go(func() {
+		defer leave()
+		s.ask(id, true)
+	})
+	return true
+}
+
+// fromCrawl asks everybody, once the quicker sources had their time.
+func (s *search) fromCrawl(ctx context.Context) {
+	if !sleep(ctx, crawlAfter) {
+		return
+	}
+	s.c.newCrawl(func(ctx context.Context, id peer.ID) []peer.AddrInfo {
+		s.offer(id, false)
+		_, named := s.c.askInfo(ctx, id)
+		return named
+	}).run(ctx)
+}

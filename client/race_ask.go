@@ -1,0 +1,145 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// How a silent holder is told from a slow one.
+const (
+	silentAfter = time.Second     // without an answer, the holder is asked whether it is there
+	probeTime   = 2 * time.Second // that an answer to that may take
+	probeEvery  = 10 * time.Second
+
+	getGrace = 15 * time.Second // and a holder that lives must keep up getRate
+	getRate  = 32 << 10         // bytes a second
+)
+
+// ask begins a request to the holder of a slot.
+func (r *race) ask(ctx context.Context, slot int) {
+	c := r.src.l.c
+	ctx, cancel := context.WithCancelCause(ctx)
+	b := &bid{slot: slot, peer: r.src.holder(slot), begun: c.now(), cancel: cancel}
+	r.bids[slot], r.asked[slot] = b, true
+	go func() {
+		defer cancel(nil)
+		c.peers.begin(b.peer)
+		data, err := r.get(ctx, b)
+		c.peers.end(b.peer)
+		r.tell(raceEvent{bid: b, data: data, err: err})
+	}()
+	go r.watch(ctx, b)
+}
+
+// tell hands an event to the race, or its buffer back where that is over.
+func (r *race) tell(e raceEvent) {
+	if r.over.Load() {
+		r.src.l.buffers.put(e.data)
+		return
+	}
+	r.events <- e // has room for every event of every slot
+}
+
+// get fetches and verifies what one slot has of the column range.
+func (r *race) get(ctx context.Context, b *bid) ([]byte, error) {
+	whole := r.col.length == r.sh.shard
+	known := r.src.descriptor()
+	req := &protocol.GetRequest{Segment: r.src.ext.Segment, Slot: b.slot, Proof: r.src.proof, Descriptor: known == nil}
+	most := r.col.length
+	if !whole {
+		req.Offset, req.Length = r.col.off, r.col.length
+		most = protocol.SliceSize(req.Length, max(r.sh.shard, protocol.LeafSize))
+	}
+	if known == nil {
+		// The guess may be wrong: let the holder show what it has.
+		most = protocol.SliceSize(protocol.MaxShardSize, protocol.MaxShardSize)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, getGrace+time.Duration(r.col.length)*time.Second/getRate, errSilent)
+	defer cancel()
+	var buf []byte
+	m, raw, err := r.src.l.c.call.GetInto(ctx, b.peer, req, func(n int64) []byte {
+		if int64(cap(buf)) < n {
+			r.src.l.buffers.put(buf)
+			buf = r.src.l.buffers.get(n)
+		}
+		return buf
+	}, most)
+	if err == nil {
+		raw, err = r.verify(m, raw, b, whole, known)
+	}
+	if err != nil || !whole {
+		r.src.l.buffers.put(buf)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return raw, nil
+}
+
+// verify returns the bytes of the range if they are the slot's own.
+func (r *race) verify(m *protocol.GetReply, raw []byte, b *bid, whole bool, d *protocol.Descriptor) ([]byte, error) {
+	if d == nil {
+		var err error
+		if d, err = r.src.learn(m.Descriptor); err != nil {
+			return nil, fmt.Errorf("slot %d: %w: %w", b.slot, err, protocol.ErrForged)
+		}
+		if d.ShardSize != r.sh.shard {
+			return nil, errShape
+		}
+	}
+	if m.Slot != b.slot {
+		return nil, fmt.Errorf("slot %d: slot %d came: %w", b.slot, m.Slot, protocol.ErrForged)
+	}
+	if !whole {
+		return protocol.VerifySlice(raw, r.col.off, r.col.length, r.sh.shard, d.Roots[b.slot])
+	}
+	if int64(len(raw)) != r.sh.shard || protocol.Sum(raw) != d.Roots[b.slot] {
+		return nil, fmt.Errorf("slot %d: %w", b.slot, protocol.ErrForged)
+	}
+	return raw, nil
+}
+
+// watch tells when a request has had its time, and calls it off when its
+// holder answers nothing else either. It ends with the request.
+func (r *race) watch(ctx context.Context, b *bid) {
+	late := false
+	tell := func() {
+		if !late && ctx.Err() == nil {
+			late = true
+			r.tell(raceEvent{bid: b, late: true})
+		}
+	}
+	patience := r.src.l.c.peers.patience(r.col.length)
+	if !sleep(ctx, min(patience, silentAfter)) {
+		return
+	}
+	if patience <= silentAfter {
+		tell()
+	}
+	begun := r.src.l.c.now()
+	alive := r.alive(ctx, b, probeTime)
+	if !alive {
+		tell()
+	}
+	if !late && sleep(ctx, patience-silentAfter-r.src.l.c.now().Sub(begun)) {
+		tell()
+	}
+	// One that is slow but there may still be needed.
+	for !alive || sleep(ctx, probeEvery) {
+		if alive = r.alive(ctx, b, 2*probeTime); !alive {
+			b.cancel(errSilent)
+			return
+		}
+	}
+}
+
+// alive reports whether a holder answers a small question.
+func (r *race) alive(ctx context.Context, b *bid, within time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	_, err := r.src.l.c.call.Info(ctx, b.peer)
+	return err == nil || isRefusal(err)
+}

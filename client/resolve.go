@@ -1,0 +1,298 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/client/seal"
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+)
+
+// Bounds of resolving a link.
+const (
+	resolveTimeout = time.Minute
+	finalTimeout   = 3 * time.Second // for members to contradict a bad verdict
+)
+
+// Confirmation says how far a pointer's record is the newest.
+type Confirmation struct {
+	Seq       int64     // of the record
+	Agree     int       // members in different failure domains that hold none newer
+	Needed    int       // how many settle it: n − W + 1
+	Members   int       // of the home group
+	Confirmed bool      // Agree reached Needed
+	AsOf      time.Time // of the last answer
+}
+
+// String says it for people: "confirmed", or "as of DATE, m of n agree".
+func (c Confirmation) String() string {
+	if c.Confirmed {
+		return "confirmed"
+	}
+	return fmt.Sprintf("as of %s, %d of %d agree", c.AsOf.UTC().Format(time.RFC3339), c.Agree, c.Members)
+}
+
+// resolver asks for a link's pointer until enough members of the home group
+// have answered. Its first valid record can be worked with at once.
+type resolver struct {
+	c    *Client
+	link protocol.Link
+	find *search
+
+	mu      sync.Mutex
+	best    *protocol.Pointer
+	group   *foundGroup
+	answers map[peer.ID]int64 // seq that a peer showed; -1: it has none
+	asOf    time.Time
+	ended   bool // nobody is left to ask
+	cancel  context.CancelFunc
+	changed chan struct{} // closed at each change
+}
+
+// resolve begins to look a link's pointer up. The looking goes on after the
+// first record until the newest is confirmed or all members were asked.
+func (c *Client) resolve(ctx context.Context, link protocol.Link) *resolver {
+	r := &resolver{c: c, link: link, answers: make(map[peer.ID]int64), changed: make(chan struct{})}
+	r.group = c.locator().known(link.Home)
+	r.find = c.newSearch(link.Home, r.ask)
+	if r.group != nil {
+		r.find.named = r.group.members()
+	}
+	hints := make([][]byte, 0, len(link.Hints))
+	for _, h := range link.Hints {
+		hints = append(hints, h.Bytes())
+	}
+	ctx, r.cancel = context.WithTimeout(ctx, resolveTimeout)
+	go func() {
+		defer r.cancel()
+		r.find.run(ctx, hintInfos(hints))
+		r.update(func() { r.ended = true })
+	}()
+	return r
+}
+
+// update changes the resolver's state and wakes those who wait for it.
+func (r *resolver) update(f func()) {
+	r.mu.Lock()
+	f()
+	close(r.changed)
+	r.changed = make(chan struct{})
+	r.mu.Unlock()
+}
+
+// await waits until is, called with the lock held, finds what it looks for.
+func (r *resolver) await(ctx context.Context, is func() bool) error {
+	for {
+		r.mu.Lock()
+		done, changed := is(), r.changed
+		r.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// ask asks one peer for the pointer and all that proves it.
+func (r *resolver) ask(ctx context.Context, id peer.ID) error {
+	m, err := r.c.call.Facts(ctx, id, &protocol.FactsRequest{Group: r.link.Home, Pointer: r.link.Pointer[:]})
+	if err != nil {
+		if errors.Is(err, protocol.ErrNotFound) || errors.Is(err, protocol.ErrUnknown) {
+			r.note(id, nil)
+		}
+		return err
+	}
+	g := r.takeGroup(m.Facts)
+	var newest *protocol.Pointer
+	for _, f := range m.Facts {
+		switch {
+		case f.Kind == protocol.FactEnvelope && g != nil:
+			g.learn(r.c.net, f.Bytes)
+		case f.Kind == protocol.FactPointer:
+			p, err := protocol.OpenPointer(r.c.cfg.Network, f.Bytes)
+			if err == nil && p.ID() == r.link.Pointer && (newest == nil || p.Seq > newest.Seq) {
+				newest = p
+			}
+		}
+	}
+	if g != nil {
+		for _, h := range g.members() {
+			r.find.offer(h, true)
+		}
+	}
+	r.note(id, newest)
+	return nil
+}
+
+func (r *resolver) takeGroup(facts []protocol.Fact) *foundGroup {
+	var record, table []byte
+	for _, f := range facts {
+		switch f.Kind {
+		case protocol.FactRecord:
+			record = f.Bytes
+		case protocol.FactTable:
+			table = f.Bytes
+		}
+	}
+	if record == nil || table == nil {
+		return nil
+	}
+	g, err := r.c.locator().take(r.link.Home, record, table)
+	if err != nil {
+		r.c.log.Debug("peer shows a false group", "err", err)
+		return nil
+	}
+	return g
+}
+
+// note counts a peer's answer. Once a record and its home group are found, only
+// members are asked; once it is confirmed, nobody.
+func (r *resolver) note(id peer.ID, p *protocol.Pointer) {
+	if p != nil && !r.c.locator().noteSeq(r.link.Pointer, p.Seq) {
+		p = nil // a rollback: somebody showed a newer one before
+	}
+	r.update(func() {
+		r.group = r.c.locator().known(r.link.Home)
+		r.answers[id] = -1
+		r.asOf = r.c.now()
+		if p != nil {
+			r.answers[id] = p.Seq
+			if r.best == nil || p.Seq > r.best.Seq {
+				r.best = p
+			}
+		}
+	})
+	switch c := r.confirmation(); {
+	case c.Confirmed:
+		r.find.stop()
+	case c.Needed > 0:
+		r.find.settle() // the members suffice
+	}
+}
+
+// confirmation counts the members that agree on the best record, one for each
+// failure domain.
+func (r *resolver) confirmation() Confirmation {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.best == nil || r.group == nil {
+		return Confirmation{AsOf: r.asOf}
+	}
+	p := r.group.table.Profile
+	c := Confirmation{Seq: r.best.Seq, Needed: group.ConfirmCount(p), Members: len(r.group.members()), AsOf: r.asOf}
+	var agree []group.Candidate
+	for id, seq := range r.answers {
+		if seq <= r.best.Seq && r.group.table.SlotOf(id) >= 0 {
+			agree = append(agree, r.c.seen(id))
+		}
+	}
+	c.Agree = group.SpreadOf(agree, group.Private(agree)).Domains
+	c.Confirmed = c.Agree >= c.Needed
+	return c
+}
+
+// first returns the first valid record.
+func (r *resolver) first(ctx context.Context) (*protocol.Pointer, error) {
+	err := r.await(ctx, func() bool { return r.best != nil && r.group != nil || r.ended })
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	p := r.best
+	r.mu.Unlock()
+	if p != nil {
+		return p, nil
+	}
+	return nil, r.nothing()
+}
+
+// home returns the home group, once first has returned a record.
+func (r *resolver) home() *foundGroup {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.group
+}
+
+// newer waits, for as long as members may take to contradict, for a record
+// newer than p, and returns nil where there is none.
+func (r *resolver) newer(ctx context.Context, p *protocol.Pointer, within time.Duration) *protocol.Pointer {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	_ = r.await(ctx, func() bool { return r.best.Seq > p.Seq || r.ended })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.best.Seq > p.Seq {
+		return r.best
+	}
+	return nil
+}
+
+// nothing says why there is no record.
+func (r *resolver) nothing() error {
+	r.mu.Lock()
+	g, none := r.group, 0
+	for id := range r.answers {
+		if g != nil && g.table.SlotOf(id) >= 0 {
+			none++
+		}
+	}
+	r.mu.Unlock()
+	if g == nil {
+		return r.find.nothing("find the link's group")
+	}
+	members, need := len(g.members()), group.ConfirmCount(g.table.Profile)
+	if none >= need {
+		return fmt.Errorf("find the link's pointer: %d of %d members answered and none has it: %w", none, members, ErrNotFound)
+	}
+	return fmt.Errorf("find the link's pointer: %d of %d members answered, %d are needed: %w", none, members, need, ErrTooFew)
+}
+
+// verdict says whether a record can be opened now.
+func (r *resolver) verdict(p *protocol.Pointer) error {
+	switch {
+	case p.Revoked():
+		return fmt.Errorf("open link: %w", ErrRevoked)
+	case p.Expired(r.c.now()):
+		return fmt.Errorf("open link: its time ended on %s: %w", time.Unix(p.Until, 0).UTC().Format(time.RFC3339), ErrExpired)
+	}
+	return nil
+}
+
+// target opens a record's payload.
+func (r *resolver) target(p *protocol.Pointer) (*protocol.Target, error) {
+	plain, err := seal.OpenPayload(seal.Key(r.link.Read), p.Salt, p.Payload)
+	if err != nil {
+		return nil, fmt.Errorf("open link: %w: %w", ErrDamaged, err)
+	}
+	t, err := protocol.ParseTarget(plain[:])
+	if err != nil {
+		return nil, fmt.Errorf("open link: %w: %w", ErrDamaged, err)
+	}
+	return t, nil
+}
+
+// locator returns what this session found out about groups and segments.
+func (c *Client) locator() *locator { return &c.found }
+
+// seen returns a peer as its connection shows it.
+func (c *Client) seen(id peer.ID) group.Candidate {
+	cand := group.Candidate{Peer: id, Own: id != "" && id == c.cfg.OwnNode}
+	if addr, relayed, ok := c.net.RemoteAddr(id); ok && addr != nil {
+		at, relay := group.Observed(addr)
+		cand.Addr = at
+		if relayed {
+			cand.Relay = relay
+		}
+	}
+	return cand
+}
