@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	mathrand "math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +33,8 @@ type world struct {
 	boot  []peer.AddrInfo
 	nodes []*member
 	log   *slog.Logger
+
+	running sync.WaitGroup
 }
 
 type member struct {
@@ -51,27 +54,25 @@ func newWorld(t *testing.T, count int, cfg memnet.Config) *world {
 	if testing.Verbose() {
 		w.log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	}
-	done := make(chan struct{})
-	running := 0
-	for range count {
-		m := w.addNode()
-		running++
-		go func() {
-			_ = m.node.Run(ctx)
-			done <- struct{}{}
-		}()
-	}
 	t.Cleanup(func() {
 		cancel()
-		for range running {
-			<-done
-		}
+		w.running.Wait()
 		if err := w.net.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	time.Sleep(time.Minute) // virtual: gossip has gone round
+	w.grow(count)
 	return w
+}
+
+// grow adds nodes until there are count, and lets gossip go round.
+func (w *world) grow(count int) {
+	w.t.Helper()
+	for len(w.nodes) < count {
+		m := w.addNode()
+		w.running.Go(func() { _ = m.node.Run(w.ctx) })
+	}
+	time.Sleep(time.Minute) // virtual
 }
 
 func (w *world) addNode() *member {
@@ -254,4 +255,128 @@ func (h *hookReader) Read(b []byte) (int, error) {
 	}
 	h.n += n
 	return n, err
+}
+
+// Each put uses the highest profile that the network of the day allows, says
+// so, and goes on with an older group only where that is not below it.
+func TestGrowingNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, memnet.Config{Latency: 5 * time.Millisecond})
+		c := w.client(true)
+		for _, step := range []struct {
+			nodes   int
+			profile protocol.Profile
+			notSafe bool
+		}{
+			{1, protocol.Profile{K: 1, R: 1, N: 1}, true},
+			{2, protocol.Profile{K: 1, R: 1, N: 2}, true},
+			{3, protocol.Profile{K: 1, R: 2, N: 3}, false},
+			{3, protocol.Profile{K: 1, R: 2, N: 3}, false},
+			{8, protocol.Profile{K: 2, R: 4, N: 6}, false},
+			{20, protocol.Profile{K: 4, R: 9, N: 14}, false},
+		} {
+			w.grow(step.nodes)
+			b := randomBytes(300 << 10)
+			res := put(w, c, b, client.PutOptions{})
+			if res.Profile != step.profile || res.NotSafe != step.notSafe || res.Stored != step.profile.N || !res.Private {
+				t.Fatalf("%d nodes: %+v", step.nodes, res)
+			}
+			if got, err := get(w, res.Link); err != nil || !bytes.Equal(got, b) {
+				t.Fatalf("%d nodes: %v", step.nodes, err)
+			}
+		}
+	})
+}
+
+// A link with hints works while the DHT is silent; one whose hints are all
+// wrong works by the DHT, a thousand forged providers or not.
+func TestHintsAndTheDHT(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 20, memnet.Config{Latency: 10 * time.Millisecond})
+		b := randomBytes(5 << 20)
+		res := put(w, w.client(true), b, client.PutOptions{Hints: true})
+		if len(res.Link.Hints) == 0 {
+			t.Fatal("a link with hints has none")
+		}
+		check := func(name string, l protocol.Link) {
+			t.Helper()
+			begun := time.Now()
+			got, err := get(w, l)
+			if err != nil || !bytes.Equal(got, b) {
+				t.Fatalf("%s: %d bytes, %v", name, len(got), err)
+			}
+			if took := time.Since(begun); took > 15*time.Second {
+				t.Errorf("%s: took %v", name, took)
+			}
+		}
+		check("all well", res.Link)
+
+		w.net.SilenceDHT(true)
+		check("silent DHT, hints", res.Link)
+		w.net.SilenceDHT(false)
+
+		bare := res.Link
+		bare.Hints = nil
+		check("no hints", bare)
+
+		wrong := res.Link
+		wrong.Hints = nil
+		for range 4 {
+			stranger := w.net.Peer(memnet.PeerConfig{})
+			addrs, err := peer.AddrInfoToP2pAddrs(new(stranger.AddrInfo()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			stranger.Freeze()
+			wrong.Hints = append(wrong.Hints, addrs[0])
+		}
+		check("wrong hints", wrong)
+
+		forged := make([]peer.ID, 1000)
+		for i := range forged {
+			p := w.net.Peer(memnet.PeerConfig{})
+			if i%2 == 0 {
+				p.Freeze()
+			} else {
+				p.Stop()
+			}
+			forged[i] = p.Self()
+		}
+		w.net.Forge(protocol.FindKey(bare.Home), forged...)
+		check("a thousand forged providers", bare)
+	})
+}
+
+// A full network says so before it takes a byte.
+func TestFullNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, memnet.Config{})
+		src := &hookReader{r: bytes.NewReader(nil), every: 1, hook: func() { t.Error("the source was read") }}
+		_, err := w.client(true).Put(w.ctx, client.Source{Reader: src, Name: "x", Size: 50 << 30}, client.PutOptions{})
+		if !errors.Is(err, client.ErrNetworkFull) {
+			t.Fatal(err)
+		}
+	})
+}
+
+// Who has nobody to ask says that, soon.
+func TestNobodyThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, memnet.Config{})
+		res := put(w, w.client(true), []byte("x"), client.PutOptions{})
+		for _, m := range w.nodes {
+			m.Stop()
+		}
+		begun := time.Now()
+		if _, err := get(w, res.Link); !errors.Is(err, client.ErrNoPeers) {
+			t.Errorf("get: %v", err)
+		}
+		_, err := w.client(true).Put(w.ctx, client.Source{Reader: bytes.NewReader(nil), Name: "x"}, client.PutOptions{})
+		if !errors.Is(err, client.ErrNoPeers) {
+			t.Errorf("put: %v", err)
+		}
+		if took := time.Since(begun); took > time.Minute {
+			t.Errorf("took %v", took)
+		}
+	})
 }
