@@ -1,0 +1,82 @@
+package memnet
+
+import (
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// Link says how what one peer sends reaches another. The zero Link is perfect.
+type Link struct {
+	Latency time.Duration
+	Jitter  time.Duration
+	Loss    float64 // as in Config
+	Cut     bool    // nothing arrives; senders fill the window and wait
+}
+
+// SetLink sets one direction between two peers, for open streams too. What a
+// cut holds back arrives when it is mended, unless a deadline came first. A cut
+// in either direction ends the connection and makes dialling time out.
+func (n *Net) SetLink(from, to peer.ID, l Link) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.links[direction{from, to}] = l
+	n.refresh()
+}
+
+// Partition cuts peers of different sets from one another, in both directions.
+// Peers that no set names make up one set more. It replaces an earlier one.
+func (n *Net) Partition(sets ...[]peer.ID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.part = make(map[peer.ID]int)
+	for i, set := range sets {
+		for _, id := range set {
+			n.part[id] = i + 1
+		}
+	}
+	n.refresh()
+}
+
+// Heal ends the partition and all that SetLink set.
+func (n *Net) Heal() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.part = nil
+	clear(n.links)
+	n.refresh()
+}
+
+func (n *Net) link(from, to peer.ID) Link {
+	if l, ok := n.links[direction{from, to}]; ok {
+		return l
+	}
+	return Link{Latency: n.cfg.Latency, Jitter: n.cfg.Jitter, Loss: n.cfg.Loss}
+}
+
+func (n *Net) cut(from, to peer.ID) bool {
+	return n.part[from] != n.part[to] || n.link(from, to).Cut
+}
+
+// refresh makes connections and open streams follow what changed.
+func (n *Net) refresh() {
+	for _, p := range n.peers {
+		p.disconnect(func(id peer.ID) bool { return n.cut(p.id, id) || n.cut(id, p.id) })
+		for s := range p.streams {
+			n.bend(s)
+		}
+	}
+}
+
+// bend tells a stream how its two directions are now.
+func (n *Net) bend(s *pair) {
+	a, b := s.ends[0].owner, s.ends[1].owner
+	frozen := a.frozen || b.frozen
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, d := range [...]direction{{a.id, b.id}, {b.id, a.id}} {
+		s.lanes[i].link = n.link(d.from, d.to)
+		s.lanes[i].held = frozen || n.cut(d.from, d.to)
+	}
+	s.changed()
+}
