@@ -44,12 +44,14 @@ type draw struct {
 	warnings []string
 }
 
-// chooseGroup returns an open group that fits, or forms one.
+// chooseGroup returns an open group that fits, or forms one. Nodes that failed
+// or lied in this session are no candidates.
 func (c *Client) chooseGroup(ctx context.Context, w wanted) (draw, error) {
 	cands, err := c.candidates(ctx)
 	if err != nil {
 		return draw{}, err
 	}
+	cands = slices.DeleteFunc(cands, func(n group.Candidate) bool { return c.peers.down(n.Peer) })
 	floor, err := c.floor(cands, w)
 	if err != nil {
 		return draw{}, err

@@ -163,6 +163,11 @@ func (p *putter) distrust(k *carrier, slot int, err error) {
 	l.mu.Lock()
 	l.refused = errors.Join(errDistrusted, err)
 	l.mu.Unlock()
+	if errors.Is(err, context.DeadlineExceeded) || !isRefusal(err) && !errors.Is(err, protocol.ErrForged) {
+		p.c.peers.fail(l.peer, err)
+	} else {
+		p.c.peers.lied(l.peer, errors.Join(errDistrusted, err))
+	}
 	for _, f := range p.flights {
 		if f.carrier == k {
 			f.mu.Lock()

@@ -1,0 +1,211 @@
+// Package liar makes nodes lie: wrappers round a node's handler that answer
+// every message falsely, each in a way of its own. Networks must bear them.
+//
+// It is for tests and testnets; nothing in package node can do this.
+package liar
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// Lie is one way of lying in every message.
+type Lie string
+
+// The lies.
+const (
+	WrongBytes Lie = "wrong-bytes" // true in form, false in every byte
+	Swap       Lie = "swap"        // the bytes of another place of the shard
+	Deny       Lie = "deny"        // says that it has nothing
+	Refuse     Lie = "refuse"      // refuses everything, each time for another reason
+	Forget     Lie = "forget"      // acknowledges and keeps nothing
+	Stall      Lie = "stall"       // answers only when the asker has long given up
+	Boast      Lie = "boast"       // offers endless space and knows only liars
+)
+
+// All names every lie.
+func All() []Lie { return []Lie{WrongBytes, Swap, Deny, Refuse, Forget, Stall, Boast} }
+
+// Wrap returns a handler that lies where h would tell the truth.
+func Wrap(h protocol.Handler, lie Lie, seed uint64) protocol.Handler {
+	return &handler{Handler: h, lie: lie, rng: rand.New(rand.NewPCG(seed, 0))}
+}
+
+type handler struct {
+	protocol.Handler
+	lie Lie
+	mu  sync.Mutex
+	rng *rand.Rand // guarded by mu
+}
+
+// stallTime is longer than any asker waits.
+const stallTime = 10 * time.Minute
+
+// early answers for lies that are the same for every message.
+func (h *handler) early(ctx context.Context) error {
+	switch h.lie {
+	case Deny:
+		return protocol.Refuse(protocol.CodeNotFound, "never heard of it")
+	case Refuse:
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return protocol.Refuse(protocol.Code(1+h.rng.IntN(20)), "no")
+	case Stall:
+		t := time.NewTimer(stallTime)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		return ctx.Err()
+	}
+	return nil
+}
+
+// scramble overwrites b with noise.
+func (h *handler) scramble(b []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range b {
+		b[i] = byte(h.rng.Uint32())
+	}
+}
+
+// Info lies about space and about who else there is.
+func (h *handler) Info(ctx context.Context, from protocol.Remote, r *protocol.InfoRequest) (*protocol.InfoReply, error) {
+	m, err := h.Handler.Info(ctx, from, r)
+	if err != nil {
+		return m, err
+	}
+	switch h.lie {
+	case Refuse, Stall:
+		return m, h.early(ctx)
+	case Boast:
+		m.Donated, m.Free, m.Donors = protocol.MaxInt, protocol.MaxInt, nil
+	case WrongBytes:
+		m.Clock, m.Budget = 0, 1
+		for i := range m.Donors {
+			m.Donors[i] = bytes.Clone(m.Donors[i])
+			h.scramble(m.Donors[i])
+		}
+	}
+	return m, nil
+}
+
+// Form lies about the place where the node can be found.
+func (h *handler) Form(ctx context.Context, from protocol.Remote, r *protocol.FormRequest) (*protocol.FormReply, error) {
+	if err := h.early(ctx); err != nil && h.lie != Deny {
+		return nil, err
+	}
+	m, err := h.Handler.Form(ctx, from, r)
+	if err == nil && h.lie == Swap {
+		m.Envelope = bytes.Clone(m.Envelope)
+		h.scramble(m.Envelope[len(m.Envelope)/2:])
+	}
+	return m, err
+}
+
+// Put acknowledges what it does not keep.
+func (h *handler) Put(ctx context.Context, from protocol.Remote, r *protocol.PutRequest, body io.Reader) (*protocol.PutReply, error) {
+	if h.lie == Forget {
+		_, err := io.Copy(io.Discard, body)
+		return new(protocol.PutReply), err
+	}
+	if err := h.early(ctx); err != nil && h.lie != Deny {
+		return nil, err
+	}
+	return h.Handler.Put(ctx, from, r, body)
+}
+
+// Get gives false bytes.
+func (h *handler) Get(ctx context.Context, from protocol.Remote, r *protocol.GetRequest) (*protocol.GetReply, []byte, func(), error) {
+	if err := h.early(ctx); err != nil {
+		return nil, nil, nil, err
+	}
+	m, raw, release, err := h.Handler.Get(ctx, from, r)
+	if err != nil {
+		return m, raw, release, err
+	}
+	switch h.lie {
+	case WrongBytes:
+		raw = bytes.Clone(raw)
+		h.scramble(raw)
+		h.scramble(m.Descriptor)
+	case Swap:
+		raw = bytes.Clone(raw)
+		half := len(raw) / 2
+		copy(raw[:half], raw[len(raw)-half:])
+		m.Slot = (m.Slot + 1) % protocol.MaxShards
+	case Boast:
+		m.Length = protocol.MaxShardSize + 4096
+	}
+	return m, raw, release, nil
+}
+
+// Have claims everything, or nothing.
+func (h *handler) Have(ctx context.Context, from protocol.Remote, r *protocol.HaveRequest) (*protocol.HaveReply, error) {
+	if err := h.early(ctx); err != nil {
+		return nil, err
+	}
+	m, err := h.Handler.Have(ctx, from, r)
+	if err == nil && (h.lie == WrongBytes || h.lie == Swap) {
+		m.FactDigests = bytes.Clone(m.FactDigests)
+		h.scramble(m.FactDigests)
+		for i := range m.Facts {
+			h.scramble(m.Facts[i][:])
+		}
+	}
+	return m, err
+}
+
+// Members names false members.
+func (h *handler) Members(ctx context.Context, from protocol.Remote, r *protocol.MembersRequest) (*protocol.MembersReply, error) {
+	if err := h.early(ctx); err != nil {
+		return nil, err
+	}
+	m, err := h.Handler.Members(ctx, from, r)
+	if err != nil {
+		return m, err
+	}
+	switch h.lie {
+	case WrongBytes:
+		m.Table = bytes.Clone(m.Table)
+		h.scramble(m.Table[len(m.Table)/2:])
+	case Swap, Boast:
+		for i := range m.Members {
+			m.Members[i].Envelope = m.Members[(i+1)%len(m.Members)].Envelope
+		}
+	}
+	return m, nil
+}
+
+// Facts hides and falsifies.
+func (h *handler) Facts(ctx context.Context, from protocol.Remote, r *protocol.FactsRequest) (*protocol.FactsReply, error) {
+	if err := h.early(ctx); err != nil && (h.lie != Deny || len(r.Offer) == 0) {
+		return nil, err
+	}
+	if h.lie == Forget && len(r.Offer) > 0 {
+		return &protocol.FactsReply{Results: make([]protocol.Code, len(r.Offer))}, nil
+	}
+	m, err := h.Handler.Facts(ctx, from, r)
+	if err != nil {
+		return m, err
+	}
+	for i, f := range m.Facts {
+		switch {
+		case h.lie == WrongBytes && f.Kind == protocol.FactPointer:
+			f.Bytes = bytes.Clone(f.Bytes)
+			h.scramble(f.Bytes[len(f.Bytes)/2:])
+			m.Facts[i] = f
+		case h.lie == Swap:
+			m.Facts[i].Kind = f.Kind%7 + 1
+		}
+	}
+	return m, nil
+}
