@@ -1,0 +1,187 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ipfs/go-cid"
+	"github.com/libp2p/go-libp2p-kad-dht/provider"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
+	"github.com/multiformats/go-multihash"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+const (
+	// settleTime is how long a routing table that grows is left alone before
+	// all keys are announced to it again.
+	settleTime = time.Second
+	// againAfter is the least time between two such announcements.
+	againAfter = 10 * time.Second
+	// announceInterval is how often keys are announced; records live 48 hours.
+	announceInterval = 22 * time.Hour
+)
+
+// announcer keeps keys announced. kad-dht's sweeping provider does the work:
+// it visits the key space in order and gives each server all its keys at once.
+// What it does not do is seen to here:
+//
+//   - it takes a lookup that found nobody for a success, and sleeps for up to a
+//     minute where there is nobody to ask: its lookups wait for somebody;
+//   - it does not notice that a network outgrew the peers that hold the
+//     records: when the routing table has doubled, all is announced again;
+//   - records of others die with the servers that restart: each peer records
+//     its own keys, and tells of them when it is asked itself.
+type announcer struct {
+	h        *Host
+	provider *provider.SweepingProvider
+
+	mu   sync.Mutex
+	keys map[protocol.Key]struct{} // guarded by mu
+}
+
+func newAnnouncer(h *Host) (*announcer, error) {
+	a := &announcer{h: h, keys: make(map[protocol.Key]struct{})}
+	p, err := provider.New(
+		// Not WithHost: the provider would forget the addresses of every peer
+		// that failed to answer once.
+		provider.WithPeerID(h.Self()),
+		provider.WithRouter(patientRouter{h}),
+		provider.WithMessageSender(h.dht.MessageSender()),
+		provider.WithSelfAddrs(func() []multiaddr.Multiaddr { return h.ownAddrs() }),
+		provider.WithReprovideInterval(announceInterval),
+		provider.WithAddLocalRecord(func(ctx context.Context, m multihash.Multihash) error {
+			return h.dht.Provide(ctx, cid.NewCidV1(cid.Raw, m), false)
+		}),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("start announcing: %w", err)
+	}
+	a.provider = p
+	return a, nil
+}
+
+// close stops announcing; records of before live on for their time.
+func (a *announcer) close() {
+	if err := a.provider.Close(); err != nil {
+		a.h.log.Debug("announcer closed", "error", err)
+	}
+}
+
+// patientRouter is the provider's way to look up peers.
+type patientRouter struct{ h *Host }
+
+var errNobody = errors.New("lookup found nobody")
+
+// GetClosestPeers waits until there is somebody to ask.
+func (r patientRouter) GetClosestPeers(ctx context.Context, key string) ([]peer.ID, error) {
+	if !r.h.awaitTable(ctx) {
+		return nil, ctx.Err()
+	}
+	found, err := r.h.dht.GetClosestPeers(ctx, key)
+	if err == nil && len(found) == 0 {
+		err = errNobody
+	}
+	return found, err
+}
+
+// run announces all keys again whenever the routing table has doubled, be it
+// since it last did or since it last shrank.
+func (a *announcer) run(ctx context.Context) {
+	told := 0 // peers in the table that were told, or fewer
+	for {
+		changed := a.h.table.next()
+		size := a.h.dht.RoutingTable().Size()
+		if size == 0 || 2*size < told {
+			told = size
+		}
+		if size == 0 || size < 2*told {
+			select {
+			case <-changed:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		if !pause(ctx, settleTime) {
+			return
+		}
+		told = max(a.h.dht.RoutingTable().Size(), 1)
+		if err := a.again(); err != nil {
+			a.h.log.Debug("cannot announce", "error", err)
+		}
+		if !pause(ctx, againAfter) {
+			return
+		}
+	}
+}
+
+// pause waits. It reports whether ctx still lives.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// again announces all keys, recently announced or not.
+func (a *announcer) again() error {
+	a.mu.Lock()
+	all := make([]multihash.Multihash, 0, len(a.keys))
+	for k := range a.keys {
+		all = append(all, hashOf(k))
+	}
+	a.mu.Unlock()
+	return a.provider.StartProviding(true, all...)
+}
+
+// Announce keeps this peer announced in the DHT as a provider of keys, until
+// Withdraw or Close. It returns at once; where nobody can be told yet, they
+// are told when they come. A key that is announced already costs nothing.
+func (h *Host) Announce(keys ...protocol.Key) error {
+	a := h.announcer
+	var fresh []multihash.Multihash
+	a.mu.Lock()
+	for _, k := range keys {
+		if _, old := a.keys[k]; !old {
+			a.keys[k] = struct{}{}
+			fresh = append(fresh, hashOf(k))
+		}
+	}
+	a.mu.Unlock()
+	for _, m := range fresh {
+		if err := h.dht.Provide(context.Background(), cid.NewCidV1(cid.Raw, m), false); err != nil {
+			return fmt.Errorf("announce: %w", err)
+		}
+	}
+	if err := a.provider.StartProviding(false, fresh...); err != nil {
+		return fmt.Errorf("announce: %w", err)
+	}
+	return nil
+}
+
+// Withdraw stops announcing keys. Records made before fade within 48 hours.
+func (h *Host) Withdraw(keys ...protocol.Key) error {
+	a := h.announcer
+	var gone []multihash.Multihash
+	a.mu.Lock()
+	for _, k := range keys {
+		if _, ok := a.keys[k]; ok {
+			delete(a.keys, k)
+			gone = append(gone, hashOf(k))
+		}
+	}
+	a.mu.Unlock()
+	if err := a.provider.StopProviding(gone...); err != nil {
+		return fmt.Errorf("withdraw: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package p2p
+
+import (
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/connmgr"
+	"github.com/libp2p/go-libp2p/core/control"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// gate decides which addresses are dialled and who may connect. It stands
+// between libp2p and the sockets, so no way round it exists.
+type gate struct {
+	public atomic.Bool // a peer has been seen at a public address; never unset
+	// sure tells whether an address of a peer needs no hint: it was given by
+	// the user, found on the local network, or led to that peer before.
+	sure  func(peer.ID, multiaddr.Multiaddr) bool
+	hints *dialBudget
+	now   func() time.Time
+	log   *slog.Logger
+}
+
+var _ connmgr.ConnectionGater = (*gate)(nil)
+
+// saw learns from the address of a connection what kind of network this is.
+// Only addresses of live connections count: advertised ones cost a liar
+// nothing.
+func (g *gate) saw(a multiaddr.Multiaddr) {
+	if !g.public.Load() && manet.IsPublicAddr(a) {
+		g.public.Store(true)
+	}
+}
+
+// InterceptPeerDial lets every peer of full order be dialled.
+func (g *gate) InterceptPeerDial(p peer.ID) bool { return protocol.CheckPeer(p) == nil }
+
+// InterceptAddrDial applies the rules on hints (SPEC.md, Dialling).
+func (g *gate) InterceptAddrDial(p peer.ID, a multiaddr.Multiaddr) bool {
+	// A relay is dialled as itself, and passed the gate then.
+	if !g.public.Load() || relayed(a) || g.sure(p, a) {
+		return true
+	}
+	if !manet.IsPublicAddr(a) {
+		g.log.Debug("hint into a private range not dialled", "peer", p, "addr", a)
+		return false
+	}
+	if !g.hints.take(p, a, g.now()) {
+		g.log.Debug("hint not dialled: its prefix had its share", "peer", p, "addr", a)
+		return false
+	}
+	return true
+}
+
+// InterceptAccept accepts; the resource manager counts.
+func (g *gate) InterceptAccept(network.ConnMultiaddrs) bool { return true }
+
+// InterceptSecured refuses identities that anybody could sign for.
+func (g *gate) InterceptSecured(_ network.Direction, p peer.ID, _ network.ConnMultiaddrs) bool {
+	return protocol.CheckPeer(p) == nil
+}
+
+// InterceptUpgraded accepts.
+func (g *gate) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }

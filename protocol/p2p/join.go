@@ -1,0 +1,163 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
+)
+
+// ErrAlone says that every peer known was tried and none answered.
+var ErrAlone = errors.New("no peer answers")
+
+const (
+	dialsAtOnce    = 16
+	enoughPeers    = 8               // with as many, nobody is sought
+	bootstrapAfter = time.Second     // remembered peers are dialled first, for so long
+	seekFirst      = time.Second     // alone: the next round starts after so long,
+	seekMost       = time.Minute     // doubled each time up to this
+	seekFew        = 2 * time.Minute // not alone, but few
+	greeting       = time.Second     // from being connected to being known for one of ours
+	localGrace     = 2 * time.Second // what mDNS gets before this peer counts as alone
+)
+
+// Wait returns nil as soon as a peer that speaks our protocol was met. It
+// returns ErrAlone when all that are known were tried in vain (the search goes
+// on, and a later Wait may succeed), or ctx's error.
+func (h *Host) Wait(ctx context.Context) error {
+	select {
+	case <-h.met:
+		return nil
+	default:
+	}
+	select {
+	case <-h.met:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-h.tried:
+	}
+	select {
+	case <-h.met: // just now
+		return nil
+	default:
+		return ErrAlone
+	}
+}
+
+// join dials remembered and given peers until enough are there, and again
+// whenever all are gone.
+func (h *Host) join(ctx context.Context) {
+	pause := seekFirst
+	for first := true; ctx.Err() == nil; first = false {
+		lost := h.lost.next()
+		h.seek(ctx)
+		if first {
+			h.settle(ctx)
+		}
+		wait := seekFew
+		if h.Peers() == 0 {
+			wait, pause = pause, min(2*pause, seekMost)
+		} else {
+			pause = seekFirst
+		}
+		select {
+		case <-lost:
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// settle ends the first round.
+func (h *Host) settle(ctx context.Context) {
+	grace := time.Duration(0)
+	if len(h.host.Network().Peers()) > 0 {
+		grace = greeting
+	}
+	if h.cfg.MDNS {
+		grace = localGrace
+	}
+	select {
+	case <-h.met:
+	case <-time.After(grace):
+	case <-ctx.Done():
+	}
+	close(h.tried)
+}
+
+// seek is one round: remembered peers first, the given ones a little later
+// unless enough of the others answered.
+func (h *Host) seek(ctx context.Context) {
+	if h.Peers() >= enoughPeers {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var remembered errgroup.Group
+	remembered.SetLimit(dialsAtOnce)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, p := range h.book.peers() {
+			if ctx.Err() != nil || h.Peers() >= enoughPeers {
+				break
+			}
+			remembered.Go(func() error { h.meet(ctx, p); return nil })
+		}
+		_ = remembered.Wait()
+	}()
+	select {
+	case <-done:
+	case <-time.After(bootstrapAfter):
+	}
+	var given errgroup.Group
+	given.SetLimit(dialsAtOnce)
+	for _, b := range h.cfg.Bootstrap {
+		if h.Peers() < enoughPeers {
+			given.Go(func() error { h.meet(ctx, b.ID); return nil })
+		}
+	}
+	_ = given.Wait()
+	<-done
+}
+
+// meet connects to a peer if it is not connected. Failure is ordinary.
+func (h *Host) meet(ctx context.Context, p peer.ID) {
+	if p == h.Self() || h.host.Network().Connectedness(p) == network.Connected {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	h.freshen(p)
+	if err := h.host.Connect(ctx, peer.AddrInfo{ID: p}); err != nil {
+		h.log.Debug("peer does not answer", "peer", p, "error", err)
+	}
+}
+
+// keepBook saves the book some time after it changed.
+func (h *Host) keepBook(ctx context.Context) {
+	if h.cfg.Book == "" {
+		return
+	}
+	pause := saveFirst
+	for {
+		select {
+		case <-h.book.wake:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+		pause = saveInterval
+		if err := h.book.save(h.cfg.Book); err != nil {
+			h.log.Warn("peers are not remembered", "error", err)
+		}
+	}
+}

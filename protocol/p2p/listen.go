@@ -1,0 +1,86 @@
+package p2p
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+)
+
+// ErrPortTaken says that another program has the port to listen at.
+var ErrPortTaken = errors.New("port is taken")
+
+// windowsInUse is what Windows says of a port that is taken (WSAEADDRINUSE).
+const windowsInUse = syscall.Errno(10048)
+
+// listen opens the addresses. A taken port fails the whole: a node that hears
+// on half of its ports looks well and is not. What a machine has no network
+// for (IPv6, often) is passed over, as long as something is left.
+func (h *Host) listen() error {
+	var failed error
+	heard := 0
+	for _, a := range h.cfg.Listen {
+		err := listenOne(h.host.Network(), a)
+		switch {
+		case err == nil:
+			heard++
+		case errors.Is(err, ErrPortTaken):
+			return err
+		default:
+			failed = errors.Join(failed, err)
+			h.log.Info("cannot listen", "addr", a, "error", err)
+		}
+	}
+	if heard == 0 {
+		return failed
+	}
+	return nil
+}
+
+func listenOne(n network.Network, a multiaddr.Multiaddr) error {
+	if err := probe(a); err != nil {
+		return fmt.Errorf("listen at %s: %w", a, err)
+	}
+	if err := n.Listen(a); err != nil {
+		if taken(err) {
+			err = ErrPortTaken
+		}
+		return fmt.Errorf("listen at %s: %w", a, err)
+	}
+	return nil
+}
+
+// probe opens and closes the port in the plain way. libp2p shares ports
+// between processes of one user (SO_REUSEPORT), so a second node at a port
+// would start well and then hear every other connection.
+func probe(a multiaddr.Multiaddr) error {
+	base, _ := multiaddr.SplitFunc(a, func(c multiaddr.Component) bool { return c.Protocol().Code == multiaddr.P_QUIC_V1 })
+	network, at, err := manet.DialArgs(base)
+	if err != nil || port(a) == "0" {
+		return err
+	}
+	var open interface{ Close() error }
+	switch network {
+	case "tcp4", "tcp6":
+		open, err = net.Listen(network, at)
+	case "udp4", "udp6":
+		open, err = net.ListenPacket(network, at)
+	default:
+		return fmt.Errorf("%s is neither TCP nor UDP", network)
+	}
+	if err != nil {
+		if taken(err) {
+			return ErrPortTaken
+		}
+		return err
+	}
+	return open.Close()
+}
+
+func taken(err error) bool {
+	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, windowsInUse)
+}

@@ -1,0 +1,92 @@
+package p2p
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+const (
+	hintTTL   = 30 * time.Minute // how long a hint is worth dialling
+	freshTTL  = 2 * time.Minute  // remembered addresses, while they are being dialled
+	searchFor = 3 * time.Second  // what finding a peer's addresses in the DHT may take of Open
+)
+
+// stream is a libp2p stream as the protocol sees it. Close flushes and then
+// closes both directions, which is what libp2p's does.
+type stream struct{ network.Stream }
+
+var _ protocol.Stream = stream{}
+
+// Remote tells who is at the other end.
+func (s stream) Remote() protocol.Remote {
+	a := s.Conn().RemoteMultiaddr()
+	return protocol.Remote{
+		Peer: s.Conn().RemotePeer(), Addr: a,
+		Relayed: s.Conn().Stat().Limited || a != nil && relayed(a),
+	}
+}
+
+// Serve hands every stream that a peer opens to handle, in a goroutine of its
+// own. handle must end the stream. Streams of before the first call are
+// refused, and peers are told that this one serves from then on.
+func (h *Host) Serve(handle func(protocol.Stream)) {
+	for _, id := range h.protocols {
+		h.host.SetStreamHandler(id, func(s network.Stream) {
+			h.book.spoke(s.Conn().RemotePeer(), h.cfg.Now())
+			handle(stream{s})
+		})
+	}
+}
+
+// Open opens a stream to a peer, in the highest protocol version that both
+// speak. A peer that is not connected is dialled at the addresses remembered
+// and learnt or, if there are none, at those that the DHT knows. It takes 5
+// seconds at most. It returns ErrUnreachable, with the cause, when no address
+// works or the peer does not speak our protocol; ctx's error when that ends
+// first.
+func (h *Host) Open(ctx context.Context, to peer.ID) (protocol.Stream, error) {
+	short, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	if h.host.Network().Connectedness(to) != network.Connected {
+		h.freshen(to)
+		h.locate(short, to)
+	}
+	s, err := h.host.NewStream(short, to, h.protocols...)
+	if err == nil {
+		h.book.spoke(to, h.cfg.Now())
+		return stream{s}, nil
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("open stream to %s: %w", to, ctx.Err())
+	}
+	return nil, fmt.Errorf("open stream to %s: %w: %w", to, protocol.ErrUnreachable, err)
+}
+
+// freshen makes a peer ready to be dialled: with what the book remembers, and
+// without libp2p's memory of failures, which can shut a peer out for minutes
+// after it is back. Who asks explicitly has a reason.
+func (h *Host) freshen(p peer.ID) {
+	if s, ok := h.host.Network().(*swarm.Swarm); ok {
+		s.Backoff().Clear(p)
+	}
+	h.host.Peerstore().AddAddrs(p, h.book.addrs(p), freshTTL)
+}
+
+// locate asks the DHT for the addresses of a peer of which none is known.
+func (h *Host) locate(ctx context.Context, p peer.ID) {
+	if len(h.host.Peerstore().Addrs(p)) > 0 || h.dht.RoutingTable().Size() == 0 || protocol.CheckPeer(p) != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, searchFor)
+	defer cancel()
+	if found, err := h.dht.FindPeer(ctx, p); err == nil {
+		h.Learn(found)
+	}
+}

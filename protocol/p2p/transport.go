@@ -1,0 +1,109 @@
+package p2p
+
+import (
+	"io"
+	"math"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/p2p/host/peerstore/pstoremem"
+	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
+	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
+	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	goyamux "github.com/libp2p/go-yamux/v5"
+)
+
+const (
+	// dialTimeout is how long one address may take to be dialled, handshakes
+	// included; openTimeout the whole of Open.
+	dialTimeout = 5 * time.Second
+	openTimeout = 5 * time.Second
+
+	// Connections beyond keepConns+spareConns are trimmed to keepConns, the
+	// least useful first, once they are older than newConn.
+	keepConns  = 192
+	spareConns = 64
+	newConn    = time.Minute
+
+	// muxMessage is the largest frame of a stream: with libp2p's 64 KiB, bulk
+	// costs a tenth to a quarter more. The window is left to grow: pinned to
+	// its start of 256 KiB it gives 3 MB/s at 50 ms round trip.
+	muxMessage = 256 << 10
+	muxWindow  = 16 << 20
+
+	maxAddrs = 100_000 // addresses of strangers kept in memory
+
+	userAgent = "cairn"
+)
+
+// options are libp2p's options for a host. It listens nowhere yet: what libp2p
+// does with a taken port is to go on without it, silently.
+func options(cfg Config, g *gate) ([]libp2p.Option, error) {
+	resources, err := newResources(cfg.Registerer != nil)
+	if err != nil {
+		return nil, err
+	}
+	manager, err := connmgr.NewConnManager(keepConns, keepConns+spareConns, connmgr.WithGracePeriod(newConn))
+	if err != nil {
+		return nil, err
+	}
+	store, err := pstoremem.NewPeerstore(pstoremem.WithMaxAddresses(maxAddrs))
+	if err != nil {
+		return nil, err
+	}
+	opts := []libp2p.Option{
+		libp2p.Identity(cfg.Key),
+		libp2p.UserAgent(userAgent),
+		libp2p.NoListenAddrs, // no relay either
+		libp2p.Peerstore(store),
+		libp2p.ResourceManager(resources),
+		libp2p.ConnectionManager(manager),
+		libp2p.ConnectionGater(g),
+		libp2p.Transport(tcp.NewTCPTransport),
+		libp2p.Transport(quic.NewTransport),
+		libp2p.Security(libp2ptls.ID, libp2ptls.New),
+		libp2p.Security(noise.ID, noise.New),
+		libp2p.Muxer(yamux.ID, muxer()),
+		libp2p.Ping(false),
+		libp2p.WithDialTimeout(dialTimeout),
+		libp2p.SwarmOpts(swarm.WithDialRanker(rankDials)),
+		// With TCP dialled first, most QUIC dials are given up half-way: to
+		// count these as failures would switch QUIC off where it is needed.
+		libp2p.UDPBlackHoleSuccessCounter(nil),
+		libp2p.IPv6BlackHoleSuccessCounter(nil),
+	}
+	opts = append(opts, roleOptions(cfg)...)
+	return append(opts, cfg.options...), nil
+}
+
+// roleOptions tell a client from a node, and metrics from none.
+func roleOptions(cfg Config) []libp2p.Option {
+	var opts []libp2p.Option
+	switch {
+	case !cfg.Server || cfg.Public == PublicNo:
+		opts = append(opts, libp2p.ForceReachabilityPrivate())
+	case cfg.Public == PublicYes:
+		opts = append(opts, libp2p.ForceReachabilityPublic())
+	}
+	if len(cfg.Listen) == 0 {
+		opts = append(opts, libp2p.DisableIdentifyAddressDiscovery())
+	}
+	if cfg.Registerer != nil {
+		return append(opts, libp2p.PrometheusRegisterer(cfg.Registerer))
+	}
+	return append(opts, libp2p.DisableMetrics())
+}
+
+func muxer() *yamux.Transport {
+	c := goyamux.DefaultConfig()
+	c.MaxMessageSize = muxMessage
+	c.MaxStreamWindowSize = muxWindow
+	c.MaxIncomingStreams = math.MaxUint32 // the resource manager counts
+	c.ReadBufSize = 0                     // TLS and Noise have their own
+	c.LogOutput = io.Discard
+	return (*yamux.Transport)(c)
+}
