@@ -1,6 +1,7 @@
 package group
 
 import (
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -22,6 +23,7 @@ type household struct {
 	Domain
 	peers []int32 // into roster.cands
 	own   bool    // nobody but the owner lives there
+	rank  int32   // place among the domains of its wide prefix, from 1; 0: it has none
 }
 
 // newRoster sorts those candidates that keep admits into domains. A peer that
@@ -95,10 +97,13 @@ func (r *roster) shuffle(rng *rand.Rand) {
 // n domains, second and further peers of each.
 func (r *roster) order(n int) []Candidate {
 	slices.SortStableFunc(r.domains, func(a, b household) int { return ownLast(a.own, b.own) })
-	within, beyond := r.split()
-	firsts := within
-	if len(within) < n {
-		firsts = append(within, beyond...)
+	r.number()
+	firsts := r.ranked(0, MaxPerWide)
+	if len(firsts) < n {
+		// In rounds, so that a crowded prefix fills no faster than others.
+		beyond := r.ranked(MaxPerWide+1, math.MaxInt32)
+		slices.SortStableFunc(beyond, func(a, b *household) int { return int(a.rank - b.rank) })
+		firsts = append(firsts, beyond...)
 		slices.SortStableFunc(firsts, func(a, b *household) int { return ownLast(a.own, b.own) })
 	}
 	out := make([]Candidate, 0, max(n, len(firsts)))
@@ -120,26 +125,25 @@ func (r *roster) order(n int) []Candidate {
 	return out
 }
 
-// split parts the domains at MaxPerWide. Those beyond come in rounds, so that
-// a crowded prefix fills no faster than the others.
-func (r *roster) split() (within, beyond []*household) {
-	inWide := make(map[netip.Prefix]int)
-	rank := make(map[*household]int)
+// number counts the domains of each wide prefix, in their order.
+func (r *roster) number() {
+	inWide := make(map[netip.Prefix]int32)
 	for i := range r.domains {
-		d := &r.domains[i]
-		wide, capped := d.Wide()
-		if capped {
+		if wide, ok := r.domains[i].Wide(); ok {
 			inWide[wide]++
+			r.domains[i].rank = inWide[wide]
 		}
-		if !capped || inWide[wide] <= MaxPerWide {
-			within = append(within, d)
-			continue
-		}
-		rank[d] = inWide[wide]
-		beyond = append(beyond, d)
 	}
-	slices.SortStableFunc(beyond, func(a, b *household) int { return rank[a] - rank[b] })
-	return within, beyond
+}
+
+// ranked returns the domains of ranks lo to hi, in their order.
+func (r *roster) ranked(lo, hi int32) (out []*household) {
+	for i := range r.domains {
+		if d := &r.domains[i]; lo <= d.rank && d.rank <= hi {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 func ownLast(a, b bool) int {

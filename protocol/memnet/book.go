@@ -83,7 +83,7 @@ func (p *Peer) RemoteAddr(id peer.ID) (addr multiaddr.Multiaddr, relayed, connec
 	if _, ok := p.conns[id]; !ok || q == nil {
 		return nil, false, false
 	}
-	return q.cfg.Addr, isCircuit(q.cfg.Addr), true
+	return q.cfg.Addr, q.relayed, true
 }
 
 func isCircuit(a multiaddr.Multiaddr) bool {

@@ -48,23 +48,30 @@ func (n *Net) Heal() {
 }
 
 func (n *Net) link(from, to peer.ID) Link {
-	if l, ok := n.links[direction{from, to}]; ok {
-		return l
+	if len(n.links) > 0 {
+		if l, ok := n.links[direction{from, to}]; ok {
+			return l
+		}
 	}
 	return Link{Latency: n.cfg.Latency, Jitter: n.cfg.Jitter, Loss: n.cfg.Loss}
 }
 
 func (n *Net) cut(from, to peer.ID) bool {
-	return n.part[from] != n.part[to] || n.link(from, to).Cut
+	return n.part != nil && n.part[from] != n.part[to] || n.link(from, to).Cut
 }
 
 // refresh makes connections and open streams follow what changed.
 func (n *Net) refresh() {
 	for _, p := range n.peers {
 		p.disconnect(func(id peer.ID) bool { return n.cut(p.id, id) || n.cut(id, p.id) })
-		for s := range p.streams {
-			n.bend(s)
-		}
+		p.bend()
+	}
+}
+
+// bend tells a peer's streams how things are now.
+func (p *Peer) bend() {
+	for s := range p.streams {
+		p.net.bend(s)
 	}
 }
 

@@ -81,7 +81,7 @@ func (n *Net) Peer(cfg PeerConfig) *Peer {
 	}
 	key, id := identity(cfg.Seed)
 	p := &Peer{
-		net: n, cfg: cfg, key: key, id: id, place: dhtPlace(id), up: true, thawed: closedChan(),
+		net: n, cfg: cfg, key: key, id: id, place: dhtPlace(id), relayed: isCircuit(cfg.Addr), up: true, thawed: closedChan(),
 		book: make(map[peer.ID]*contact), conns: make(map[peer.ID]struct{}),
 		streams: make(map[*pair]struct{}), opened: make(map[peer.ID]uint64),
 	}

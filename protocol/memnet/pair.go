@@ -34,10 +34,9 @@ type end struct {
 func newPair(from, to *Peer, chance *rand.Rand, out, back Link) *pair {
 	s := &pair{}
 	for i, x := range [...][2]*Peer{{from, to}, {to, from}} {
-		addr := x[1].cfg.Addr
 		s.ends[i] = end{
 			pair: s, side: i, owner: x[0], breaksAfter: -1,
-			remote: protocol.Remote{Peer: x[1].id, Addr: addr, Relayed: isCircuit(addr)},
+			remote: protocol.Remote{Peer: x[1].id, Addr: x[1].cfg.Addr, Relayed: x[1].relayed},
 		}
 		s.lanes[i] = lane{chance: rand.New(rand.NewPCG(chance.Uint64(), chance.Uint64()))}
 	}

@@ -21,6 +21,8 @@ type Peer struct {
 	id    peer.ID
 	place [32]byte // in the DHT
 
+	relayed bool
+
 	upload, download line
 
 	handlers sync.WaitGroup
@@ -134,7 +136,7 @@ func (p *Peer) stop(forEver bool) {
 	p.melt()
 	p.backlog = nil
 	p.disconnect(func(peer.ID) bool { return true })
-	n.refresh() // what a freeze held back no longer is
+	p.bend() // what a freeze held back no longer is
 	streams := p.streams
 	p.streams = make(map[*pair]struct{})
 	if forEver && !p.closed {
@@ -159,7 +161,7 @@ func (p *Peer) Freeze() {
 		return
 	}
 	p.frozen, p.thawed = true, make(chan struct{})
-	p.net.refresh()
+	p.bend()
 }
 
 // Thaw lets a frozen peer go on where it was.
@@ -167,7 +169,7 @@ func (p *Peer) Thaw() {
 	p.net.mu.Lock()
 	defer p.net.mu.Unlock()
 	p.melt()
-	p.net.refresh()
+	p.bend()
 	backlog := p.backlog
 	p.backlog = nil
 	for _, s := range backlog {
