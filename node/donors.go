@@ -13,9 +13,10 @@ import (
 // Bounds of getting to know other nodes.
 const (
 	freshFor    = 24 * time.Hour   // a node spoken to within this is told of
-	askAgain    = 6 * time.Hour    // until a known node is asked again
-	askStranger = time.Hour        // until one that is no node, as yet, is
-	askFailed   = 10 * time.Minute // until one that did not answer is
+	askFirst    = 5 * time.Second  // until a peer is asked again; doubled each time, up to
+	askAgain    = 6 * time.Hour    // for a node: it knows of more nodes by then
+	askFailed   = 10 * time.Minute // for one that did not answer
+	askStranger = time.Hour        // until one that is no node, as yet, is asked again
 	maxDonors   = 4096             // peers remembered
 )
 
@@ -31,6 +32,7 @@ type donor struct {
 	seq      uint64
 	node     bool      // it answered with donated bytes
 	spoken   time.Time // last time it answered or asked; zero: never
+	asked    int       // answers (above zero) or failures (below) in a row
 	next     time.Time // not to be asked before
 	heard    time.Time // last sign of it, by itself or by others
 }
@@ -98,7 +100,7 @@ func (d *donors) spoke(id peer.ID, now time.Time) {
 	}
 }
 
-// answered notes what came of asking a peer.
+// answered notes what came of asking a peer; info is nil if nothing did.
 func (d *donors) answered(id peer.ID, info *protocol.InfoReply, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -106,15 +108,26 @@ func (d *donors) answered(id peer.ID, info *protocol.InfoReply, now time.Time) {
 	switch {
 	case e == nil:
 	case info == nil:
-		e.next = now.Add(askFailed)
+		e.again(e.asked < 0, -1, askFailed, now)
 	case info.Donated == 0:
 		e.node = false
 		e.next = now.Add(askStranger)
 	default:
 		e.node = true
 		e.spoken = now
-		e.next = now.Add(askAgain)
+		e.again(e.asked > 0, 1, askAgain, now)
 	}
+}
+
+// again plans the next question: soon after a change, then ever later. asked
+// counts answers up and failures down.
+func (e *donor) again(same bool, step int, most time.Duration, now time.Time) {
+	if !same {
+		e.asked = 0
+	}
+	e.asked += step
+	times := min(max(e.asked, -e.asked), 16) // more doublings exceed any most
+	e.next = now.Add(min(most, askFirst<<times))
 }
 
 // due returns which peers to ask now: of those given and those heard of.

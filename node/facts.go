@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/cairnstore/cairn/protocol"
@@ -43,34 +42,6 @@ func (n *Node) Facts(ctx context.Context, from protocol.Remote, r *protocol.Fact
 	}
 	reply.Facts = page.facts
 	return reply, nil
-}
-
-// groupOf returns the group that a request is about: the one held under its
-// prefix, or the one whose record it offers.
-func (n *Node) groupOf(ctx context.Context, r *protocol.FactsRequest) (protocol.GroupID, error) {
-	id, err := n.store.GroupByPrefix(ctx, r.Group)
-	if err == nil {
-		return id, nil
-	}
-	if !errors.Is(err, storage.ErrNotFound) {
-		return id, n.hideStore("find group", err)
-	}
-	if len(r.Offer) == 0 {
-		return id, protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group)
-	}
-	for _, f := range r.Offer {
-		if f.Kind != protocol.FactRecord {
-			continue
-		}
-		if _, id, err = protocol.ParseGroupRecord(n.cfg.Network, f.Bytes); err != nil {
-			return id, err
-		}
-		if id.Prefix() != r.Group {
-			return id, protocol.Refuse(protocol.CodeMalformed, "the record is of group %s", id.Prefix())
-		}
-		return id, nil
-	}
-	return id, protocol.Refuse(protocol.CodeUnknown, "group %s is not held: offer its record", r.Group)
 }
 
 // keepOffer merges offered facts, makes those that count durable, and says
@@ -227,7 +198,7 @@ func (n *Node) storeBatch(ctx context.Context, g protocol.GroupID, batch []stora
 	for _, f := range batch {
 		cost += factCost(len(f.Bytes))
 	}
-	room, err := n.book.admit(g, cost, n.storeFree(), n.now())
+	room, err := n.admit(ctx, g, cost)
 	if err != nil {
 		return err
 	}
@@ -237,44 +208,6 @@ func (n *Node) storeBatch(ctx context.Context, g protocol.GroupID, batch []stora
 	}
 	room.stored()
 	return nil
-}
-
-// mayFound checks that an offer of a group that is new here founds it: record
-// and table that name this node, of a kind that this node takes.
-func (n *Node) mayFound(id protocol.GroupID, offer []protocol.Fact) error {
-	rec, err := n.offeredRecord(id, offer)
-	if err != nil {
-		return err
-	}
-	for _, f := range offer {
-		if f.Kind != protocol.FactTable {
-			continue
-		}
-		t, err := protocol.OpenTable(rec, id, f.Bytes)
-		switch {
-		case err != nil:
-			return err
-		case t.SlotOf(n.self) < 0:
-			return protocol.Refuse(protocol.CodeWrongSlot, "the table does not name this node")
-		case n.book.hasReservation(id, n.now()):
-			return nil // Form said yes
-		}
-		return n.admits()
-	}
-	return protocol.Refuse(protocol.CodeUnknown, "group %s is not held: offer its table", id.Prefix())
-}
-
-func (n *Node) offeredRecord(id protocol.GroupID, offer []protocol.Fact) (*protocol.GroupRecord, error) {
-	for _, f := range offer {
-		if f.Kind != protocol.FactRecord {
-			continue
-		}
-		r, got, err := protocol.ParseGroupRecord(n.cfg.Network, f.Bytes)
-		if err != nil || got == id {
-			return r, err
-		}
-	}
-	return nil, protocol.Refuse(protocol.CodeUnknown, "group %s is not held: offer its record", id.Prefix())
 }
 
 // learnFrom hands the addresses in offered envelopes to the network and to the

@@ -339,14 +339,16 @@ type segment struct {
 	read   ed25519.PrivateKey
 }
 
-func (o *owner) newSegment(size int64) *segment {
+func (o *owner) newSegment(size int64) *segment { return o.newSegmentOf(profile, size) }
+
+func (o *owner) newSegmentOf(p protocol.Profile, size int64) *segment {
 	r := o.w.r
 	s := &segment{read: newKey(r)}
 	d := &protocol.Descriptor{
-		V: protocol.Version, K: profile.K, N: profile.N, Size: size, ShardSize: protocol.ShardSize(size, profile.K),
+		V: protocol.Version, K: p.K, N: p.N, Size: size, ShardSize: protocol.ShardSize(size, p.K),
 		ReadKey: protocol.PublicKeyOf(s.read),
 	}
-	for range profile.N {
+	for range p.N {
 		b := randomBytes(r, int(d.ShardSize))
 		_, root := protocol.Outboard(b)
 		d.Roots = append(d.Roots, root)

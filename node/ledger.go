@@ -138,10 +138,14 @@ func (l *ledger) promisedBytes() int64 {
 	return l.promised
 }
 
-// open books a group that the store holds already, as a survey found it.
+// open books a group that the store holds already, as a survey found it, if it
+// has no account yet.
 func (l *ledger) open(g protocol.GroupID, from source, seen time.Time, used int64, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.groups[g] != nil {
+		return
+	}
 	a := &account{from: from, seen: seen, used: used, aged: now.Sub(seen) >= l.caps.Young}
 	l.groups[g] = a
 	if !a.aged {

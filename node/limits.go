@@ -16,7 +16,7 @@ import (
 type Limits struct {
 	Streams     int   // open streams in all
 	PeerStreams int   // open streams of one peer
-	Requests    int   // requests being answered
+	Requests    int   // requests being answered, Puts apart
 	Body        int64 // bytes of shards in memory
 	PeerBody    int64 // of one peer's requests
 	CacheBytes  int64 // bytes of group states in memory

@@ -100,7 +100,7 @@ func (n *Node) takeShard(ctx context.Context, from protocol.Remote, o *putOrder,
 		return err
 	}
 	defer o.group.endGrant(o.segment[:])
-	room, err := n.book.admit(o.group.id, shardCost(r.Length, o.desc.N)+factCost(len(r.Grant)), n.storeFree(), n.now())
+	room, err := n.admit(ctx, o.group.id, shardCost(r.Length, o.desc.N)+factCost(len(r.Grant)))
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func (v *session) drain() {
 }
 
 // begin counts a request in; end says that its handler is done.
-func (v *session) begin(ctx context.Context) (end func(), err error) {
+func (v *session) begin() (end func(), err error) {
 	v.mu.Lock()
 	v.busy = true
 	stopping := v.draining
@@ -95,23 +95,23 @@ func (v *session) begin(ctx context.Context) (end func(), err error) {
 		done()
 		return nil, errStopping
 	}
-	leave, err := v.door.request(ctx)
-	if err != nil {
-		done()
-		return nil, err
-	}
 	v.donors.spoke(v.Remote().Peer, v.now())
-	return func() { leave(); done() }, nil
+	return done, nil
 }
 
 // under runs one handler within the session's bounds.
 func under[Q, A any](ctx context.Context, v *session, from protocol.Remote, q Q, do func(context.Context, protocol.Remote, Q) (A, error)) (A, error) {
-	end, err := v.begin(ctx)
+	var none A
+	end, err := v.begin()
 	if err != nil {
-		var none A
 		return none, err
 	}
 	defer end()
+	leave, err := v.door.request(ctx)
+	if err != nil {
+		return none, err
+	}
+	defer leave()
 	a, err := do(ctx, from, q)
 	v.count.answered(err)
 	return a, err
@@ -127,11 +127,17 @@ func (v *session) Form(ctx context.Context, from protocol.Remote, r *protocol.Fo
 	return under(ctx, v, from, r, v.Node.Form)
 }
 
-// Put is Node.Put within the session's bounds.
+// Put is Node.Put within the session's bounds. It takes no request's place: it
+// lasts as long as its peer likes to send, and Node.Put bounds its memory.
 func (v *session) Put(ctx context.Context, from protocol.Remote, r *protocol.PutRequest, body io.Reader) (*protocol.PutReply, error) {
-	return under(ctx, v, from, r, func(ctx context.Context, from protocol.Remote, r *protocol.PutRequest) (*protocol.PutReply, error) {
-		return v.Node.Put(ctx, from, r, body)
-	})
+	end, err := v.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	reply, err := v.Node.Put(ctx, from, r, body)
+	v.count.answered(err)
+	return reply, err
 }
 
 // Get is Node.Get within the session's bounds.

@@ -1,0 +1,47 @@
+package node
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage"
+)
+
+// What a damaged disk may give back as facts and notes: nothing of it panics,
+// and what is read is what would be written.
+func FuzzStored(f *testing.F) {
+	g := protocol.GroupID{1}
+	on, err := originNote(g, source{}, epoch)
+	if err != nil {
+		f.Fatal(err)
+	}
+	dn, _, err := deletionNote(g, protocol.SegmentID{2}, epoch)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(on.Kind, on.Bytes)
+	f.Add(dn.Kind, dn.Bytes)
+	key := newKey(seeded(f, 91))
+	pub := protocol.PublicKeyOf(key)
+	rec, id := protocol.NewGroupRecord(network, pub, pub, protocol.Hash{}, protocol.Nonce{}).Encode()
+	f.Add(uint8(protocol.FactRecord), rec)
+	f.Add(uint8(protocol.FactGrant), protocol.SignGrant(key, network, id, id[:], 1))
+	f.Add(uint8(protocol.FactDelete), protocol.SignDelete(key, network, id, id[:16]))
+	f.Add(uint8(protocol.FactRenewal), protocol.SignRenewal(key, network, id, epoch))
+	n := &Node{cfg: Config{Network: network}, frees: newFrees()}
+	f.Fuzz(func(t *testing.T, kind uint8, b []byte) {
+		var s groupSurvey
+		n.surveyFact(&s, storage.Fact{Kind: kind, Bytes: b})
+		if src := sourceFrom(string(b)); sourceFrom(src.text()) != src {
+			t.Fatalf("source %q reads back otherwise", src.text())
+		}
+		o, err := openStored(network, protocol.Fact{Kind: protocol.FactKind(kind), Bytes: b})
+		if err != nil || o.Record == nil {
+			return
+		}
+		if again, _ := o.Record.Encode(); !bytes.Equal(again, b) {
+			t.Fatal("a record reads back otherwise")
+		}
+	})
+}

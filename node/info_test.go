@@ -1,0 +1,138 @@
+package node
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+func TestInfoTellsOfAtMostSoMany(t *testing.T) {
+	w := newWorld(t, 71, nil)
+	for i := range 100 {
+		m := newIdentity(t, w.r)
+		env := m.envelope(t, 1, "/ip4/10.0.0.9/tcp/1")
+		w.node.hear(env)
+		switch {
+		case i%2 == 0:
+			w.node.donors.answered(m.id, &protocol.InfoReply{Donated: 1}, w.clock.now())
+		case i%3 == 0:
+			w.node.donors.answered(m.id, &protocol.InfoReply{}, w.clock.now()) // a client
+		case i%5 == 0:
+			w.node.donors.answered(m.id, nil, w.clock.now())
+		}
+	}
+	if n := w.node.Status().Donors; n != 50 {
+		t.Errorf("%d of 100 peers count as nodes, want 50", n)
+	}
+	info, err := w.node.Info(t.Context(), at("x", ""), nil)
+	if err != nil || info.Validate() != nil || len(info.Donors) != protocol.MaxInfoDonors {
+		t.Fatalf("%d nodes told of, %v", len(info.Donors), err)
+	}
+	b, err := protocol.Encode(info)
+	if err != nil || len(b) > info.MaxLen() {
+		t.Fatalf("%d bytes, %v", len(b), err)
+	}
+	w.clock.step(25 * time.Hour)
+	if info, _ = w.node.Info(t.Context(), at("x", ""), nil); len(info.Donors) != 1 {
+		t.Errorf("%d nodes told of after a day", len(info.Donors))
+	}
+	w.clock.step(24 * time.Hour)
+	w.node.donors.forget(w.clock.now())
+	if n := len(w.node.donors.peers); n != 0 {
+		t.Errorf("%d peers remembered after two days", n)
+	}
+}
+
+func TestDonorsAreBounded(t *testing.T) {
+	w := newWorld(t, 72, nil)
+	d := w.node.donors
+	for i := range maxDonors + 10 {
+		d.answered(peer.ID([]byte{byte(i), byte(i >> 8), 1}), nil, epoch)
+	}
+	if len(d.peers) != maxDonors {
+		t.Errorf("%d peers remembered", len(d.peers))
+	}
+	for id := range d.peers {
+		d.answered(id, &protocol.InfoReply{Donated: 1}, epoch)
+	}
+	d.answered("new", &protocol.InfoReply{Donated: 1}, epoch)
+	if len(d.peers) != maxDonors || d.peers["new"] != nil {
+		t.Errorf("%d peers remembered", len(d.peers))
+	}
+}
+
+func TestFullOrFailedNodeOffersNothing(t *testing.T) {
+	w := newWorld(t, 73, nil)
+	info, err := w.node.Info(t.Context(), at("x", ""), nil)
+	if err != nil || info.Free != 1<<30 || info.Donated != 1<<30 {
+		t.Fatalf("%+v, %v", info, err)
+	}
+	info, _ = w.node.Info(t.Context(), at("x", "/ip4/203.0.113.1/tcp/1"), nil)
+	if want := int64(1<<30) / 20; info.Free < want-1 || info.Free > want {
+		t.Errorf("a public stranger is offered %d bytes", info.Free)
+	}
+	w.cfg.Accepts = protocol.AcceptsNobody
+	w.restart()
+	if info, _ = w.node.Info(t.Context(), at("x", ""), nil); info.Free != 0 {
+		t.Errorf("a node that takes nobody offers %d bytes", info.Free)
+	}
+	if err := w.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.cfg.Accepts = protocol.AcceptsOpen
+	if _, err := New(w.cfg); err == nil {
+		t.Error("a node starts over a closed store")
+	}
+	if s := w.node.Status(); s.Free != 0 || s.Stores[0].State != "failed" {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestStatus(t *testing.T) {
+	w := newWorld(t, 74, nil)
+	o := w.newOwner().found()
+	s := o.newSegment(1000)
+	o.mustPut(s)
+	if _, err := o.get(s, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.step(90 * time.Second)
+	v := w.node.Status()
+	if v.Shards != 1 || v.Groups != 1 || v.Uptime != 90 || v.Traffic.Puts != 1 || v.Traffic.Gets != 1 || v.Traffic.Sent != 512 || v.Traffic.Received != 512 {
+		t.Errorf("%+v", v)
+	}
+	if len(v.Addrs) != 1 || v.Addrs[0] != w.net.addr+"/p2p/"+w.net.id.String() || v.Reachable != ReachPrivate {
+		t.Errorf("%v, %v", v.Addrs, v.Reachable)
+	}
+	w.net.addr = "/ip4/203.0.113.1/tcp/4401"
+	if v = w.node.Status(); v.Reachable != ReachUnknown || v.Why == "" {
+		t.Errorf("%v, %v", v.Reachable, v.Why)
+	}
+	w.cfg.Reach = func() (Reach, string) { return ReachPublic, "others dialled it" }
+	w.restart()
+	if v = w.node.Status(); v.Reachable != ReachPublic {
+		t.Errorf("%v", v.Reachable)
+	}
+}
+
+func TestNewRefusesHalfAConfig(t *testing.T) {
+	w := newWorld(t, 75, nil)
+	for name, change := range map[string]func(*Config){
+		"no store":   func(c *Config) { c.Store = nil },
+		"no network": func(c *Config) { c.Net = nil },
+		"no name":    func(c *Config) { c.Network = "" },
+		"negative":   func(c *Config) { c.Donated = -1 },
+	} {
+		cfg := w.cfg
+		change(&cfg)
+		if _, err := New(cfg); err == nil {
+			t.Errorf("%s: a node was made", name)
+		} else if name != "no name" && !errors.Is(err, errConfig) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

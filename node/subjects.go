@@ -1,0 +1,42 @@
+package node
+
+import "github.com/cairnstore/cairn/protocol"
+
+// mayName reports whether one more subject may be named in the group.
+func (g *groupState) mayName(subject string) bool {
+	if len(subject) == len(protocol.PointerID{}) {
+		return g.pointed < protocol.MaxGroupPointers
+	}
+	return g.segments < protocol.MaxGroupSegments
+}
+
+func (g *groupState) countSubject(subject string) {
+	if len(subject) == len(protocol.PointerID{}) {
+		g.pointed++
+	} else {
+		g.segments++
+	}
+}
+
+// beginGrant counts a grant that Put is about to store, within the group's
+// limit; endGrant takes it back.
+func (g *groupState) beginGrant(subject []byte) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := string(subject)
+	_, granted := g.grants[s]
+	if !granted && g.granting[s] == 0 && g.segments+len(g.granting) >= protocol.MaxGroupSegments {
+		return protocol.Refuse(protocol.CodeLimit, "the group has had its %d segments", protocol.MaxGroupSegments)
+	}
+	g.granting[s]++
+	return nil
+}
+
+func (g *groupState) endGrant(subject []byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := string(subject)
+	if g.granting[s]--; g.granting[s] <= 0 {
+		delete(g.granting, s)
+	}
+}
