@@ -3,6 +3,7 @@ package client
 import (
 	"crypto/ed25519"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -102,12 +103,14 @@ func (g *ownGroup) foundingFacts() []protocol.Fact {
 	return facts
 }
 
-// hints returns at most most addresses of members, each of another one.
+// hints returns at most most addresses of members, each of another one. The
+// last slots come first: the data slots' holders are asked for bytes, and when
+// they are gone somebody must be left to name the others.
 func (g *ownGroup) hints(most int) [][]byte {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var out [][]byte
-	for _, e := range g.state.Envelopes {
+	for _, e := range slices.Backward(g.state.Envelopes) {
 		rec, err := protocol.Envelope(e).Open()
 		if err != nil || len(rec.Addrs) == 0 || len(out) == most {
 			continue
