@@ -101,7 +101,7 @@ func (s *source) guess(e *protocol.Extent) (sh shape, sure bool) {
 // ErrDamaged where k answer and too much of what they say is false.
 func (s *source) read(ctx context.Context, e *protocol.Extent, lo, hi int64) (*sealedRun, error) {
 	run, err := s.tryRead(ctx, e, lo, hi)
-	if errors.Is(err, ErrTooFew) && ctx.Err() == nil {
+	if (errors.Is(err, ErrTooFew) || errors.Is(err, ErrDamaged)) && ctx.Err() == nil {
 		// Some may have moved, or were out of reach for a moment.
 		s.l.refresh(ctx, s.group, e, s.group.table.Profile.K)
 		run, err = s.tryRead(ctx, e, lo, hi)

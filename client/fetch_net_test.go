@@ -32,7 +32,8 @@ type testNet struct {
 	providers []peer.ID
 	nearest   []peer.ID
 	silentDHT bool
-	opened    map[peer.ID]int // streams
+	seenAs    func(*holder) multiaddr.Multiaddr // nil: where it is
+	opened    map[peer.ID]int                   // streams
 	ctx       context.Context
 }
 
@@ -87,6 +88,9 @@ func (n *testNet) RemoteAddr(id peer.ID) (multiaddr.Multiaddr, bool, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if h := n.holders[id]; h != nil && n.spoken[id] {
+		if n.seenAs != nil {
+			return n.seenAs(h), false, true
+		}
 		return h.addr, false, true
 	}
 	return nil, false, false

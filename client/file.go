@@ -55,6 +55,7 @@ func (c *Client) Open(ctx context.Context, link protocol.Link) (*File, error) {
 	for err == nil {
 		var f *File
 		if f, err = c.openRecord(ctx, r, p); err == nil {
+			r.confirm(ctx)
 			if p = r.newer(ctx, p, 0); p == nil {
 				return f, nil
 			}

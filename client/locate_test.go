@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -220,10 +221,11 @@ func TestCrawlIsBounded(t *testing.T) {
 		w.bystanders(1, healthy)
 		var visits atomic.Int64
 		w.client.newCrawl(func(context.Context, peer.ID) []peer.AddrInfo {
-			visits.Add(1)
-			id, _ := testPeer(w.rng)
-			id2, _ := testPeer(w.rng)
-			return []peer.AddrInfo{{ID: id}, {ID: id2}}
+			n := visits.Add(1)
+			rng := rand.New(rand.NewPCG(10, uint64(n)))
+			one, _ := testPeer(rng)
+			two, _ := testPeer(rng)
+			return []peer.AddrInfo{{ID: one}, {ID: two}}
 		}).run(t.Context())
 		if n := visits.Load(); n < crawlMost-8 || n > crawlMost {
 			t.Errorf("%d visits", n)

@@ -17,16 +17,21 @@ import (
 // Bounds of resolving a link.
 const (
 	resolveTimeout = time.Minute
-	finalTimeout   = 3 * time.Second // for members to contradict a bad verdict
+	finalTimeout   = 3 * time.Second        // for members to contradict a bad verdict
+	confirmTime    = 500 * time.Millisecond // for members to contradict a good one
 )
+
+// noRecord stands for the seq of a member without the pointer.
+const noRecord = -1
 
 // Confirmation says how far a pointer's record is the newest.
 type Confirmation struct {
 	Seq       int64     // of the record
-	Agree     int       // members in different failure domains that hold none newer
-	Needed    int       // how many settle it: n − W + 1
+	Agree     int       // members that showed this record
+	Answered  int       // failure domains with a member that gave a true answer, if only that it has none
+	Needed    int       // how many of these settle it: n − W + 1
 	Members   int       // of the home group
-	Confirmed bool      // Agree reached Needed
+	Confirmed bool      // Answered reached Needed
 	AsOf      time.Time // of the last answer
 }
 
@@ -48,7 +53,7 @@ type resolver struct {
 	mu      sync.Mutex
 	best    *protocol.Pointer
 	group   *foundGroup
-	answers map[peer.ID]int64 // seq that a peer showed; -1: it has none
+	answers map[peer.ID]int64 // seq that a peer showed; noRecord: it has none
 	asOf    time.Time
 	ended   bool // nobody is left to ask
 	cancel  context.CancelFunc
@@ -130,9 +135,15 @@ func (r *resolver) ask(ctx context.Context, id peer.ID) error {
 			r.find.offer(h, true)
 		}
 	}
+	if g == nil && newest == nil {
+		return errNoAnswer
+	}
 	r.note(id, newest)
 	return nil
 }
+
+// errNoAnswer is a reply in which nothing is true.
+var errNoAnswer = errors.New("the reply proves nothing")
 
 func (r *resolver) takeGroup(facts []protocol.Fact) *foundGroup {
 	var record, table []byte
@@ -156,14 +167,14 @@ func (r *resolver) takeGroup(facts []protocol.Fact) *foundGroup {
 }
 
 // note counts a peer's answer. Once a record and its home group are found, only
-// members are asked; once it is confirmed, nobody.
+// members are asked on; all of them, since any may have a newer one.
 func (r *resolver) note(id peer.ID, p *protocol.Pointer) {
 	if p != nil && !r.c.locator().noteSeq(r.link.Pointer, p.Seq) {
 		p = nil // a rollback: somebody showed a newer one before
 	}
 	r.update(func() {
 		r.group = r.c.locator().known(r.link.Home)
-		r.answers[id] = -1
+		r.answers[id] = noRecord
 		r.asOf = r.c.now()
 		if p != nil {
 			r.answers[id] = p.Seq
@@ -172,16 +183,12 @@ func (r *resolver) note(id peer.ID, p *protocol.Pointer) {
 			}
 		}
 	})
-	switch c := r.confirmation(); {
-	case c.Confirmed:
-		r.find.stop()
-	case c.Needed > 0:
-		r.find.settle() // the members suffice
+	if r.confirmation().Needed > 0 {
+		r.find.settle()
 	}
 }
 
-// confirmation counts the members that agree on the best record, one for each
-// failure domain.
+// confirmation counts the members that answered.
 func (r *resolver) confirmation() Confirmation {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -190,14 +197,18 @@ func (r *resolver) confirmation() Confirmation {
 	}
 	p := r.group.table.Profile
 	c := Confirmation{Seq: r.best.Seq, Needed: group.ConfirmCount(p), Members: len(r.group.members()), AsOf: r.asOf}
-	var agree []group.Candidate
+	var answered []group.Candidate
 	for id, seq := range r.answers {
-		if seq <= r.best.Seq && r.group.table.SlotOf(id) >= 0 {
-			agree = append(agree, r.c.seen(id))
+		if r.group.table.SlotOf(id) < 0 {
+			continue
+		}
+		answered = append(answered, r.c.seen(id))
+		if seq == r.best.Seq {
+			c.Agree++
 		}
 	}
-	c.Agree = group.SpreadOf(agree, group.Private(agree)).Domains
-	c.Confirmed = c.Agree >= c.Needed
+	c.Answered = group.SpreadOf(answered, group.Private(answered)).Domains
+	c.Confirmed = c.Answered >= c.Needed
 	return c
 }
 
@@ -221,6 +232,25 @@ func (r *resolver) home() *foundGroup {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.group
+}
+
+// confirm gives members a little time to answer.
+func (r *resolver) confirm(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, confirmTime)
+	defer cancel()
+	for {
+		r.mu.Lock()
+		ended, changed := r.ended, r.changed
+		r.mu.Unlock()
+		if ended || r.confirmation().Confirmed {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // newer waits, for as long as members may take to contradict, for a record

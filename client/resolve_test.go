@@ -1,0 +1,175 @@
+package client
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/multiformats/go-multiaddr"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+var middle = protocol.Profile{K: 4, R: 7, N: 10} // a write needs 9, two answers settle a read
+
+func TestConfirmation(t *testing.T) {
+	for _, tc := range []struct {
+		name      string
+		alive     int
+		confirmed bool
+	}{{"all", 10, true}, {"k", 4, true}} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 60, middle, 1000, 0)
+				w.announce()
+				for _, h := range w.holders[tc.alive:] {
+					h.set(frozen)
+				}
+				f, err := w.client.Open(t.Context(), w.link)
+				if err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				c := f.Confirmed()
+				if c.Confirmed != tc.confirmed || c.Needed != 2 || c.Seq != 1 || c.Members != 10 {
+					t.Errorf("%+v", c)
+				}
+			})
+		})
+	}
+}
+
+// TestUnconfirmed has members that answer and may all be one hand: they sit
+// behind one address.
+func TestUnconfirmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 61, middle, 1000, 0)
+		w.announce()
+		w.net.seenAs = func(*holder) multiaddr.Multiaddr { return multiaddr.StringCast("/ip4/8.8.8.8/tcp/4401") }
+		f, err := w.client.Open(t.Context(), w.link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if c := f.Confirmed(); c.Confirmed || c.Answered != 1 || !strings.Contains(c.String(), "10 of 10 agree") {
+			t.Errorf("%+v: %s", c, c)
+		}
+	})
+}
+
+// TestNewestWins has a new record at the fewest members that a write may have
+// reached, and an old one at the others.
+func TestNewestWins(t *testing.T) {
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 70+seed, middle, 1000, 0)
+			w.net.latency = 5 * time.Millisecond
+			w.announce()
+			w.content = []byte("the second version")
+			w.target = protocol.Target{Extent: w.storeFile("v2", w.content)}
+			w.publish(2, time.Time{}, 9)
+			w.spoil(6, lying, frozen, dead)
+			if b, err := w.readAll(t.Context()); err != nil || !bytes.Equal(b, w.content) {
+				t.Errorf("seed %d: the old version of %d bytes, or none: %v", 70+seed, len(b), err)
+			}
+		})
+	}
+}
+
+// storeFile stores content and a manifest of it.
+func (w *world) storeFile(name string, content []byte) protocol.Extent {
+	m := &protocol.Manifest{Name: name, Size: int64(len(content)), Extents: w.store(content, 0)}
+	b, err := m.Encode()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return w.store(b, 0)[0]
+}
+
+func TestRevokedAndExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 62, middle, 1000, 0)
+		w.announce()
+		w.publish(2, time.Now().Add(time.Hour), 10)
+		f, err := w.client.Open(t.Context(), w.link)
+		if err != nil || f.Name != "a file" {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Hour)
+		if _, err := w.readAll(t.Context()); !errors.Is(err, ErrExpired) {
+			t.Errorf("expired: %v", err)
+		}
+		w.publish(3, time.Time{}, 9) // the owner gave it more time; one member missed it
+		w.mustRead(5 * time.Second)
+		w.publishPayload(4, [32]byte{}, nil, time.Time{}, 10)
+		if _, err := w.readAll(t.Context()); !errors.Is(err, ErrRevoked) {
+			t.Errorf("revoked: %v", err)
+		}
+		if _, err := w.newClient().Health(t.Context(), w.link); !errors.Is(err, ErrRevoked) {
+			t.Errorf("health of a revoked link: %v", err)
+		}
+		if strings.Contains(err2text(w.newClient().Open(t.Context(), w.link)), string(w.read[:])) {
+			t.Error("the secret stands in an error")
+		}
+	})
+}
+
+func err2text(_ *File, err error) string { return err.Error() }
+
+// TestRollbackIsRefused shows an older record to a session that saw a newer.
+func TestRollbackIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 63, middle, 1000, 0)
+		w.announce()
+		w.publish(5, time.Time{}, 10)
+		if _, err := w.client.Open(t.Context(), w.link); err != nil {
+			t.Fatal(err)
+		}
+		w.publish(4, time.Time{}, 10)
+		if _, err := w.client.Open(t.Context(), w.link); err == nil {
+			t.Error("an older record is followed")
+		}
+	})
+}
+
+func TestNoPointer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 64, middle, 1000, 0)
+		w.announce()
+		for _, h := range w.holders {
+			h.pointers = nil
+		}
+		if _, err := w.readAll(t.Context()); !errors.Is(err, ErrNotFound) {
+			t.Errorf("a group without the pointer: %v", err)
+		}
+		for _, h := range w.holders[1:] {
+			h.set(frozen)
+		}
+		if _, err := w.readAll(t.Context()); !errors.Is(err, ErrTooFew) {
+			t.Errorf("one member without the pointer: %v", err)
+		}
+	})
+}
+
+func TestWrongSecretAndForeignPointer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 65, middle, 1000, 0)
+		w.announce()
+		bad := w.link
+		bad.Read[0] ^= 1
+		if _, err := w.client.Open(t.Context(), bad); !errors.Is(err, ErrDamaged) {
+			t.Errorf("a wrong read secret: %v", err)
+		}
+		other := w.link
+		other.Pointer[0] ^= 1
+		for _, h := range w.holders {
+			h.pointers[other.Pointer] = h.pointers[w.link.Pointer] // signed, but another's
+		}
+		if _, err := w.client.Open(t.Context(), other); !errors.Is(err, ErrNotFound) {
+			t.Errorf("another pointer's record: %v", err)
+		}
+	})
+}
