@@ -7,7 +7,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// Limits of one group (SPEC.md, Group).
+// Limits of one group (SPEC.md, Groups).
 const (
 	MaxGroupSegments = 4096 // segments ever granted
 	MaxGroupPointers = 1024

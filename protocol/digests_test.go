@@ -2,7 +2,7 @@ package protocol
 
 import "slices"
 
-// Digests returns what Have says of a set of names (facts' IDs, or segments'):
+// Digests returns, as an example for other implementations, what Have says of a set of names (facts' IDs, or segments'):
 // for each bucket the BLAKE3-256 of its names in ascending order, 32 zero bytes
 // for an empty one. It sorts names.
 func Digests[N ~[32]byte](names []N) []byte {
