@@ -73,6 +73,7 @@ type offered struct {
 	deleted   []protocol.SegmentID // held here, so to be freed
 	frees     map[protocol.SegmentID]freeing
 	envelopes []protocol.Envelope
+	size      int64 // bytes of the facts in drops, as near as their heirs' tell
 }
 
 // mergeOffer verifies and merges facts, each after those that it depends on.
@@ -106,6 +107,7 @@ func (n *Node) mergeOne(g *groupState, f protocol.Fact, o *offered) protocol.Cod
 	g.unsaved[f.ID()] = struct{}{}
 	o.keep = append(o.keep, f)
 	o.drops = append(o.drops, m.drops...)
+	o.size += int64(len(m.drops)) * factCost(len(f.Bytes))
 	switch f.Kind {
 	case protocol.FactEnvelope:
 		o.envelopes = append(o.envelopes, f.Bytes)
@@ -166,6 +168,7 @@ func (n *Node) storeOffer(ctx context.Context, from protocol.Remote, g *groupSta
 	for s, f := range o.frees {
 		n.frees.add(s, f)
 	}
+	n.book.returned(g.id, o.size)
 	return nil
 }
 
@@ -178,9 +181,11 @@ func (n *Node) batchOf(g protocol.GroupID, o *offered) ([]storage.Fact, error) {
 	}
 	var batch []storage.Fact
 	for _, f := range o.keep {
-		if !dropped[f.ID()] {
-			batch = append(batch, toStore(g, f))
+		if dropped[f.ID()] {
+			o.size -= factCost(len(f.Bytes)) // never charged
+			continue
 		}
+		batch = append(batch, toStore(g, f))
 	}
 	for _, s := range o.deleted {
 		nt, f, err := deletionNote(g, s, n.now())

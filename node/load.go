@@ -102,7 +102,7 @@ func (n *Node) survey(ctx context.Context) error {
 
 func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
 	now := n.now()
-	s := groupSurvey{seen: now.Unix()}
+	s := groupSurvey{seen: now.Unix(), deleted: make(map[protocol.SegmentID]bool)}
 	for f, err := range n.store.Facts(ctx, id) {
 		if n.damaged(id, err) {
 			continue
@@ -121,6 +121,12 @@ func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
 			return err
 		}
 		s.used += shardCost(sh.Size, size)
+		if s.deleted[sh.Key.Segment] && !n.frees.has(sh.Key.Segment) {
+			// The delete outlived a crash, its note did not.
+			if err := n.freeLater(ctx, id, sh.Key.Segment); err != nil {
+				return err
+			}
+		}
 	}
 	n.book.open(id, s.from, unix(s.seen), s.used, now)
 	if s.granted && s.table != nil && announces(id, s.table, n.self) {
@@ -136,6 +142,7 @@ type groupSurvey struct {
 	used    int64
 	table   *protocol.Table
 	granted bool
+	deleted map[protocol.SegmentID]bool
 }
 
 func (n *Node) surveyFact(s *groupSurvey, f storage.Fact) {
@@ -157,6 +164,11 @@ func (n *Node) surveyFact(s *groupSurvey, f storage.Fact) {
 		}
 	case uint8(protocol.FactGrant):
 		s.granted = true
+	case uint8(protocol.FactDelete):
+		o, err := openStored(n.cfg.Network, fromStore(f))
+		if err == nil && len(o.Delete.Subject) == len(protocol.SegmentID{}) {
+			s.deleted[protocol.SegmentID(o.Delete.Subject)] = true
+		}
 	}
 }
 
