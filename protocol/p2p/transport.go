@@ -12,8 +12,6 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
-	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
-	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	goyamux "github.com/libp2p/go-yamux/v5"
 )
 
@@ -55,6 +53,7 @@ func options(cfg Config, g *gate) ([]libp2p.Option, error) {
 	if err != nil {
 		return nil, err
 	}
+	refused := newRefusals(cfg.Now)
 	opts := []libp2p.Option{
 		libp2p.Identity(cfg.Key),
 		libp2p.UserAgent(userAgent),
@@ -63,8 +62,8 @@ func options(cfg Config, g *gate) ([]libp2p.Option, error) {
 		libp2p.ResourceManager(resources),
 		libp2p.ConnectionManager(manager),
 		libp2p.ConnectionGater(g),
-		libp2p.Transport(tcp.NewTCPTransport),
-		libp2p.Transport(quic.NewTransport),
+		libp2p.Transport(newTCP(refused)),
+		libp2p.Transport(newQUIC(refused)),
 		libp2p.Security(libp2ptls.ID, libp2ptls.New),
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.Muxer(yamux.ID, muxer()),
