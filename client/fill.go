@@ -85,6 +85,9 @@ func (p *putter) nextMissing() (index int, ready bool) {
 	index = -1
 	now := p.c.now()
 	for i, pl := range p.placed {
+		if pl.dropped {
+			continue
+		}
 		k := p.carrierOf(pl.group)
 		for slot, ok := range pl.acked {
 			l := k.lanes[slot]

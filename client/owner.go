@@ -68,6 +68,10 @@ func OpenOwner(dir string, log *slog.Logger) (*Owner, error) {
 // Created reports whether OpenOwner made the secret: worth a word to its owner.
 func (o *Owner) Created() bool { return o.created }
 
+// Format writes no key, whatever the verb: package fmt would print those of
+// unexported fields.
+func (o *Owner) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("owner")) }
+
 // Close lets others open the home.
 func (o *Owner) Close() error { return o.db.Close() }
 

@@ -55,8 +55,11 @@ func (p *putter) proveManifest(src Source) error {
 		if err := p.leave(p.placed[bad[0]].group, p.placed[bad[0]].extent.Segment); err != nil {
 			return err
 		}
-		for _, pl := range p.placed[from:] {
+		for i, pl := range p.placed[from:] {
 			pl.dropped = true
+			if from+i != bad[0] {
+				p.retract(pl.group, pl.extent.Segment)
+			}
 		}
 	}
 	return errUnproved

@@ -77,14 +77,17 @@ func (p *putter) publish(src Source) (*uploadState, error) {
 	last := p.placed[len(p.placed)-1]
 	up := &uploadState{
 		Home: last.group.id.Prefix(), Name: src.Name, Size: p.read, When: p.c.now().Unix(),
-		Profile: last.group.profile, Segments: len(p.placed), Seq: 1,
+		Profile: last.group.profile, Seq: 1,
 	}
 	if p.opt.Hints {
 		up.Hints = last.group.hints(protocol.MaxLinkHints)
 	}
 	for _, pl := range p.placed {
-		up.Held = append(up.Held, heldSegment{Group: pl.group.id, Segment: pl.extent.Segment})
+		if !pl.dropped {
+			up.Held = append(up.Held, heldSegment{Group: pl.group.id, Segment: pl.extent.Segment})
+		}
 	}
+	up.Segments = len(up.Held)
 	for _, s := range []*protocol.Secret{&up.Read, &up.Pointer} {
 		if _, err := io.ReadFull(p.c.rand, s[:]); err != nil {
 			return nil, fmt.Errorf("draw a link's secrets: %w", err)

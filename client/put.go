@@ -393,12 +393,18 @@ func (p *putter) leave(g *ownGroup, id protocol.SegmentID) error {
 	if err := g.close(); err != nil {
 		return err
 	}
-	del := protocol.Fact{Kind: protocol.FactDelete, Bytes: protocol.SignDelete(g.ownerKey, g.networkName, g.id, id[:])}
-	p.c.tellAll(p.ctx, g, []protocol.Fact{del})
+	p.retract(g, id)
 	if p.group != g {
 		return nil
 	}
 	return p.nextGroup()
+}
+
+// retract tells a group's members to free a segment; who is not there learns
+// of it from the others.
+func (p *putter) retract(g *ownGroup, id protocol.SegmentID) {
+	del := protocol.SignDelete(g.ownerKey, g.networkName, g.id, id[:])
+	p.c.tellAll(p.ctx, g, []protocol.Fact{{Kind: protocol.FactDelete, Bytes: del}})
 }
 
 // forget takes a shipment out of the air.
@@ -480,7 +486,7 @@ func (p *putter) finish(up *uploadState) (*PutResult, error) {
 		return nil, err
 	}
 	return &PutResult{
-		Link: up.show(ptr).Link, Size: up.Size, Segments: len(p.placed), Stored: up.Stored,
+		Link: up.show(ptr).Link, Size: up.Size, Segments: up.Segments, Stored: up.Stored,
 		Profile: up.Profile, NotSafe: group.NotSafe(up.Profile), Private: p.draw.private, Warnings: p.draw.warnings,
 	}, nil
 }
