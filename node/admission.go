@@ -1,7 +1,6 @@
 package node
 
 import (
-	"context"
 	"time"
 
 	"github.com/cairnstore/cairn/protocol"
@@ -100,17 +99,6 @@ func (l *ledger) unfound(g protocol.GroupID) {
 	if !a.aged {
 		l.charge(a.from, portion{bytes: -a.used - groupCharge, groups: -1})
 	}
-}
-
-// admit makes room for bytes of a group on their way to the store. A group
-// without an account, on a disk that came back since the start, is surveyed.
-func (n *Node) admit(ctx context.Context, g protocol.GroupID, bytes int64) (*admission, error) {
-	if !n.book.has(g) {
-		if err := n.surveyGroup(ctx, g); err != nil {
-			return nil, n.hideStore("survey group", err)
-		}
-	}
-	return n.book.admit(g, bytes, n.storeFree(), n.now())
 }
 
 // has reports whether a group has an account.

@@ -5,7 +5,7 @@
 // the message answers it (info.go, form.go, put.go, get.go, have.go,
 // members.go, facts.go). What a node decides by: admission.go and caps.go (who
 // may fill how much), merge.go (which facts count), both without I/O. What it
-// does on its own: announce.go, gossip.go, upkeep.go, one RunOnce each.
+// does on its own: announce.go, gossip.go, upkeep.go; RunOnce is one round of all.
 //
 // It sees ciphertext only and knows no cipher, no owner's key, no folder and
 // nothing of package client. Nothing in it can lie: liars are wrappers in lab.

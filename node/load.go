@@ -135,6 +135,17 @@ func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
 	return nil
 }
 
+// admit makes room for bytes of a group on their way to the store. A group
+// without an account, on a disk that came back since the start, is surveyed.
+func (n *Node) admit(ctx context.Context, g protocol.GroupID, bytes int64) (*admission, error) {
+	if !n.book.has(g) {
+		if err := n.surveyGroup(ctx, g); err != nil {
+			return nil, n.hideStore("survey group", err)
+		}
+	}
+	return n.book.admit(g, bytes, n.storeFree(), n.now())
+}
+
 // groupSurvey gathers what surveyGroup reads.
 type groupSurvey struct {
 	from    source
