@@ -307,20 +307,22 @@ func (c *Client) tellAll(ctx context.Context, g *ownGroup, facts []protocol.Fact
 	return took
 }
 
-// tell offers facts to one member; nil means that it keeps all of them.
+// tell offers facts to one member; nil means that it keeps all of them. A
+// refused one does not keep the others back.
 func (c *Client) tell(ctx context.Context, g *ownGroup, to peer.ID, facts []protocol.Fact) error {
+	var refused error
 	for page := range slices.Chunk(facts, factsPage) {
 		m, err := c.call.Facts(ctx, to, &protocol.FactsRequest{Group: g.id.Prefix(), Offer: page})
 		if err != nil {
 			return err
 		}
 		for i, code := range m.Results {
-			if code != 0 {
-				return fmt.Errorf("offer fact of kind %d to %s: %w", page[i].Kind, protocol.ShortPeer(to), &protocol.Error{Code: code})
+			if code != 0 && refused == nil {
+				refused = fmt.Errorf("offer fact of kind %d to %s: %w", page[i].Kind, protocol.ShortPeer(to), &protocol.Error{Code: code})
 			}
 		}
 	}
-	return nil
+	return refused
 }
 
 // factsPage keeps an offer of small facts well within a Facts message.
