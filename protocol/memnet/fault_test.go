@@ -363,3 +363,18 @@ func TestWrapper(t *testing.T) {
 		}
 	})
 }
+
+// Over TCP nothing tells a writer that its reader closed.
+func TestWriterOutlivesReader(t *testing.T) {
+	bubble(t, Config{}, 2, func(t *testing.T, _ *Net, p []*Peer) {
+		p[1].Serve(func(s protocol.Stream) { _ = s.Close() })
+		blackEnd := mustOpen(t, p[0], p[1])
+		if _, err := blackEnd.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Fatalf("read: %v", err)
+		}
+		_ = blackEnd.SetWriteDeadline(time.Now().Add(time.Minute))
+		if n, err := blackEnd.Write(make([]byte, 2*window)); n != window || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("wrote %d bytes: %v", n, err)
+		}
+	})
+}

@@ -25,7 +25,7 @@ type lane struct {
 	held     bool // nothing arrives for now
 	chance   *rand.Rand
 	queue    []segment
-	size     int       // bytes in queue
+	size     int       // bytes of the window in use
 	last     time.Time // when the last of them is due: nothing overtakes
 	closed   bool
 	closeDue time.Time
@@ -80,8 +80,8 @@ func (l *lane) next() time.Time {
 	return time.Time{}
 }
 
-// drop forgets what nobody will read.
-func (l *lane) drop() { l.queue, l.size = nil, 0 }
+// drop forgets what nobody will read. It stays in the window: nobody took it.
+func (l *lane) drop() { l.queue = nil }
 
 // after returns when something said now arrives, behind all that was written.
 func (l *lane) after(now time.Time) time.Time { return latest(l.last, now.Add(l.delay())) }

@@ -70,9 +70,6 @@ func (e *end) Write(b []byte) (n int, err error) {
 		if err != nil || len(b) == 0 {
 			return n, err
 		}
-		if e.ends[1-e.side].closed {
-			return len(b), nil // nobody will read it
-		}
 		took := e.lanes[e.side].put(b[n:], now, e.owner, e.ends[1-e.side].owner)
 		if took == 0 {
 			e.wait(next)
@@ -118,8 +115,9 @@ func (e *end) usable() error {
 	return nil
 }
 
-// Close lets what was written arrive, then the end of the stream; what the
-// peer still writes is dropped.
+// Close lets what was written arrive, then the end of the stream. What the peer
+// still writes is lost, and when it has filled the window the peer waits, as
+// over TCP: only its deadline tells it.
 func (e *end) Close() error {
 	e.mu.Lock()
 	if e.usable() == nil {
@@ -135,7 +133,7 @@ func (e *end) Close() error {
 }
 
 // Reset ends both directions; the peer sees it once it can arrive, and loses
-// what it has not read by then.
+// what it has not read by then, even after a Close, as over QUIC.
 func (e *end) Reset() error {
 	e.mu.Lock()
 	e.die(ErrReset)

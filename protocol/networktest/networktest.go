@@ -32,7 +32,8 @@ type Member struct {
 }
 
 // Start makes a network of three members that serve the DHT. b and c know a,
-// as their bootstrap; none knows more. It cleans up by t.Cleanup.
+// as their bootstrap; none knows more. Each serves something until a case says
+// otherwise, and has joined. It cleans up by t.Cleanup.
 type Start func(t *testing.T) (a, b, c Member)
 
 // Case is one promise.
