@@ -20,13 +20,14 @@ const (
 
 // Config says which program is run, where and how.
 type Config struct {
-	Binary   string   // path of the cairn program
-	Dir      string   // of the homes; empty: a temporary folder, removed by Close
-	Network  string   // name; empty: the program's default
-	Donate   string   // what each node gives, as --donate takes it; empty: DefaultDonate
-	Listen   []string // multiaddrs; empty: 127.0.0.1, TCP and QUIC, ports chosen by the system
-	NodeArgs []string // further flags of every node
-	Env      []string // KEY=value, on top of this process's environment without CAIRN_…
+	Binary     string   // path of the cairn program
+	NodeBinary string   // of another one for the nodes, with the same flags; empty: Binary
+	Dir        string   // of the homes; empty: a temporary folder, removed by Close
+	Network    string   // name; empty: the program's default
+	Donate     string   // what each node gives, as --donate takes it; empty: DefaultDonate
+	Listen     []string // multiaddrs; empty: 127.0.0.1, TCP and QUIC, ports chosen by the system
+	NodeArgs   []string // further flags of every node; --listen among them, or a node's own, replaces Listen
+	Env        []string // KEY=value, on top of this process's environment without CAIRN_…
 }
 
 // Lab is a folder of nodes.
@@ -44,6 +45,9 @@ type Lab struct {
 func New(cfg Config) (*Lab, error) {
 	if cfg.Donate == "" {
 		cfg.Donate = DefaultDonate
+	}
+	if cfg.NodeBinary == "" {
+		cfg.NodeBinary = cfg.Binary
 	}
 	if len(cfg.Listen) == 0 {
 		cfg.Listen = []string{"/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -131,7 +132,7 @@ func (n *Node) spawn(bootstrap []string, ready chan<- readyEvent) (<-chan struct
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(n.lab.cfg.Binary, n.commandLine(bootstrap)...)
+	cmd := exec.Command(n.lab.cfg.NodeBinary, n.commandLine(bootstrap)...)
 	cmd.Env = n.lab.env()
 	cmd.Stderr = log
 	dieWithParent(cmd)
@@ -164,13 +165,16 @@ func (n *Node) commandLine(bootstrap []string) []string {
 	if c.Network != "" {
 		args = append(args, "--network", c.Network)
 	}
-	for _, a := range c.Listen {
-		args = append(args, "--listen", a)
+	own := slices.Concat(c.NodeArgs, n.args)
+	if !slices.Contains(own, "--listen") {
+		for _, a := range c.Listen {
+			args = append(args, "--listen", a)
+		}
 	}
 	for _, a := range bootstrap {
 		args = append(args, "--bootstrap", a)
 	}
-	return append(append(args, c.NodeArgs...), n.args...)
+	return append(args, own...)
 }
 
 // watch copies what the node prints to its log and reports the ready event.
