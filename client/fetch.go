@@ -22,7 +22,7 @@ const (
 
 	// wholeFrom is the share of a shard, in eighths, from which on the rest is
 	// fetched, too: a whole shard needs no slice and helps to decode others.
-	wholeFrom = 7
+	wholeFrom = 6
 )
 
 // source is a segment as this session reads it.

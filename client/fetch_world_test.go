@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,8 +66,21 @@ func newWorld(t testing.TB, seed uint64, p protocol.Profile, size, per int64) *w
 	return w
 }
 
+// lockedReader is a source of randomness for many goroutines.
+type lockedReader struct {
+	mu sync.Mutex
+	r  io.Reader
+}
+
+func (l *lockedReader) Read(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.r.Read(p)
+}
+
 func (w *world) newClient() *Client {
-	c := New(Config{Network: "test", Net: w.net, Rand: rngReader{w.rng}, Log: slog.New(slog.DiscardHandler)})
+	random := &lockedReader{r: rngReader{rand.New(rand.NewPCG(w.rng.Uint64(), 2))}}
+	c := New(Config{Network: "test", Net: w.net, Rand: random, Log: slog.New(slog.DiscardHandler)})
 	w.t.Cleanup(c.Close)
 	return c
 }

@@ -305,32 +305,47 @@ func (r *race) deliver(err error) (map[int][]byte, error) {
 	return out, err
 }
 
-// decode makes the wanted bytes that did not come themselves.
+// decode makes the wanted bytes that did not come themselves. Parity is given
+// back before another decoding takes memory.
 func (r *race) decode() error {
 	shards, want := make([][]byte, r.sh.n), make([]bool, r.sh.n)
-	missing := 0
+	var missing []int
 	for slot, b := range r.got {
 		shards[slot] = b
 	}
 	for slot := range r.want {
 		if shards[slot] == nil {
-			shards[slot] = r.src.l.buffers.get(r.col.length)[:0]
+			missing = append(missing, slot)
 			want[slot] = true
-			missing++
 		}
 	}
-	if missing == 0 {
+	if len(missing) == 0 {
 		return nil
 	}
 	code, err := r.src.l.code(r.sh.k, r.sh.n)
-	if err == nil {
-		err = code.Reconstruct(shards, want)
-	}
 	if err != nil {
+		return err
+	}
+	r.src.l.decode.Lock()
+	defer r.src.l.decode.Unlock()
+	for _, slot := range missing {
+		shards[slot] = r.src.l.buffers.get(r.col.length)[:0]
+	}
+	if err := code.Reconstruct(shards, want); err != nil {
 		return fmt.Errorf("decode: %w", err)
 	}
-	for slot := range r.want {
+	for _, slot := range missing {
 		r.got[slot] = shards[slot]
 	}
+	r.dropParity()
 	return nil
+}
+
+func (r *race) dropParity() {
+	for slot, b := range r.got {
+		if !r.want[slot] {
+			r.src.l.buffers.put(b)
+			delete(r.got, slot)
+		}
+	}
 }
