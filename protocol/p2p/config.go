@@ -55,7 +55,9 @@ type Config struct {
 	// Registerer gathers libp2p's metrics; nil: none are kept.
 	Registerer prometheus.Registerer
 
-	options []libp2p.Option // of tests: a simulated transport
+	// Of tests with a simulated transport:
+	options []libp2p.Option
+	probe   func(multiaddr.Multiaddr) error
 }
 
 // withDefaults checks a configuration and fills what was left open.
@@ -88,6 +90,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.probe == nil {
+		c.probe = probe
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -6,7 +6,6 @@ import (
 	"net"
 	"syscall"
 
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
@@ -24,7 +23,7 @@ func (h *Host) listen() error {
 	var failed error
 	heard := 0
 	for _, a := range h.cfg.Listen {
-		err := listenOne(h.host.Network(), a)
+		err := h.listenOne(a)
 		switch {
 		case err == nil:
 			heard++
@@ -41,11 +40,11 @@ func (h *Host) listen() error {
 	return nil
 }
 
-func listenOne(n network.Network, a multiaddr.Multiaddr) error {
-	if err := probe(a); err != nil {
+func (h *Host) listenOne(a multiaddr.Multiaddr) error {
+	if err := h.cfg.probe(a); err != nil {
 		return fmt.Errorf("listen at %s: %w", a, err)
 	}
-	if err := n.Listen(a); err != nil {
+	if err := h.host.Network().Listen(a); err != nil {
 		if taken(err) {
 			err = ErrPortTaken
 		}
