@@ -53,8 +53,3 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
-
-// Names in a store's folder.
-const (
-	indexName = "index.db"
-)

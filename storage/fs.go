@@ -126,11 +126,14 @@ func readFile(fsys FS, name string, limit int64) ([]byte, error) {
 	return b, errors.Join(err, f.Close())
 }
 
+// newSuffix marks a file that is being made.
+const newSuffix = ".new"
+
 // writeFile makes a small file whole or not at all:
 //
 //	create NAME.new, write, sync, rename to NAME, sync the folder
 func writeFile(fsys FS, dir, name string, b []byte) error {
-	tmp := name + ".new"
+	tmp := name + newSuffix
 	if err := fsys.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -1,0 +1,178 @@
+package storage
+
+import (
+	"errors"
+	"time"
+)
+
+// Bounds of one group commit. A batch ends earlier when nobody waits: the next
+// one gathers while it is synced.
+const (
+	maxBatch        = 8 << 20 // bytes
+	maxBatchRecords = 4096
+)
+
+var (
+	// errLater says that a request must see what the batch before it did.
+	errLater = errors.New("not in this batch")
+
+	// errRoom says that only winning back dead records' space makes room.
+	errRoom = errors.New("dead records take the room")
+)
+
+// batch is what one write and one sync make durable: records one behind the
+// other in one log.
+//
+// Where a record takes the place of another one, the kill of that one is
+// written and synced in a second step: a crash that keeps later bytes and loses
+// earlier ones would otherwise lose both.
+type batch struct {
+	disk    *Disk
+	now     time.Time
+	begin   int64 // offset in the log
+	size    int64
+	records []placed
+	second  []placed            // kills of what the records take the place of
+	touched map[string]struct{} // bucket and key of what changes
+	scratch []byte              // headers, small parts, padding
+	pieces  []piece
+	bufs    [][]byte
+}
+
+// placed is a record and where it will lie.
+type placed struct {
+	h  header
+	at place
+}
+
+// piece is a stretch of a batch's bytes: data of a caller, or a range of the
+// scratch memory.
+type piece struct {
+	data   []byte
+	lo, hi int
+}
+
+// smallPart is what is copied rather than written from where it is, in bytes:
+// a vector more costs the kernel about as much.
+const smallPart = 4 << 10
+
+// reset begins a batch at the end of the active log.
+func (b *batch) reset(now time.Time) {
+	b.now, b.begin, b.size = now, b.disk.active.end, 0
+	b.records, b.second, b.scratch = b.records[:0], b.second[:0], b.scratch[:0]
+	clear(b.pieces) // keep no caller's memory alive
+	clear(b.bufs)
+	b.pieces, b.bufs = b.pieces[:0], b.bufs[:0]
+	clear(b.touched)
+}
+
+// mark is where a batch stood; undo goes back there.
+type mark struct {
+	size                             int64
+	records, second, scratch, pieces int
+}
+
+func (b *batch) mark() mark {
+	return mark{b.size, len(b.records), len(b.second), len(b.scratch), len(b.pieces)}
+}
+
+func (b *batch) undo(m mark) {
+	b.size, b.records, b.second = m.size, b.records[:m.records], b.second[:m.second]
+	b.scratch, b.pieces = b.scratch[:m.scratch], b.pieces[:m.pieces]
+}
+
+// accept keeps later requests of this batch away from what was added since m.
+func (b *batch) accept(m mark) {
+	for i := range b.records[m.records:] {
+		b.touched[touch(&b.records[m.records+i].h)] = struct{}{}
+	}
+}
+
+// touch names what a record is about.
+func touch(h *header) string {
+	bucket, key := h.recordKey()
+	return bucket + string(key)
+}
+
+// held returns the entry of what h is about, or errLater when an earlier
+// request of this batch changes it.
+func (b *batch) held(h *header) (*entry, error) {
+	if _, changed := b.touched[touch(h)]; changed {
+		return nil, errLater
+	}
+	bucket, key := h.recordKey()
+	return b.disk.index.find(bucket, key)
+}
+
+// add puts a record behind the others.
+func (b *batch) add(h header, parts ...[]byte) {
+	at := place{b.disk.active.id, b.begin + b.size}
+	lo := len(b.scratch)
+	b.scratch = h.appendTo(b.scratch, &b.disk.key, at)
+	n := int64(headerSize)
+	for _, p := range parts {
+		n += int64(len(p))
+		if len(p) <= smallPart {
+			b.scratch = append(b.scratch, p...)
+			continue
+		}
+		b.pieces = append(b.pieces, piece{lo: lo, hi: len(b.scratch)}, piece{data: p})
+		lo = len(b.scratch)
+	}
+	size := h.size()
+	b.scratch = append(b.scratch, make([]byte, size-n)...)
+	b.pieces = append(b.pieces, piece{lo: lo, hi: len(b.scratch)})
+	b.size += size
+	b.records = append(b.records, placed{h, at})
+}
+
+// replace puts a record behind the others that takes the place of old.
+func (b *batch) replace(h header, old *entry, parts ...[]byte) {
+	b.add(h, parts...)
+	lost := h
+	lost.group = old.group
+	b.second = append(b.second, placed{lost, old.place})
+}
+
+// secondStep makes the batch that of the kills of what was replaced, behind
+// what was written.
+func (b *batch) secondStep() {
+	b.begin += b.size
+	b.size = 0
+	b.scratch = b.scratch[:0]
+	clear(b.pieces)
+	clear(b.bufs)
+	b.pieces, b.bufs = b.pieces[:0], b.bufs[:0]
+	for _, p := range b.second {
+		b.add(p.h.kill(p.at, b.now))
+	}
+	b.second = b.second[:0]
+}
+
+// full reports whether the batch should be written now.
+func (b *batch) full() bool { return b.size >= maxBatch || len(b.records) >= maxBatchRecords }
+
+// vec returns the batch's bytes; neighbouring stretches of scratch are one.
+func (b *batch) vec() [][]byte {
+	lo, hi := 0, 0
+	flush := func() {
+		if hi > lo {
+			b.bufs = append(b.bufs, b.scratch[lo:hi])
+		}
+	}
+	for _, p := range b.pieces {
+		switch {
+		case p.data != nil:
+			flush()
+			lo = hi
+			b.bufs = append(b.bufs, p.data)
+		case p.lo == hi:
+			hi = p.hi
+		default:
+			flush()
+			lo, hi = p.lo, p.hi
+		}
+	}
+	flush()
+	return b.bufs
+}

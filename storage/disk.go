@@ -1,0 +1,360 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage/kv"
+)
+
+const (
+	// saveEvery is how often the index follows the logs.
+	saveEvery = time.Second
+
+	// askEvery is how many of these pass before an idle store asks how much
+	// the file system has left.
+	askEvery = 10
+)
+
+// Disk is a Store in a folder.
+type Disk struct {
+	cfg     Config
+	key     storeKey
+	limit   int64 // bytes of logs; 0: none
+	logSize int64
+	lock    io.Closer
+	logs    *logSet
+	index   *index
+	space   *space
+	damage  damage
+
+	requests  chan *request
+	committed chan struct{} // closed when the committer has ended
+	closing   sync.RWMutex  // held by those who send requests
+	closed    bool
+
+	active *activeLog // the committer's
+	seen   time.Time  // the committer's: when the sentinel was there
+
+	kick       chan struct{}
+	compacting chan struct{} // holds who compacts
+	stuck      map[uint64]bool
+	stop       context.CancelFunc
+	loops      sync.WaitGroup
+
+	stateMu sync.Mutex // guards what follows
+	failed  error
+	missing error
+	spoilt  bool // the index must be made again
+}
+
+var _ Store = (*Disk)(nil)
+
+// Open opens the store in a folder, or makes one there. It reads what its
+// index does not know of the logs: after a crash the last second's records,
+// without an index the headers of all. Errors: ErrForeign, ErrSuspended,
+// ErrInUse, ErrFailed.
+func Open(cfg Config) (*Disk, error) {
+	d, err := open(cfg.withDefaults())
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", cfg.Dir, err)
+	}
+	return d, nil
+}
+
+func open(cfg Config) (d *Disk, err error) {
+	if strings.ContainsAny(cfg.Owner, "\r\n") || len(cfg.Owner) > sentinelMax/2 {
+		return nil, fmt.Errorf("owner %q: %w", cfg.Owner, ErrLimit)
+	}
+	if err := folders(&cfg); err != nil {
+		return nil, err
+	}
+	lock, err := cfg.FS.Lock(filepath.Join(cfg.Dir, lockName))
+	if err != nil {
+		return nil, err
+	}
+	d = &Disk{
+		cfg: cfg, lock: lock, logs: newLogSet(cfg.FS, filepath.Join(cfg.Dir, logsName)),
+		requests: make(chan *request, queueLength), committed: make(chan struct{}),
+		kick: make(chan struct{}, 1), compacting: make(chan struct{}, 1), stuck: make(map[uint64]bool),
+	}
+	d.limit, d.logSize = sizes(cfg.Quota)
+	owed, err := d.load()
+	if err != nil {
+		return nil, errors.Join(err, d.release())
+	}
+	d.start()
+	if len(owed) > 0 {
+		err = d.submit(context.Background(), planKills(owed))
+	}
+	if err == nil {
+		err = d.index.save()
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	d.wake()
+	return d, nil
+}
+
+// load reads all that an earlier run left.
+func (d *Disk) load() (owed []placed, err error) {
+	s, err := claim(&d.cfg)
+	if err != nil {
+		return nil, err
+	}
+	d.key = s.key
+	for _, dir := range []string{d.cfg.Dir, d.logs.dir} {
+		if err := sweep(&d.cfg, dir); err != nil {
+			return nil, err
+		}
+	}
+	if err := settle(&d.cfg, d.logs); err != nil {
+		return nil, err
+	}
+	if d.space, err = newSpace(&d.cfg); err != nil {
+		return nil, err
+	}
+	ids, err := logNumbers(d.cfg.FS, d.logs.dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.openIndex(ids); err != nil {
+		return nil, err
+	}
+	d.seen = d.cfg.Now()
+	return d.replay(ids)
+}
+
+func (d *Disk) start() {
+	ctx, stop := context.WithCancel(context.Background())
+	d.stop = stop
+	go d.commitLoop()
+	d.loops.Go(func() { d.compactLoop(ctx) })
+	d.loops.Go(func() { d.saveLoop(ctx) })
+}
+
+// saveLoop lets the index follow the logs.
+func (d *Disk) saveLoop(ctx context.Context) {
+	t := time.NewTicker(saveEvery)
+	defer t.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if d.failure() != nil {
+			continue
+		}
+		if err := d.index.save(); errors.Is(err, kv.ErrCorrupt) {
+			_ = d.spoil(err)
+		} else if err != nil {
+			d.cfg.Log.Warn("the index cannot follow; it is kept in memory", "err", err)
+		}
+		if n%askEvery == 0 {
+			if err := d.space.ask(); err != nil {
+				d.cfg.Log.Warn("cannot ask for free space", "err", err)
+			}
+		}
+	}
+}
+
+// fail makes the store acknowledge nothing any more.
+func (d *Disk) fail(cause error) error {
+	d.stateMu.Lock()
+	defer d.stateMu.Unlock()
+	if d.failed == nil {
+		d.failed = fmt.Errorf("%w: %w", ErrFailed, cause)
+		d.cfg.Log.Error("store failed; nothing is stored till it is opened again", "dir", d.cfg.Dir, "err", cause)
+	}
+	return d.failed
+}
+
+// spoil is fail for an index that cannot be read: it is removed on Close, and
+// made again by the next Open.
+func (d *Disk) spoil(cause error) error {
+	d.stateMu.Lock()
+	d.spoilt = true
+	d.stateMu.Unlock()
+	return d.fail(fmt.Errorf("index: %w", cause))
+}
+
+func (d *Disk) failure() error {
+	d.stateMu.Lock()
+	defer d.stateMu.Unlock()
+	return d.failed
+}
+
+// suspend notes whether the sentinel is missing.
+func (d *Disk) suspend(err error) {
+	d.stateMu.Lock()
+	defer d.stateMu.Unlock()
+	if (err == nil) != (d.missing == nil) {
+		d.cfg.Log.Warn("disk came or went", "dir", d.cfg.Dir, "err", err)
+	}
+	d.missing = err
+}
+
+func (d *Disk) suspended() error {
+	d.stateMu.Lock()
+	defer d.stateMu.Unlock()
+	return d.missing
+}
+
+// Usage implements Store.
+func (d *Disk) Usage() Usage {
+	x := d.index
+	x.mu.RLock()
+	u := Usage{Donated: d.cfg.Quota, Used: x.live, Reserved: d.space.reserve, Shards: x.shards, Groups: x.groups}
+	x.mu.RUnlock()
+	u.Free = max(0, d.space.left())
+	if d.limit > 0 {
+		u.Free = max(0, min(u.Free, d.limit-u.Used))
+	}
+	if u.Err = d.usable(); u.Err == nil {
+		u.Err = errors.Join(d.failure(), d.suspended())
+	}
+	if u.Err != nil {
+		u.Free = 0
+	}
+	return u
+}
+
+// usable returns ErrClosed after Close.
+func (d *Disk) usable() error {
+	d.closing.RLock()
+	defer d.closing.RUnlock()
+	if d.closed {
+		return ErrClosed
+	}
+	return nil
+}
+
+// Close implements Store.
+func (d *Disk) Close() error {
+	d.closing.Lock()
+	if d.closed {
+		d.closing.Unlock()
+		return nil
+	}
+	d.closed = true
+	close(d.requests)
+	d.closing.Unlock()
+	<-d.committed
+	d.stop()
+	d.logs.leave()
+	d.loops.Wait()
+	var err error
+	if d.failure() == nil {
+		_ = d.active.Truncate(d.active.end) // gives back what was reserved; nothing is cut
+		err = d.index.save()
+	}
+	d.active.done()
+	if err = errors.Join(err, d.release()); err != nil {
+		return fmt.Errorf("close store %s: %w", d.cfg.Dir, err)
+	}
+	return nil
+}
+
+// release closes all files.
+func (d *Disk) release() error {
+	err := d.logs.close()
+	if d.index != nil {
+		err = errors.Join(err, d.index.db.Close())
+	}
+	d.stateMu.Lock()
+	defer d.stateMu.Unlock()
+	if d.spoilt {
+		err = errors.Join(err, os.Remove(d.cfg.Index))
+	}
+	return errors.Join(err, d.lock.Close())
+}
+
+// PutShard implements Store.
+func (d *Disk) PutShard(ctx context.Context, s *Shard) error {
+	err := s.check()
+	if err == nil {
+		h := shardHeader(s, d.cfg.Now())
+		err = d.submitForRoom(ctx, d.planShard(s, &h))
+	}
+	if err != nil {
+		return fmt.Errorf("put shard %s: %w", s.Key, err)
+	}
+	return nil
+}
+
+// DeleteShard implements Store.
+func (d *Disk) DeleteShard(ctx context.Context, key ShardKey) error {
+	h := header{kind: shardRecord, slot: key.Slot, id: key.Segment}
+	if err := d.submit(ctx, planDelete(h)); err != nil {
+		return fmt.Errorf("delete shard %s: %w", key, err)
+	}
+	return nil
+}
+
+// PutFact implements Store.
+func (d *Disk) PutFact(ctx context.Context, facts ...Fact) error {
+	hs := make([]header, len(facts))
+	for i := range facts {
+		if len(facts[i].Bytes) > MaxFact {
+			return fmt.Errorf("put facts: %d bytes: %w", len(facts[i].Bytes), ErrLimit)
+		}
+		hs[i] = factHeader(&facts[i], facts[i].ID(), d.cfg.Now())
+	}
+	if err := d.submitForRoom(ctx, d.planFacts(facts, hs)); err != nil {
+		return fmt.Errorf("put facts: %w", err)
+	}
+	return nil
+}
+
+// DeleteFact implements Store.
+func (d *Disk) DeleteFact(ctx context.Context, g protocol.GroupID, id protocol.Hash) error {
+	h := header{kind: factRecord, group: g, id: id}
+	if err := d.submit(ctx, planDelete(h)); err != nil {
+		return fmt.Errorf("delete fact %s: %w", id, err)
+	}
+	return nil
+}
+
+// maxDamage bounds how many damaged records are remembered.
+const maxDamage = 1 << 16
+
+// damage remembers which records were found damaged, so that whoever puts them
+// again mends them.
+type damage struct {
+	mu   sync.Mutex
+	seen map[string]struct{}
+}
+
+func (d *damage) add(what string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.seen == nil {
+		d.seen = make(map[string]struct{})
+	}
+	if len(d.seen) < maxDamage {
+		d.seen[what] = struct{}{}
+	}
+}
+
+func (d *damage) has(what string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, ok := d.seen[what]
+	return ok
+}
+
+func (d *damage) forget(what string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.seen, what)
+}

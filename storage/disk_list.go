@@ -1,0 +1,91 @@
+package storage
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// Shards implements Store.
+func (d *Disk) Shards(ctx context.Context, g protocol.GroupID) iter.Seq2[ShardInfo, error] {
+	return func(yield func(ShardInfo, error) bool) {
+		rows, err := d.rows(ctx, bucketMembers, g)
+		for _, r := range rows {
+			var info ShardInfo
+			if err = ctx.Err(); err == nil {
+				info, err = memberInfo(g, r)
+			}
+			if err != nil {
+				break
+			}
+			if !yield(info, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(ShardInfo{}, fmt.Errorf("list shards of %s: %w", g, err))
+		}
+	}
+}
+
+// memberInfo reads a row of the index.
+func memberInfo(g protocol.GroupID, r row) (ShardInfo, error) {
+	const key, value = 32 + 32 + 1, 4 + 8
+	if len(r.key) != key || len(r.value) != value {
+		return ShardInfo{}, errIndex
+	}
+	le := binary.LittleEndian
+	return ShardInfo{
+		Key:   ShardKey{Segment: [32]byte(r.key[32:]), Slot: r.key[64]},
+		Group: g, Size: int64(le.Uint32(r.value)), Stored: time.Unix(0, int64(le.Uint64(r.value[4:]))),
+	}, nil
+}
+
+// Facts implements Store.
+func (d *Disk) Facts(ctx context.Context, g protocol.GroupID) iter.Seq2[Fact, error] {
+	return func(yield func(Fact, error) bool) {
+		rows, err := d.rows(ctx, bucketFacts, g)
+		for _, r := range rows {
+			var f Fact
+			f, err = d.fact(ctx, g, r)
+			switch {
+			case errors.Is(err, ErrNotFound): // deleted meanwhile
+				err = nil
+				continue
+			case errors.Is(err, ErrCorrupt):
+				err = fmt.Errorf("read fact of %s: %w", g, err)
+			case err != nil:
+				yield(Fact{}, fmt.Errorf("list facts of %s: %w", g, err))
+				return
+			}
+			if !yield(f, err) {
+				return
+			}
+			err = nil
+		}
+		if err != nil {
+			yield(Fact{}, fmt.Errorf("list facts of %s: %w", g, err))
+		}
+	}
+}
+
+// fact reads the fact that a row of the index names.
+func (d *Disk) fact(ctx context.Context, g protocol.GroupID, r row) (Fact, error) {
+	e, err := decodeEntry(r.value)
+	if err != nil || len(r.key) != 64 {
+		return Fact{}, errIndex
+	}
+	f := Fact{Group: g, Kind: e.factKind}
+	rec, err := d.openRecord(ctx, &header{kind: factRecord, group: g, id: [32]byte(r.key[32:])})
+	if err != nil {
+		return f, err
+	}
+	defer rec.done()
+	f.Kind, f.Bytes = rec.header.factKind, rec.body
+	return f, nil
+}
