@@ -22,7 +22,7 @@ func (l *Lab) Home(name string) string { return filepath.Join(l.dir, name) }
 // Command prepares the program with a client's home. What it is given on its
 // standard input is no argument: secrets go there.
 func (l *Lab) Command(ctx context.Context, home string, args ...string) *exec.Cmd {
-	all := []string{"--home", home}
+	all := []string{"--home", home, "--no-mdns"}
 	if l.cfg.Network != "" {
 		all = append(all, "--network", l.cfg.Network)
 	}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/mattn/go-isatty"
+)
+
+// app is what the commands of one run share.
+type app struct {
+	in        io.Reader
+	out, errs io.Writer
+	flags     globalFlags
+	colour    bool // on errs
+	terminal  bool // errs is one
+	log       *slog.Logger
+	closers   []func()
+}
+
+// globalFlags are taken by every command.
+type globalFlags struct {
+	home      string
+	network   string
+	bootstrap []string
+	noMDNS    bool
+	json      bool
+	quiet     bool
+	logLevel  string
+}
+
+func newApp(in io.Reader, out, errs io.Writer) *app {
+	a := &app{in: in, out: out, errs: errs, log: slog.New(slog.DiscardHandler)}
+	if f, ok := errs.(*os.File); ok {
+		a.terminal = isatty.IsTerminal(f.Fd())
+	}
+	a.colour = a.terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return a
+}
+
+// onClose has f called when the command has ended, the last one first.
+func (a *app) onClose(f func()) { a.closers = append(a.closers, f) }
+
+func (a *app) close() {
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		a.closers[i]()
+	}
+	a.closers = nil
+}
+
+// say writes a line for people, to standard error.
+func (a *app) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(a.errs, format+"\n", args...)
+}
+
+// note says what is good to know; --quiet and --json do without.
+func (a *app) note(format string, args ...any) {
+	if !a.flags.quiet && !a.flags.json {
+		a.say(format, args...)
+	}
+}
+
+// warn says what should worry the reader; only --json does without, where
+// the result holds the same.
+func (a *app) warn(format string, args ...any) {
+	if !a.flags.json {
+		a.say("%s: "+format, append([]any{a.yellow("warning")}, args...)...)
+	}
+}
+
+// print writes to standard output, which is for results. Its error counts: a
+// result that nobody got is no result.
+func (a *app) print(format string, args ...any) error {
+	if _, err := fmt.Fprintf(a.out, format, args...); err != nil {
+		return fmt.Errorf("write to standard output: %w", err)
+	}
+	return nil
+}
+
+// result writes a command's one JSON object to standard output.
+func (a *app) result(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	return a.print("%s\n", b)
+}
+
+// event writes a JSON line about work under way to standard error.
+func (a *app) event(v any) {
+	b, err := json.Marshal(v)
+	if err == nil {
+		_, _ = fmt.Fprintf(a.errs, "%s\n", b)
+	}
+}
+
+// startLog begins logging to standard error at the level asked for.
+func (a *app) startLog() error {
+	if a.flags.logLevel == "" || a.flags.logLevel == "none" {
+		return nil
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(strings.ToUpper(a.flags.logLevel))); err != nil {
+		return misuse("the levels are none, error, warn, info and debug", "--log-level %q: no such level", a.flags.logLevel)
+	}
+	opt := &slog.HandlerOptions{Level: level, ReplaceAttr: redactAttr}
+	if a.flags.json {
+		a.log = slog.New(slog.NewJSONHandler(a.errs, opt))
+	} else {
+		a.log = slog.New(slog.NewTextHandler(a.errs, opt))
+	}
+	return nil
+}
+
+// redactAttr is the last line of defence: whatever looks like a link in a
+// log's text is cut.
+func redactAttr(_ []string, at slog.Attr) slog.Attr {
+	switch v := at.Value.Any().(type) {
+	case string:
+		at.Value = slog.StringValue(redact(v))
+	case error:
+		at.Value = slog.StringValue(redact(v.Error()))
+	}
+	return at
+}
+
+func (a *app) paint(code, text string) string {
+	if !a.colour {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+func (a *app) red(text string) string    { return a.paint("31", text) }
+func (a *app) green(text string) string  { return a.paint("32", text) }
+func (a *app) yellow(text string) string { return a.paint("33", text) }
+func (a *app) bold(text string) string   { return a.paint("1", text) }

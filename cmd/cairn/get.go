@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cairnstore/cairn/client"
+	"github.com/cairnstore/cairn/protocol"
+)
+
+func getCommand(a *app) *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "get LINK [DEST]",
+		Short: "get a file back by its link",
+		Long: `get finds the holders of a file, checks every byte that they send and writes the
+file when it is whole. DEST is a file or a folder (default: here, under its own
+name), or "-" for standard output.
+` + linkHelp + `
+
+` + exitHelp,
+		Example: `  cairn get holiday.link
+  cairn get - videos/ < holiday.link`,
+		Args: takes(1, 2, "a LINK and at most one DEST"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dest := "."
+			if len(args) == 2 {
+				dest = args[1]
+			}
+			return a.get(cmd.Context(), args[0], dest, force)
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "overwrite DEST where it exists")
+	return cmd
+}
+
+func catCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "cat LINK",
+		Short: "write a file to standard output",
+		Long: `cat writes the file of a link to standard output, as it arrives and is checked.
+When it fails midway the exit status says so, and what came before is good.
+` + linkHelp + `
+
+` + exitHelp,
+		Example: `  cairn cat photos.link | tar -x`,
+		Args:    takes(1, 1, "one LINK"),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.cat(cmd.Context(), args[0]) },
+	}
+}
+
+// getResult is the result of get --json.
+type getResult struct {
+	Path string `json:"path"`
+	Name string `json:"name"` // as the link's file calls itself
+	Size int64  `json:"size"` // bytes
+	K    int    `json:"k"`
+	R    int    `json:"r"`
+	N    int    `json:"n"`
+}
+
+// get writes to a temporary file, which exists before the network is asked: an
+// unwritable folder or an existing target shows at once.
+func (a *app) get(ctx context.Context, arg, dest string, force bool) error {
+	link, err := a.readLink(arg)
+	if err != nil {
+		return err
+	}
+	if dest == stdio {
+		return a.catLink(ctx, link)
+	}
+	t, err := newTarget(dest, force)
+	if err != nil {
+		return err
+	}
+	defer t.abandon()
+	s, err := a.openFor(ctx, link)
+	if err != nil {
+		return err
+	}
+	f, err := s.client.Open(ctx, link)
+	if err != nil {
+		return err
+	}
+	if err := t.name(f.Name); err != nil {
+		return err
+	}
+	if err := a.fetch(ctx, f, t); err != nil {
+		return err
+	}
+	if err := t.finish(f.MTime); err != nil {
+		return err
+	}
+	return a.showGet(f, t.path)
+}
+
+func (a *app) showGet(f *client.File, path string) error {
+	if a.flags.json {
+		p := f.Profile
+		return a.result(getResult{path, f.Name, f.Size, p.K, p.R, p.N})
+	}
+	a.note("%s %s, every byte checked: %q", a.green("done:"), bytesText(f.Size), path)
+	return nil
+}
+
+func (a *app) cat(ctx context.Context, arg string) error {
+	link, err := a.readLink(arg)
+	if err != nil {
+		return err
+	}
+	return a.catLink(ctx, link)
+}
+
+func (a *app) catLink(ctx context.Context, link protocol.Link) error {
+	s, err := a.openFor(ctx, link)
+	if err != nil {
+		return err
+	}
+	f, err := s.client.Open(ctx, link)
+	if err != nil {
+		return err
+	}
+	return a.fetch(ctx, f, a.out)
+}
+
+// fetch brings a file's bytes to w under a progress display.
+func (a *app) fetch(ctx context.Context, f *client.File, w io.Writer) error {
+	m := a.getMeter(f.Name, f.Size)
+	defer m.close()
+	if err := f.WriteTo(ctx, w, m.get); err != nil {
+		return fmt.Errorf("get %q: %w", f.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+func joinCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "join TEXT",
+		Short: "enter a network by its invitation",
+		Long: `join keeps in the home which network this is and how to find its first peers, for
+node and client alike. TEXT is what "cairn network invite" prints, "cairn-join:…",
+or "-" to read it from standard input. An invitation holds no secret.
+
+` + exitHelp,
+		Example: `  cairn join cairn-join:o2F2AWduZXR3b3Jr…`,
+		Args:    takes(1, 1, "one invitation"),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.join(cmd.Context(), args[0]) },
+	}
+}
+
+// joinResult is the result of join --json.
+type joinResult struct {
+	Network   string   `json:"network"`
+	Bootstrap []string `json:"bootstrap"`
+	Answered  bool     `json:"answered"` // whether a peer answers now
+}
+
+// join keeps the invitation even where nobody answers: the peers may be away.
+func (a *app) join(ctx context.Context, text string) error {
+	if text == stdio {
+		var err error
+		if text, err = readLinkFile(a.in, "standard input"); err != nil {
+			return err
+		}
+	}
+	inv, err := protocol.ParseInvitation(text)
+	if errors.Is(err, protocol.ErrVersion) {
+		return misuse("a newer cairn reads it: update, then try again", "join: the invitation is of a version that this cairn does not know")
+	}
+	if err != nil {
+		return misuse("an invitation is what \"cairn network invite\" prints: copy it again, whole", "join: %s", wireText(err))
+	}
+	h, err := a.openHome()
+	if err != nil {
+		return err
+	}
+	j, err := joinedBy(inv)
+	if err != nil {
+		return err
+	}
+	if err := j.write(h); err != nil {
+		return err
+	}
+	a.flags.network, a.flags.bootstrap = j.Network, j.Bootstrap
+	answered := a.someoneAnswers(ctx, h)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if a.flags.json {
+		return a.result(joinResult{j.Network, j.Bootstrap, answered})
+	}
+	if !answered {
+		a.warn("nobody answers at its addresses now: kept all the same, they may come back")
+	}
+	a.note("%s this home belongs to network %q: \"cairn put FILE\" stores, \"cairn node --donate 200GB\" gives", a.green("done:"), j.Network)
+	return nil
+}
+
+func joinedBy(inv *protocol.Invitation) (joined, error) {
+	j := joined{Network: inv.Network}
+	for _, raw := range inv.Addrs {
+		m, err := protocol.ParseHint(raw)
+		if err != nil {
+			return j, fmt.Errorf("join: %w", err)
+		}
+		j.Bootstrap = append(j.Bootstrap, m.String())
+	}
+	return j, nil
+}
+
+// someoneAnswers dials the invitation's peers.
+func (a *app) someoneAnswers(ctx context.Context, h home) bool {
+	s, err := a.openSession(ctx, h, nil)
+	if err != nil {
+		return false
+	}
+	return waitPeer(ctx, s.host, answerTime)
+}

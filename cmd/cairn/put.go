@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cairnstore/cairn/client"
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// defaultWait is how long put tries to bring the last shards to their holders
+// once everything is safe.
+const defaultWait = time.Minute
+
+type putFlags struct {
+	name    string
+	hints   bool
+	wait    time.Duration
+	profile string
+}
+
+func putCommand(a *app) *cobra.Command {
+	var f putFlags
+	cmd := &cobra.Command{
+		Use:   "put SRC",
+		Short: "store a file and print its link",
+		Long: `put encrypts a file, cuts it into shards, spreads them over nodes and prints a
+link on standard output. Whoever has the link can read the file; without it
+nobody can, the nodes included. SRC is a file, or "-" for standard input.
+
+` + exitHelp,
+		Example: `  cairn put holiday.mp4 > holiday.link
+  tar -c photos | cairn put - --name photos.tar > photos.link`,
+		Args: takes(1, 1, "one SRC (a file, or \"-\")"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.put(cmd, args[0], f) },
+	}
+	cmd.Flags().StringVar(&f.name, "name", "", "what the file is called for who gets it (default: as it is)")
+	cmd.Flags().BoolVar(&f.hints, "hints", false, "put addresses of holders into the link: longer, but it works without the DHT")
+	cmd.Flags().DurationVar(&f.wait, "wait", defaultWait, "how long the last shards are tried once all is safe")
+	cmd.Flags().StringVar(&f.profile, "profile", "", "`k/r/n` instead of what today's network allows: any k of n shards give the file back")
+	cmd.Flags().SortFlags = false
+	return cmd
+}
+
+func (a *app) put(cmd *cobra.Command, arg string, f putFlags) error {
+	opt := client.PutOptions{Hints: f.hints, Wait: f.wait}
+	if f.profile != "" {
+		p, err := protocol.ParseProfile(f.profile)
+		if err != nil {
+			return misuse("for instance --profile 4/9/14", "--profile: %s", wireText(err))
+		}
+		opt.Profile = p
+	}
+	if f.wait < 0 {
+		return misuse("for instance --wait 30s", "--wait %s: less than nothing", f.wait)
+	}
+	if cmd.Flags().Changed("name") && f.name == "" {
+		return misuse("for instance --name photos.tar", "--name: it is empty")
+	}
+	src, err := a.openSource(arg, f.name)
+	if err != nil {
+		return err
+	}
+	s, err := a.openOwner(cmd.Context())
+	if err != nil {
+		return err
+	}
+	m := a.putMeter(src.Name, src.Size)
+	opt.Progress = m.put
+	res, err := s.client.Put(cmd.Context(), src, opt)
+	m.close()
+	if err != nil {
+		return err
+	}
+	return a.showPut(src.Name, res)
+}
+
+// putResult is the result of put --json.
+type putResult struct {
+	Link     string `json:"link"`
+	Name     string `json:"name"`
+	Size     int64  `json:"size"`     // bytes
+	Segments int    `json:"segments"` // content and manifest
+	Stored   int    `json:"stored"`   // shards of the lowest segment
+	K        int    `json:"k"`
+	R        int    `json:"r"`
+	N        int    `json:"n"`
+	Safe     bool   `json:"safe"` // the loss of a node loses nothing
+}
+
+func (a *app) showPut(name string, res *client.PutResult) error {
+	link, err := res.Link.Text()
+	if err != nil {
+		return fmt.Errorf("write the link: %w", err)
+	}
+	if a.flags.json {
+		p := res.Profile
+		return a.result(putResult{link, name, res.Size, res.Segments, res.Stored, p.K, p.R, p.N, !res.NotSafe})
+	}
+	if err := a.print("%s\n", link); err != nil {
+		return err
+	}
+	a.tellSafety(res)
+	return nil
+}
+
+// tellSafety says in plain words what the network can lose before the file is
+// lost.
+func (a *app) tellSafety(res *client.PutResult) {
+	p := res.Profile
+	a.note("%s stored %d of %s (%s, profile %s)%s",
+		a.green("done:"), res.Stored, count(p.N, "shard"), bytesText(res.Size), p, anyText(p))
+	if res.NotSafe {
+		a.warn("not safe yet: %s", notSafeText(p))
+	}
+	if res.Stored < p.N && !res.NotSafe {
+		a.note("the missing shards' holders did not answer; the file is safe without them")
+	}
+	if res.Private {
+		a.note("private network: every node counts as a place of its own, though several may share a machine")
+	}
+}
+
+func anyText(p protocol.Profile) string {
+	if p.N == p.K {
+		return ""
+	}
+	return fmt.Sprintf(": any %d of them give it back", p.K)
+}
+
+func notSafeText(p protocol.Profile) string {
+	if p.N == 1 {
+		return "one node alone keeps it; with three nodes or more, put it again"
+	}
+	return fmt.Sprintf("%d nodes keep it; with three nodes or more, put it again", p.N)
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
+
+	"github.com/cairnstore/cairn/client"
+	"github.com/cairnstore/cairn/node/control"
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/p2p"
+)
+
+// session is a client on the network, under an identity that nobody has seen
+// before: donors cannot tie an owner's visits together by it.
+type session struct {
+	client *client.Client
+	host   *p2p.Host
+}
+
+const (
+	answerTime     = 10 * time.Second // for the first peer
+	ownNodeTimeout = 2 * time.Second  // for a node that runs on the same home
+)
+
+// openReader joins the network to look round.
+func (a *app) openReader(ctx context.Context) (*session, error) {
+	h, err := a.openHome()
+	if err != nil {
+		return nil, err
+	}
+	return a.openMet(ctx, h, nil)
+}
+
+// openFor joins the network to follow a link. One that names holders can be
+// followed before anybody else has answered.
+func (a *app) openFor(ctx context.Context, link protocol.Link) (*session, error) {
+	if len(link.Hints) == 0 {
+		return a.openReader(ctx)
+	}
+	h, err := a.openHome()
+	if err != nil {
+		return nil, err
+	}
+	return a.openSession(ctx, h, nil)
+}
+
+// openOwner joins the network as the home's owner, which holds owner/ until
+// the command ends.
+func (a *app) openOwner(ctx context.Context) (*session, error) {
+	h, err := a.openHome()
+	if err != nil {
+		return nil, err
+	}
+	o, err := client.OpenOwner(h.owner(), a.log)
+	if err != nil {
+		return nil, err
+	}
+	a.onClose(func() { _ = o.Close() })
+	if o.Created() {
+		a.note("made this home's secret: %s. Whoever copies it can act as you; without it nobody can free what you store", h.owner("secret"))
+	}
+	return a.openMet(ctx, h, o)
+}
+
+// openMet joins the network and returns when somebody of it has answered.
+func (a *app) openMet(ctx context.Context, h home, o *client.Owner) (*session, error) {
+	s, err := a.openSession(ctx, h, o)
+	if err != nil {
+		return nil, err
+	}
+	if !waitPeer(ctx, s.host, answerTime) {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, fmt.Errorf("enter network %q: %w", a.flags.network, client.ErrNoPeers)
+	}
+	return s, nil
+}
+
+func (a *app) openSession(ctx context.Context, h home, o *client.Owner) (*session, error) {
+	boot, err := parsePeers(a.flags.bootstrap)
+	if err != nil {
+		return nil, err
+	}
+	own := a.ownNode(ctx, h)
+	if own != nil {
+		boot = append(boot, *own)
+	}
+	host, err := a.startClientHost(ctx, h, boot)
+	if err != nil {
+		return nil, err
+	}
+	cfg := client.Config{Network: a.flags.network, Net: host, Owner: o, Log: a.log}
+	if own != nil {
+		cfg.OwnNode = own.ID
+	}
+	c := client.New(cfg)
+	a.onClose(c.Close)
+	return &session{c, host}, nil
+}
+
+// ownNode returns where a node that runs on the same home can be reached, if
+// one does and is of the same network.
+func (a *app) ownNode(ctx context.Context, h home) *peer.AddrInfo {
+	ctx, cancel := context.WithTimeout(ctx, ownNodeTimeout)
+	defer cancel()
+	var st nodeStatus
+	if err := control.Call(ctx, h.node(socketFile), verbStatus, nil, &st); err != nil || st.Network != a.flags.network {
+		return nil
+	}
+	list, err := parsePeers(st.Addrs)
+	if err != nil || len(list) == 0 {
+		return nil
+	}
+	return &list[0]
+}
+
+// parsePeers reads multiaddrs that end in /p2p, those of one peer together.
+func parsePeers(texts []string) ([]peer.AddrInfo, error) {
+	var addrs []multiaddr.Multiaddr
+	for _, t := range texts {
+		m, err := multiaddr.NewMultiaddr(t)
+		if err == nil {
+			_, err = peer.AddrInfoFromP2pAddr(m)
+		}
+		if err != nil {
+			return nil, misuse("an address is what a node prints, for instance /ip4/192.0.2.1/tcp/4401/p2p/12D3Koo…", "--bootstrap %q: %v", t, err)
+		}
+		addrs = append(addrs, m)
+	}
+	list, err := peer.AddrInfosFromP2pAddrs(addrs...)
+	if err != nil {
+		return nil, fmt.Errorf("--bootstrap: %w", err)
+	}
+	return list, nil
+}
+
+// checkNetwork refuses a name that no network can have.
+func (a *app) checkNetwork() error {
+	if err := protocol.CheckNetworkName(a.flags.network); err != nil {
+		return misuse("a name has lower-case letters, digits and dashes", "--network: %s", wireText(err))
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cairnstore/cairn/client"
+)
+
+func uploadsCommand(a *app) *cobra.Command {
+	var links bool
+	cmd := &cobra.Command{
+		Use:   "uploads",
+		Short: "what was put from this home",
+		Long: `uploads lists what was put from this home, oldest first, and how many shards of
+it were stored then ("cairn health" asks how many are there now). Puts that were
+cut off are listed as unfinished: put the same file again.`,
+		Example: `  cairn uploads
+  cairn uploads --links --json`,
+		Args: takes(0, 0, ""),
+		RunE: func(*cobra.Command, []string) error { return a.uploads(links) },
+	}
+	cmd.Flags().BoolVar(&links, "links", false, "print the links, too: whoever sees one can read the file")
+	return cmd
+}
+
+// uploadsResult is the result of uploads --json.
+type uploadsResult struct {
+	Uploads []uploadRow `json:"uploads"`
+}
+
+type uploadRow struct {
+	Name       string    `json:"name"`
+	Path       string    `json:"path"` // empty: no file
+	Size       int64     `json:"size"` // bytes; -1: not known yet
+	When       time.Time `json:"when"`
+	Pointer    string    `json:"pointer"`        // empty while unfinished
+	Link       string    `json:"link,omitempty"` // with --links
+	Segments   int       `json:"segments"`
+	Stored     int       `json:"stored"`
+	K          int       `json:"k"`
+	R          int       `json:"r"`
+	N          int       `json:"n"`
+	Unfinished bool      `json:"unfinished"`
+}
+
+func (a *app) uploads(links bool) error {
+	list, err := a.listUploads()
+	if err != nil {
+		return err
+	}
+	rows := make([]uploadRow, len(list))
+	for i, u := range list {
+		if rows[i], err = rowOf(u, links); err != nil {
+			return err
+		}
+	}
+	if a.flags.json {
+		return a.result(uploadsResult{rows})
+	}
+	return a.printUploads(rows)
+}
+
+// listUploads asks the journal; a home without one has put nothing yet, and
+// listing makes no secret.
+func (a *app) listUploads() ([]client.Upload, error) {
+	h, err := a.openHome()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(h.owner()); errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	o, err := client.OpenOwner(h.owner(), a.log)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = o.Close() }()
+	return o.Uploads()
+}
+
+func rowOf(u client.Upload, links bool) (uploadRow, error) {
+	row := uploadRow{
+		Name: u.Name, Path: u.Path, Size: u.Size, When: u.When.UTC(), Segments: u.Segments, Stored: u.Stored,
+		K: u.Profile.K, R: u.Profile.R, N: u.Profile.N, Unfinished: u.Unfinished,
+	}
+	if u.Unfinished {
+		return row, nil
+	}
+	row.Pointer = u.Link.Pointer.String()
+	if !links {
+		return row, nil
+	}
+	text, err := u.Link.Text()
+	if err != nil {
+		return row, fmt.Errorf("write the link of %q: %w", u.Name, err)
+	}
+	row.Link = text
+	return row, nil
+}
+
+func (a *app) printUploads(rows []uploadRow) error {
+	if len(rows) == 0 {
+		a.note("nothing was put from this home yet")
+		return nil
+	}
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "PUT\tSIZE\tSTORED\tPROFILE\tNAME")
+	for _, r := range rows {
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", r.When.Local().Format("2006-01-02 15:04"), bytesText(r.Size), r.tail())
+		if r.Link != "" {
+			_, _ = fmt.Fprintf(w, "  %s\n", r.Link)
+		}
+	}
+	_ = w.Flush() // into memory
+	return a.print("%s", b.String())
+}
+
+func (r uploadRow) tail() string {
+	name := oneLine(r.Name)
+	if r.Unfinished {
+		return "unfinished\t-\t" + name
+	}
+	return fmt.Sprintf("%d of %d\t%d/%d/%d\t%s", r.Stored, r.N, r.K, r.R, r.N, name)
+}
