@@ -17,6 +17,8 @@ import (
 	"os/signal"
 	"text/tabwriter"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -36,7 +38,7 @@ func main() {
 	profile := flag.String("profile", "4/7/10", "k/r/n of the put")
 	size := flag.Int64("size", 256, "MiB to put and get")
 	flag.StringVar(&s.cairn, "cairn", "bin/cairn", "the program")
-	flag.StringVar(&s.dir, "dir", "", "folder for the nodes' disks (default: a temporary one)")
+	flag.StringVar(&s.dir, "dir", "", "folder for all disks (default: a temporary one, in memory where there is room)")
 	flag.IntVar(&s.nodes, "nodes", 10, "node processes")
 	flag.IntVar(&s.rounds, "rounds", 3, "repetitions; the median counts")
 	flag.BoolVar(&s.json, "json", false, "one JSON object instead of a table")
@@ -44,6 +46,9 @@ func main() {
 	s.size = *size << 20
 	var err error
 	if s.profile, err = protocol.ParseProfile(*profile); err == nil {
+		if s.dir == "" {
+			s.dir = memoryDir(s)
+		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		defer stop()
 		err = bench(ctx, s)
@@ -52,6 +57,18 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// memoryDir returns the system's folder in memory, where disks cost no more
+// than they must, or "" where it is missing or too small for all the runs.
+func memoryDir(s settings) string {
+	const shm = "/dev/shm"
+	var fs unix.Statfs_t
+	need := s.size / int64(s.profile.K) * int64(s.profile.N) * int64(s.rounds+2)
+	if unix.Statfs(shm, &fs) != nil || int64(fs.Bavail)*fs.Bsize < need {
+		return ""
+	}
+	return shm
 }
 
 // row is one measured thing.

@@ -11,9 +11,9 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/cairnstore/cairn/lab/launch"
@@ -35,7 +35,12 @@ type network struct {
 }
 
 func measureNetwork(ctx context.Context, s settings, y yardstick) ([]row, error) {
-	lab, err := launch.New(launch.Config{Binary: s.cairn, Dir: s.dir, Donate: fmt.Sprintf("%dMB", 2000+4*s.size>>20*int64(s.rounds)), NodeArgs: []string{"--no-mdns"}})
+	dir, err := os.MkdirTemp(s.dir, "cairn-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	lab, err := launch.New(launch.Config{Binary: s.cairn, Dir: dir, Donate: fmt.Sprintf("%dMB", 2000+4*s.size>>20*int64(s.rounds)), NodeArgs: []string{"--no-mdns"}})
 	if err != nil {
 		return nil, err
 	}
@@ -164,30 +169,32 @@ func (n *network) command(ctx context.Context, home string, in io.Reader, out io
 	if c, ok := out.(*counter); ok {
 		c.begun = begun
 	}
-	err := pump(cmd, out)
-	r := run{wall: time.Since(begun), cpu: n.nodesCPU() - before}
+	rss, err := pump(cmd, out)
+	r := run{rss: rss, wall: time.Since(begun), cpu: n.nodesCPU() - before}
 	if err != nil {
 		return r, errors.Join(err, errors.New(told.String()))
 	}
 	r.cpu += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		r.rss = u.Maxrss << 10
-	}
 	return r, nil
 }
 
 // pump runs cmd with its output going through a pipe of our own, so that the
-// time of the first byte is seen.
-func pump(cmd *exec.Cmd, out io.Writer) error {
+// time of the first byte is seen. It returns the peak of its resident memory;
+// the kernel's own count would begin with ours, from before the exec.
+func pump(cmd *exec.Cmd, out io.Writer) (peak int64, err error) {
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := cmd.Start(); err != nil {
-		return err
+		return 0, err
 	}
+	ended, watched := make(chan struct{}), make(chan int64)
+	go func() { watched <- watchMemory(cmd.Process.Pid, ended) }()
 	_, copyErr := bufio.NewReaderSize(pipe, 1<<20).WriteTo(out)
-	return errors.Join(copyErr, cmd.Wait())
+	err = errors.Join(copyErr, cmd.Wait())
+	close(ended)
+	return <-watched, err
 }
 
 func (n *network) nodesCPU() (sum time.Duration) {

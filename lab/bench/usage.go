@@ -50,6 +50,30 @@ func processCPU(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * time.Second / clockTicks, nil
 }
 
+// watchMemory returns the peak of a process's resident memory, in bytes, as
+// last read before it ended.
+func watchMemory(pid int, ended <-chan struct{}) (peak int64) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ended:
+			return peak
+		case <-tick.C:
+		}
+		b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+		if err != nil {
+			continue
+		}
+		_, rest, ok := strings.Cut(string(b), "VmHWM:")
+		if f := strings.Fields(rest); ok && len(f) > 0 {
+			if kb, err := strconv.ParseInt(f[0], 10, 64); err == nil {
+				peak = kb << 10
+			}
+		}
+	}
+}
+
 func datasync(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }
 
 func middle(v []float64) float64 {

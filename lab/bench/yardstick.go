@@ -79,7 +79,7 @@ func (w *work) put() error {
 	buf := erasure.NewBuffer(w.profile.N, shard)
 	shards := buf.Shards()
 	plain := make([]byte, seal.PlainCapacity(segment))
-	logs, err := w.openLogs()
+	logs, err := w.openLogs(os.O_TRUNC) // a put writes where nothing was
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (w *work) store(shards [][]byte, logs []*os.File) error {
 func (w *work) get() error {
 	segment := protocol.SegmentSize(w.profile.K)
 	shard := protocol.ShardSize(segment, w.profile.K)
-	logs, err := w.openLogs()
+	logs, err := w.openLogs(0)
 	if err != nil {
 		return err
 	}
@@ -155,10 +155,10 @@ func (w *work) get() error {
 	return nil
 }
 
-func (w *work) openLogs() ([]*os.File, error) {
+func (w *work) openLogs(flags int) ([]*os.File, error) {
 	var logs []*os.File
 	for i := range w.profile.N {
-		f, err := os.OpenFile(filepath.Join(w.dir, fmt.Sprint(i)), os.O_CREATE|os.O_RDWR, 0o600)
+		f, err := os.OpenFile(filepath.Join(w.dir, fmt.Sprint(i)), os.O_CREATE|os.O_RDWR|flags, 0o600)
 		if err != nil {
 			closeAll(logs)
 			return nil, err
