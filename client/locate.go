@@ -66,7 +66,6 @@ func (g *foundGroup) members() []peer.ID {
 type locator struct {
 	c       *Client
 	buffers *buffers
-	decode  sync.Mutex // one at a time: each takes a segment's memory once more
 
 	mu      sync.Mutex
 	groups  map[protocol.GroupPrefix]*foundGroup
