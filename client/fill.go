@@ -17,10 +17,7 @@ const fillPause = time.Second
 func (p *putter) fill() {
 	deadline := time.NewTimer(p.opt.Wait)
 	defer deadline.Stop()
-	for {
-		if !p.drain(deadline.C) {
-			break
-		}
+	for p.drain(deadline.C) {
 		index, ready := p.nextMissing()
 		if index < 0 {
 			break
@@ -145,17 +142,11 @@ func (p *putter) refill(index int) error {
 
 // readBack fills dst with a segment's sealed bytes, proved, from its holders.
 func (c *Client) readBack(ctx context.Context, pl *placement, dst []byte) error {
-	g, err := c.found.take(pl.group.id.Prefix(), pl.group.state.Record, pl.group.state.Table)
-	if err != nil {
+	// The owner knows its group: nobody needs to be asked for it.
+	if _, err := c.found.take(pl.group.id.Prefix(), pl.group.state.Record, pl.group.state.Table); err != nil {
 		return err
 	}
-	run, err := c.found.open(g, &pl.extent).read(ctx, &pl.extent, 0, int64(len(dst)))
-	if err != nil {
-		return err
-	}
-	defer run.release(c.found.buffers)
-	copy(dst, run.view(0, int64(len(dst)), dst))
-	return nil
+	return c.readSealed(ctx, &pl.extent, 0, int64(len(dst)), dst)
 }
 
 // rebuild makes a segment again, shards and all, as it was sent first.

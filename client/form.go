@@ -182,7 +182,7 @@ func tooFewAccept(p protocol.Profile, accepted int, refusals []error) error {
 	}
 	err := fmt.Errorf("form a group of profile %s: %d nodes accept, %d needed: %w", p, accepted, group.SafeAt(p), kind)
 	if len(refusals) > 0 {
-		err = fmt.Errorf("%w (first refusal: %v)", err, refusals[0])
+		err = fmt.Errorf("%w (first refusal: %s)", err, refusals[0].Error()) // told, not wrapped: kind is what counts
 	}
 	return err
 }

@@ -251,26 +251,13 @@ const (
 	mostPatience  = 10 * time.Second
 )
 
-// missing returns the slots whose shards are not stored.
-func (s *shipment) missing() []int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var out []int
-	for i, ok := range s.acked {
-		if !ok {
-			out = append(out, i)
-		}
-	}
-	return out
-}
-
 // refusals returns why lanes said no, for the error of a segment that cannot
 // become safe.
 func (k *carrier) refusals() error {
 	var errs []error
 	for _, l := range k.lanes {
 		l.mu.Lock()
-		if l.refused != nil && l.refused != errVacant {
+		if l.refused != nil && !errors.Is(l.refused, errVacant) {
 			errs = append(errs, fmt.Errorf("slot %d: %w", l.slot, l.refused))
 		}
 		l.mu.Unlock()
