@@ -106,6 +106,9 @@ func presentable(addrs, listen []multiaddr.Multiaddr, public bool) []multiaddr.M
 
 // withID appends /p2p/ID to each address.
 func withID(id peer.ID, addrs []multiaddr.Multiaddr) []multiaddr.Multiaddr {
+	if len(addrs) == 0 {
+		return nil // libp2p would make a bare ID of it
+	}
 	out, err := peer.AddrInfoToP2pAddrs(&peer.AddrInfo{ID: id, Addrs: addrs})
 	if err != nil {
 		return nil // an ID that libp2p itself made

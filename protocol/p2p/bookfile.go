@@ -45,7 +45,7 @@ func (b *book) load(path string) error {
 	if err != nil {
 		return fmt.Errorf("read remembered peers: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	raw, err := io.ReadAll(io.LimitReader(f, maxBookFile))
 	if err != nil {
 		return fmt.Errorf("read remembered peers: %w", err)

@@ -137,7 +137,7 @@ func (t *quicTransport) Dial(ctx context.Context, a multiaddr.Multiaddr, p peer.
 		return t.Transport.Dial(ctx, a, p) // through a NAT: has a time of its own
 	}
 	patience := quicTimeout
-	if manet.IsPrivateAddr(a) {
+	if !manet.IsPublicAddr(a) {
 		if t.refusals.refused(p, a) {
 			return nil, errRefused
 		}

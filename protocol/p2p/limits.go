@@ -39,11 +39,16 @@ const (
 )
 
 // ownRanges are not counted by address: a testnet, or a household behind one
-// router, has one address for all.
+// router, has one address for all. They hold what no stranger comes from:
+// loopback, private, link-local and documentation ranges.
 var ownRanges = []netip.Prefix{
 	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8"),
 	netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+	netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("203.0.113.0/24"),
 	netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("fc00::/7"),
+	netip.MustParsePrefix("fe80::/10"), netip.MustParsePrefix("2001:db8::/32"),
 }
 
 // newResources builds the resource manager.

@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -16,16 +17,43 @@ const (
 	hintTTL   = 30 * time.Minute // how long a hint is worth dialling
 	freshTTL  = 2 * time.Minute  // remembered addresses, while they are being dialled
 	searchFor = 3 * time.Second  // what finding a peer's addresses in the DHT may take of Open
+
+	busyTag   = "cairn/stream" // to the connection manager, of peers with open streams,
+	busyValue = 20             // each of which counts more than a place in the DHT
 )
 
-// stream is a libp2p stream as the protocol sees it. Close flushes and then
-// closes both directions, which is what libp2p's does.
-type stream struct{ network.Stream }
+// stream is a libp2p stream as the protocol sees it. While it is open, its
+// connection is the last to be trimmed.
+type stream struct {
+	network.Stream
+	release func()
+}
 
-var _ protocol.Stream = stream{}
+var _ protocol.Stream = (*stream)(nil)
+
+// newStream takes a stream over from libp2p.
+func (h *Host) newStream(s network.Stream) *stream {
+	p, manager := s.Conn().RemotePeer(), h.host.ConnManager()
+	manager.UpsertTag(p, busyTag, func(v int) int { return v + busyValue })
+	return &stream{s, sync.OnceFunc(func() {
+		manager.UpsertTag(p, busyTag, func(v int) int { return max(v-busyValue, 0) })
+	})}
+}
+
+// Close flushes what was written and closes both directions.
+func (s *stream) Close() error {
+	s.release()
+	return s.Stream.Close()
+}
+
+// Reset ends both directions at once.
+func (s *stream) Reset() error {
+	s.release()
+	return s.Stream.Reset()
+}
 
 // Remote tells who is at the other end.
-func (s stream) Remote() protocol.Remote {
+func (s *stream) Remote() protocol.Remote {
 	a := s.Conn().RemoteMultiaddr()
 	return protocol.Remote{
 		Peer: s.Conn().RemotePeer(), Addr: a,
@@ -40,7 +68,7 @@ func (h *Host) Serve(handle func(protocol.Stream)) {
 	for _, id := range h.protocols {
 		h.host.SetStreamHandler(id, func(s network.Stream) {
 			h.book.spoke(s.Conn().RemotePeer(), h.cfg.Now())
-			handle(stream{s})
+			handle(h.newStream(s))
 		})
 	}
 }
@@ -61,7 +89,7 @@ func (h *Host) Open(ctx context.Context, to peer.ID) (protocol.Stream, error) {
 	s, err := h.host.NewStream(short, to, h.protocols...)
 	if err == nil {
 		h.book.spoke(to, h.cfg.Now())
-		return stream{s}, nil
+		return h.newStream(s), nil
 	}
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("open stream to %s: %w", to, ctx.Err())

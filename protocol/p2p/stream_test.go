@@ -41,7 +41,7 @@ func TestEchoOverTCPAndTLS(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() { // 4 MiB exceed every buffer: both directions run at once
 		_, wrote = s.Write(sent)
-		if w, ok := s.(stream); wrote == nil && ok {
+		if w, ok := s.(*stream); wrote == nil && ok {
 			wrote = w.CloseWrite()
 		}
 	})
@@ -105,7 +105,7 @@ func TestCloseLosesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.(stream).CloseWrite(); err != nil {
+	if err := s.(*stream).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
 	got, err := io.ReadAll(s)
@@ -262,4 +262,34 @@ func TestRestartedNodeIsReachedAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = s.Reset()
+}
+
+// TestBusyConnectionsAreKept looks at what decides which ones are trimmed.
+func TestBusyConnectionsAreKept(t *testing.T) {
+	node := startNode(t, Config{})
+	client := startClient(t, Config{}, node)
+	value := func() int {
+		if i := client.host.ConnManager().GetTagInfo(node.Self()); i != nil {
+			return i.Tags[busyTag]
+		}
+		return 0
+	}
+	var streams []protocol.Stream
+	for range 3 {
+		s, err := client.Open(deadline(t), node.Self())
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams = append(streams, s)
+	}
+	if v := value(); v != 3*busyValue {
+		t.Fatalf("three streams count %d", v)
+	}
+	for _, s := range streams {
+		_ = s.Reset()
+		_ = s.Reset()
+	}
+	if v := value(); v != 0 {
+		t.Fatalf("no stream counts %d", v)
+	}
 }

@@ -28,7 +28,7 @@ func (h *Host) watch(ctx context.Context) error {
 	}
 	w := &watcher{h: h, serving: make(map[peer.ID]bool)}
 	h.wg.Go(func() {
-		defer sub.Close()
+		defer func() { _ = sub.Close() }()
 		for {
 			select {
 			case e, ok := <-sub.Out():
