@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"lab/liar":   {"protocol", "node"},
 	"lab/bench":  {"lab/launch", "client/seal", "protocol", "storage", "storage/erasure"},
 
-	"cmd/cairn": {"client", "lab/launch", "node", "node/control", "protocol", "protocol/p2p", "storage"},
+	"cmd/cairn": {"client", "lab/launch", "node", "node/control", "protocol", "protocol/group", "protocol/p2p", "storage"},
 
 	"integration":      {},
 	"integration/liar": {"lab/liar", "node", "protocol", "protocol/p2p", "storage"},
@@ -71,7 +71,6 @@ var guarded = []struct {
 	{"github.com/libp2p/go-libp2p/core/peer", []string{"*"}, "a type, no machinery"},
 	{"github.com/libp2p/go-libp2p/core/crypto", []string{"*"}, "a type, no machinery"},
 	{"github.com/libp2p/go-libp2p/core/record", []string{"protocol"}, "signed peer records are opened in one place"},
-	{"github.com/libp2p/go-libp2p/core/pnet", nil, "a pnet key kills QUIC"},
 	{"github.com/ipfs/go-datastore", []string{"protocol/p2p"}, "the DHT's alone"},
 
 	{"go.etcd.io/bbolt", []string{"storage/kv"}, "its panics and its sync are mastered in one place"},
@@ -85,7 +84,7 @@ var guarded = []struct {
 	{"github.com/dustin/go-humanize", []string{"cmd/cairn", "lab/bench"}, "as above"},
 	{"github.com/pelletier/go-toml", []string{"cmd/cairn"}, "configuration is read in cmd"},
 
-	{"net", []string{"protocol/p2p", "node/control", "lab/bench"}, "roles know the network as an interface"},
+	{"net", []string{"protocol/p2p", "protocol/memnet", "node/control", "lab/bench"}, "roles know the network as an interface"},
 	{"net/netip", []string{"*"}, "a type, no machinery"},
 	{"os/exec", []string{"lab/launch", "lab/bench"}, "one launcher"},
 	{"plugin", nil, "no code from elsewhere"},
@@ -93,7 +92,7 @@ var guarded = []struct {
 }
 
 // opensNoFile are packages that must be pure of the file system.
-var opensNoFile = []string{"protocol", "protocol/group", "protocol/memnet", "storage/erasure", "client/seal", "node"}
+var opensNoFile = []string{"protocol", "protocol/group", "storage/erasure", "client/seal", "node"}
 
 // sealObserver writes the audit of nonces, under a build tag that no release
 // has.
@@ -190,7 +189,7 @@ func TestPolicyBites(t *testing.T) {
 		{"client", module + "protocol/memnet"},
 		{"node", "crypto/cipher"},
 		{"client", "github.com/libp2p/go-libp2p"},
-		{"client", "github.com/libp2p/go-libp2p/core/pnet"},
+		{"client", "github.com/libp2p/go-libp2p/core/host"},
 		{"storage", "net/http"},
 		{"protocol", "os"},
 		{"storage", "go.etcd.io/bbolt"},

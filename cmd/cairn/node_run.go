@@ -124,7 +124,6 @@ func (a *app) openStores(h home, s *nodeStart, key crypto.PrivKey) error {
 }
 
 func explainStore(g gift, err error) error {
-	err = fmt.Errorf("open store %s: %w", g.Dir, err)
 	switch {
 	case errors.Is(err, storage.ErrForeign):
 		return withHint(err, "each node has folders of its own: --donate SIZE:DIR names another")

@@ -89,15 +89,15 @@ func (l *Lab) Node(peer string) *Node {
 	return nil
 }
 
-// Bootstrap returns an address of each of at most most running nodes that skip
-// does not name.
+// Bootstrap returns an address of each of at most most nodes that run, are not
+// frozen and are not in skip.
 func (l *Lab) Bootstrap(most int, skip ...*Node) []string {
 	var out []string
 	for _, n := range l.Nodes() {
 		if len(out) == most {
 			break
 		}
-		if addr := n.addr(); n.Running() && addr != "" && !contains(skip, n) {
+		if addr := n.addr(); n.awake() && addr != "" && !contains(skip, n) {
 			out = append(out, addr)
 		}
 	}

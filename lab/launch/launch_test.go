@@ -71,6 +71,9 @@ func TestNodes(t *testing.T) {
 	if err := first.Freeze(); err != nil {
 		t.Fatal(err)
 	}
+	if len(l.Bootstrap(9)) != 3 {
+		t.Fatal("a frozen node is named for bootstrap")
+	}
 	if err := first.Thaw(); err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,7 @@ type Node struct {
 	peer   string
 	addrs  []string
 	boot   []string
+	frozen bool // cmd was stopped by Freeze
 }
 
 // readyEvent is the line by which a node says that it serves (docs/json.md).
@@ -92,6 +93,13 @@ func (n *Node) running() bool {
 	default:
 		return true
 	}
+}
+
+// awake reports whether the process lives and is not frozen.
+func (n *Node) awake() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.running() && !n.frozen
 }
 
 // PID returns the process's number, 0 when it does not run.
@@ -149,7 +157,7 @@ func (n *Node) spawn(bootstrap []string, ready chan<- readyEvent) (<-chan struct
 		return nil, errors.Join(err, log.Close())
 	}
 	exited := make(chan struct{})
-	n.cmd, n.exited, n.boot = cmd, exited, bootstrap
+	n.cmd, n.exited, n.boot, n.frozen = cmd, exited, bootstrap, false
 	go func() {
 		defer close(exited)
 		watch(out, log, ready)
