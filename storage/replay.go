@@ -268,7 +268,7 @@ func (d *Disk) resume(ids []uint64, last tail) error {
 		return d.begin(1, nil)
 	}
 	id := ids[len(ids)-1]
-	if last.bad > 0 || len(last.torn) > 0 || last.end >= d.logSize {
+	if last.bad > 0 || len(last.torn) > 0 {
 		return d.begin(id+1, last.torn)
 	}
 	return d.activate(id, last.end)

@@ -1,0 +1,23 @@
+package storage
+
+import "context"
+
+// Quiesce wins back all the space that the compactor would, and returns when
+// nothing is left to do.
+func (d *Disk) Quiesce() error {
+	for {
+		if more, err := d.compactOnce(context.Background(), false); !more {
+			return err
+		}
+	}
+}
+
+// Save lets the index follow the logs now.
+func (d *Disk) Save() error { return d.index.save() }
+
+// Logs returns how many logs there are.
+func (d *Disk) Logs() int {
+	d.index.mu.RLock()
+	defer d.index.mu.RUnlock()
+	return len(d.index.logs)
+}
