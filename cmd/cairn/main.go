@@ -50,15 +50,16 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 }
 
 // interruptible returns a context that the first SIGINT or SIGTERM ends; the
-// second one ends the process. SIGQUIT ends it at once and without the
-// goroutines' stacks, on which keys may lie.
+// second one ends the process. SIGQUIT and SIGABRT end it at once and without
+// the goroutines' stacks, on which keys may lie: the runtime prints those of a
+// fatal signal whatever GOTRACEBACK says.
 func interruptible() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGABRT)
 	go func() {
 		for s := range signals {
-			if s == syscall.SIGQUIT || ctx.Err() != nil {
+			if s == syscall.SIGQUIT || s == syscall.SIGABRT || ctx.Err() != nil {
 				os.Exit(statusInterrupted)
 			}
 			cancel(errInterrupted)
