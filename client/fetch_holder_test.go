@@ -64,6 +64,13 @@ func (h *holder) set(m mood) {
 	h.mood = m
 }
 
+// edit changes what a holder has, which others may be asking for.
+func (h *holder) edit(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f()
+}
+
 // act does what the holder's mood does before any answer.
 func (h *holder) act(ctx context.Context) error {
 	if !sleep(ctx, h.net.latency) {

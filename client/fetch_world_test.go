@@ -156,7 +156,10 @@ func (w *world) give(s *segment) {
 		if root != s.desc.Roots[slot] {
 			w.t.Fatal("the builder's root is not the shard's")
 		}
-		w.holders[slot].shards[s.id] = &heldShard{slot: slot, desc: s.bytes, data: bytes.Clone(data), outboard: outboard}
+		h := w.holders[slot]
+		h.edit(func() {
+			h.shards[s.id] = &heldShard{slot: slot, desc: s.bytes, data: bytes.Clone(data), outboard: outboard}
+		})
 	}
 }
 
@@ -191,7 +194,7 @@ func (w *world) publish(seq int64, until time.Time, some int) {
 func (w *world) publishPayload(seq int64, salt [32]byte, payload []byte, until time.Time, some int) {
 	rec := protocol.SignPointer(w.pointer, "test", seq, salt, payload, until)
 	for _, h := range w.holders[:some] {
-		h.pointers[w.link.Pointer] = rec
+		h.edit(func() { h.pointers[w.link.Pointer] = rec })
 	}
 }
 

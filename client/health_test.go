@@ -23,7 +23,7 @@ func TestHealthCounts(t *testing.T) {
 		w.holders[1].set(lying)
 		w.holders[3].set(dead)
 		w.holders[5].set(frozen)
-		delete(w.holders[7].shards, w.extents[1].Segment) // one shard of four
+		w.holders[7].edit(func() { delete(w.holders[7].shards, w.extents[1].Segment) }) // one shard of four
 		h, err = w.newClient().Health(t.Context(), w.link)
 		if err != nil {
 			t.Fatal(err)
@@ -52,7 +52,7 @@ func TestHealthNeverFlatters(t *testing.T) {
 			w.announce()
 			for _, lost := range []protocol.SegmentID{w.extents[2].Segment, w.target.Extent.Segment} {
 				for _, h := range w.holders[:7] {
-					delete(h.shards, lost)
+					h.edit(func() { delete(h.shards, lost) })
 				}
 				h, err := w.newClient().Health(t.Context(), w.link)
 				if err != nil || !h.Lost() || h.Reachable != 3 {

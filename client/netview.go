@@ -123,6 +123,7 @@ func (c *Client) lookRound(ctx context.Context) ([]NodeInfo, int, error) {
 	}()
 	r.wait(ctx, done)
 	cancel()
+	<-done // the network may be closed once this returns
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true

@@ -152,13 +152,13 @@ func TestMissingShards(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, h := range w.holders[:5] {
-			h.shards = nil
+			h.edit(func() { h.shards = nil })
 		}
 		if _, err = f.ReadAt(t.Context(), make([]byte, 10), 0); !errors.Is(err, ErrTooFew) {
 			t.Errorf("one shard of two that are needed: %v", err)
 		}
 		for _, h := range w.holders[2:4] {
-			h.shards = w.holders[5].shards // another slot's
+			h.edit(func() { h.shards = w.holders[5].shards }) // another slot's
 		}
 		if _, err = w.newClient().Open(t.Context(), w.link); !errors.Is(err, ErrTooFew) {
 			t.Errorf("holders without their shards: %v", err)

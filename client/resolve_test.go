@@ -140,7 +140,7 @@ func TestNoPointer(t *testing.T) {
 		w := newWorld(t, 64, middle, 1000, 0)
 		w.announce()
 		for _, h := range w.holders {
-			h.pointers = nil
+			h.edit(func() { h.pointers = nil })
 		}
 		if _, err := w.readAll(t.Context()); !errors.Is(err, ErrNotFound) {
 			t.Errorf("a group without the pointer: %v", err)
@@ -166,7 +166,7 @@ func TestWrongSecretAndForeignPointer(t *testing.T) {
 		other := w.link
 		other.Pointer[0] ^= 1
 		for _, h := range w.holders {
-			h.pointers[other.Pointer] = h.pointers[w.link.Pointer] // signed, but another's
+			h.edit(func() { h.pointers[other.Pointer] = h.pointers[w.link.Pointer] }) // signed, but another's
 		}
 		if _, err := w.client.Open(t.Context(), other); !errors.Is(err, ErrNotFound) {
 			t.Errorf("another pointer's record: %v", err)
