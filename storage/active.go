@@ -3,8 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 )
 
 // activeLog is the log that is written to: always that of the highest number.
@@ -66,60 +64,4 @@ func (d *Disk) activate(id uint64, end int64) error {
 	}
 	d.active = &activeLog{logFile: l, end: end, reserved: end}
 	return nil
-}
-
-// doubt notes that nobody knows what is on the disk of a log behind off. The
-// system may show bytes there that never reached it, even to whoever opens
-// the store again: they are cut off then. None of them was acknowledged. Where
-// not even the note can be written, the disk is read-only or gone, and what it
-// showed goes with its mount.
-func (d *Disk) doubt(log uint64, off int64) {
-	name := filepath.Join(d.cfg.Dir, failedName)
-	if err := writeFile(d.cfg.FS, d.cfg.Dir, name, fmt.Appendf(nil, doubtFormat, log, off)); err != nil {
-		d.cfg.Log.Error("cannot note what the disk lost", "err", err)
-	}
-}
-
-const doubtFormat = "log %d offset %d\n"
-
-// settle cuts off what an earlier run left in doubt.
-func settle(cfg *Config, logs *logSet) error {
-	name := filepath.Join(cfg.Dir, failedName)
-	b, err := readFile(cfg.FS, name, sentinelMax)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	var log uint64
-	var off int64
-	if _, err := fmt.Sscanf(string(b), doubtFormat, &log, &off); err != nil {
-		return fmt.Errorf("read %s: %w", name, err)
-	}
-	if err := cut(cfg, logs.name(log), off); err != nil {
-		return fmt.Errorf("cut log %d at %d: %w", log, off, err)
-	}
-	cfg.Log.Warn("cut off what the disk had failed to keep", "log", log, "offset", off)
-	if err := cfg.FS.Remove(name); err != nil {
-		return err
-	}
-	return cfg.FS.SyncDir(cfg.Dir)
-}
-
-func cut(cfg *Config, name string, off int64) error {
-	f, err := cfg.FS.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	size, err := f.Size()
-	if err == nil && size > off {
-		if err = f.Truncate(off); err == nil {
-			err = f.Sync()
-		}
-	}
-	return errors.Join(err, f.Close())
 }

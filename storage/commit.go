@@ -179,14 +179,12 @@ func (d *Disk) writeStep(b *batch, begin int64) error {
 	}
 	if err := a.WriteVec(b.vec(), b.begin); err != nil {
 		if cut := a.Truncate(begin); cut != nil || !errors.Is(err, ErrFull) {
-			d.doubt(a.id, begin)
 			return d.fail(fmt.Errorf("write log %d: %w", a.id, errors.Join(err, cut)))
 		}
 		a.reserved = begin
 		return err
 	}
 	if err := a.Sync(); err != nil {
-		d.doubt(a.id, begin)
 		return d.fail(fmt.Errorf("sync log %d: %w", a.id, err))
 	}
 	d.space.took(b.size)

@@ -264,7 +264,7 @@ var indexes = []string{"kept", "deleted", "older"}
 func recoverAll(t testing.TB, fs *storagetest.FS, index, older string, l *ledger) error {
 	t.Helper()
 	for _, state := range indexes {
-		disk := fs.Kill() // a copy for each
+		disk := fs.Clone()
 		path := index + "." + state
 		switch state {
 		case "kept":
@@ -314,16 +314,29 @@ func copyFile(t testing.TB, from, to string) {
 	}
 }
 
+// matrixEnv set to "full" has the tests of crashes and faults take every
+// operation, not each eighth: minutes instead of seconds.
+const matrixEnv = "CAIRN_MATRIX"
+
+// operations returns the first operation to fail and how many to go on by.
+func operations(seed uint64) (first, stride int) {
+	switch {
+	case os.Getenv(matrixEnv) == "full":
+		return 0, 1
+	case testing.Short():
+		return int(seed % 16), 16
+	}
+	return int(seed % 8), 8
+}
+
 // TestPowerFailure lets the power fail at every operation that changes the
 // disk, and everything that was not synced be lost, kept or torn.
 func TestPowerFailure(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	cases := 0
-	for at := 0; ; at++ {
-		if testing.Short() && at%10 != 0 {
-			continue
-		}
+	first, stride := operations(seed)
+	for at := first; ; at += stride {
 		index := filepath.Join(fast(t), "index.db")
 		older := index + ".older-copy"
 		l := newLedger()

@@ -117,8 +117,11 @@ func (d *Disk) load() (owed []placed, err error) {
 			return nil, err
 		}
 	}
-	if err := settle(&d.cfg, d.logs); err != nil {
-		return nil, err
+	// Names that an earlier run could not make durable.
+	for _, dir := range []string{d.cfg.Dir, d.logs.dir} {
+		if err := d.cfg.FS.SyncDir(dir); err != nil {
+			return nil, err
+		}
 	}
 	if d.space, err = newSpace(&d.cfg); err != nil {
 		return nil, err

@@ -17,6 +17,9 @@ import (
 // the more, the more of them fall into one page of the index.
 const replayBacklog = 1 << 20
 
+// rewriteBytes is how much is written over itself at a time.
+const rewriteBytes = 1 << 20
+
 // openIndex opens the index, or makes an empty one where it is missing,
 // damaged, or tells of other logs than are there. Only what it tells of logs
 // that grew since, or are new, may be missing in it.
@@ -162,9 +165,7 @@ func (d *Disk) replayLog(id, next uint64, orphans map[place]header) (t tail, err
 		return t, nil
 	}
 	if last {
-		// The bytes may be in memory only: they must not be acknowledged to
-		// whoever puts them again before they are on the disk.
-		if err := l.Sync(); err != nil {
+		if err := rewrite(l, from, size); err != nil {
 			return tail{}, fmt.Errorf("sync log %d: %w: %w", id, ErrFailed, err)
 		}
 	}
@@ -182,6 +183,28 @@ func (d *Disk) replayLog(id, next uint64, orphans map[place]header) (t tail, err
 		d.cfg.Log.Warn("passed over bytes that are no records", "log", id, "bytes", t.bad, "torn", len(t.torn))
 	}
 	return t, nil
+}
+
+// rewrite makes durable what a log shows from some offset on. An earlier run
+// may have failed to: the system then shows bytes that it has given up to bring
+// to the disk, and a sync alone would say that all is well. Bytes written over
+// themselves take no harm from a crash.
+func rewrite(l *logFile, from, size int64) error {
+	buf := make([]byte, rewriteBytes)
+	for off := from; off < size; off += rewriteBytes {
+		b := buf[:min(rewriteBytes, size-off)]
+		if _, err := l.ReadAt(b, off); err != nil {
+			return err
+		}
+		err := l.WriteVec([][]byte{b}, off)
+		if errors.Is(err, ErrFull) {
+			break // a file system that writes nothing in place; it must open, though full
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return l.Sync()
 }
 
 func (d *Disk) replayRecords(l *logFile, from int64, t *tail, last bool, torn map[place]bool, orphans map[place]header) error {

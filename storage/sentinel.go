@@ -15,7 +15,6 @@ const (
 	sentinelName = "cairn-store" // whose store this is; without it nothing is one
 	lockName     = "lock"
 	indexName    = "index.db"
-	failedName   = "failed" // which bytes a failed sync left in doubt
 	logsName     = "logs"
 )
 

@@ -58,9 +58,17 @@ func (f *FS) Restart(how Survival, rng *rand.Rand) *FS {
 // killed and the power stays on: it shows all, and still owes the disk what it
 // owed.
 func (f *FS) Kill() *FS {
+	after := f.Clone()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.dead = true
+	return after
+}
+
+// Clone returns a copy of the file system as it stands, without its locks.
+func (f *FS) Clone() *FS {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	after := NewFS()
 	after.room, after.dirs, after.ops = f.room, maps.Clone(f.dirs), f.ops
 	copies := make(map[*inode]*inode)
