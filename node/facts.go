@@ -166,7 +166,7 @@ func (n *Node) storeOffer(ctx context.Context, from protocol.Remote, g *groupSta
 		return err
 	}
 	for s, f := range o.frees {
-		n.frees.add(s, f)
+		n.frees.add(kin{g.id, s}, f)
 	}
 	n.book.returned(g.id, o.size)
 	return nil

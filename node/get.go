@@ -21,10 +21,11 @@ func (n *Node) Get(ctx context.Context, from protocol.Remote, r *protocol.GetReq
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if n.frees.has(r.Segment) {
+	info := sh.Info()
+	if n.frees.has(kin{info.Group, r.Segment}) {
 		return nil, nil, nil, protocol.Refuse(protocol.CodeDeleted, "segment %s", r.Segment)
 	}
-	reply := &protocol.GetReply{Slot: int(sh.Info().Key.Slot)}
+	reply := &protocol.GetReply{Slot: int(info.Key.Slot)}
 	if r.Descriptor {
 		reply.Descriptor = desc
 	}

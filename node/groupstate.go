@@ -7,6 +7,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage"
 )
 
 // groupState is what this node knows of one group: the facts that count, in
@@ -135,6 +136,17 @@ func (g *groupState) deleted(subject []byte) bool {
 	defer g.mu.Unlock()
 	_, ok := g.deletes[string(subject)]
 	return ok
+}
+
+// keyOf names a segment's shard as the store does; ok is false where it is not
+// held, or where the table that tells the slot was lost.
+func (g *groupState) keyOf(s protocol.SegmentID) (key storage.ShardKey, p protocol.Profile, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, ok := g.held[s]; !ok || g.table == nil {
+		return key, p, false
+	}
+	return storage.ShardKey{Segment: s, Slot: uint8(g.slot)}, g.table.Profile, true
 }
 
 // holds reports whether a segment's shard is durable here and not deleted.

@@ -121,7 +121,7 @@ func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
 			return err
 		}
 		s.used += shardCost(sh.Size, size)
-		if s.deleted[sh.Key.Segment] && !n.frees.has(sh.Key.Segment) {
+		if s.deleted[sh.Key.Segment] && !n.frees.has(kin{id, sh.Key.Segment}) {
 			// The delete outlived a crash, its note did not.
 			if err := n.freeLater(ctx, id, sh.Key.Segment); err != nil {
 				return err
@@ -167,7 +167,7 @@ func (n *Node) surveyFact(s *groupSurvey, f storage.Fact) {
 	case noteDeleted:
 		var d deletion
 		if err := protocol.Decode("note", f.Bytes, &d); err == nil {
-			n.frees.add(d.Segment, freeing{f.Group, unix(d.Since).Add(deleteDelay), f.ID()})
+			n.frees.add(kin{f.Group, d.Segment}, freeing{unix(d.Since).Add(deleteDelay), f.ID()})
 		}
 	case uint8(protocol.FactTable):
 		if o, err := openStored(n.cfg.Network, fromStore(f)); err == nil {

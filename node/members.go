@@ -31,14 +31,15 @@ func (n *Node) maySeeMembers(ctx context.Context, from protocol.Remote, g *group
 	if _, _, err := g.founded(); err != nil {
 		return protocol.Refuse(protocol.CodeNotFound, "group %s is not held", g.id.Prefix())
 	}
-	sh, err := n.openShard(ctx, r.Segment, protocol.AnySlot)
+	key, _, ok := g.keyOf(r.Segment)
+	if !ok {
+		return protocol.Refuse(protocol.CodeNotFound, "segment %s is not held of this group", r.Segment)
+	}
+	sh, err := n.openShard(ctx, r.Segment, int(key.Slot))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = sh.Close() }()
-	if sh.Info().Group != g.id {
-		return protocol.Refuse(protocol.CodeNotFound, "segment %s is of another group", r.Segment)
-	}
 	_, err = n.mayRead(from, r.Segment, sh.Descriptor(), r.Proof)
 	return err
 }

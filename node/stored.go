@@ -43,7 +43,7 @@ func originNote(g protocol.GroupID, from source, now time.Time) (storage.Fact, e
 
 func deletionNote(g protocol.GroupID, s protocol.SegmentID, now time.Time) (storage.Fact, freeing, error) {
 	f, err := note(g, noteDeleted, deletion{s, now.Unix()})
-	return f, freeing{g, now.Add(deleteDelay), f.ID()}, err
+	return f, freeing{now.Add(deleteDelay), f.ID()}, err
 }
 
 func toStore(g protocol.GroupID, f protocol.Fact) storage.Fact {

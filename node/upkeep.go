@@ -23,19 +23,25 @@ const (
 // freed. It is filled from notes in the store.
 type frees struct {
 	mu sync.Mutex
-	m  map[protocol.SegmentID]freeing
+	m  map[kin]freeing
+}
+
+// kin is a segment as one group's: who knows a segment may put it into a group
+// of their own as well, and delete it only there.
+type kin struct {
+	group   protocol.GroupID
+	segment protocol.SegmentID
 }
 
 // freeing says when a deleted segment's bytes go.
 type freeing struct {
-	group protocol.GroupID
-	due   time.Time
-	note  protocol.Hash
+	due  time.Time
+	note protocol.Hash
 }
 
-func newFrees() *frees { return &frees{m: make(map[protocol.SegmentID]freeing)} }
+func newFrees() *frees { return &frees{m: make(map[kin]freeing)} }
 
-func (f *frees) add(s protocol.SegmentID, v freeing) {
+func (f *frees) add(s kin, v freeing) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, ok := f.m[s]; !ok {
@@ -44,7 +50,7 @@ func (f *frees) add(s protocol.SegmentID, v freeing) {
 }
 
 // has reports whether a segment is deleted and its bytes are still here.
-func (f *frees) has(s protocol.SegmentID) bool {
+func (f *frees) has(s kin) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	_, ok := f.m[s]
@@ -52,10 +58,10 @@ func (f *frees) has(s protocol.SegmentID) bool {
 }
 
 // due returns what is to be freed at now.
-func (f *frees) due(now time.Time) map[protocol.SegmentID]freeing {
+func (f *frees) due(now time.Time) map[kin]freeing {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	out := make(map[protocol.SegmentID]freeing)
+	out := make(map[kin]freeing)
 	for s, v := range f.m {
 		if !now.Before(v.due) {
 			out[s] = v
@@ -71,7 +77,7 @@ func (f *frees) count() int {
 	return len(f.m)
 }
 
-func (f *frees) remove(s protocol.SegmentID) {
+func (f *frees) remove(s kin) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.m, s)
@@ -86,7 +92,7 @@ func (n *Node) freeLater(ctx context.Context, g protocol.GroupID, s protocol.Seg
 	if err := n.store.PutFact(context.WithoutCancel(ctx), nt); err != nil {
 		return n.hideStore("note a deletion", err)
 	}
-	n.frees.add(s, f)
+	n.frees.add(kin{g, s}, f)
 	return nil
 }
 
@@ -98,7 +104,7 @@ func (n *Node) upkeepOnce(ctx context.Context) error {
 	var errs []error
 	for s, f := range n.frees.due(now) {
 		if err := n.free(ctx, s, f); err != nil {
-			errs = append(errs, fmt.Errorf("free segment %s: %w", s, err))
+			errs = append(errs, fmt.Errorf("free segment %s: %w", s.segment, err))
 		}
 		if ctx.Err() != nil {
 			break
@@ -108,49 +114,44 @@ func (n *Node) upkeepOnce(ctx context.Context) error {
 }
 
 // free removes a deleted segment's shard, then the note that asked for it.
-func (n *Node) free(ctx context.Context, s protocol.SegmentID, f freeing) error {
-	g, release, err := n.groups.open(ctx, f.group)
+func (n *Node) free(ctx context.Context, s kin, f freeing) error {
+	g, release, err := n.groups.open(ctx, s.group)
 	if err != nil {
 		return err
 	}
 	defer release()
-	size, err := n.removeShard(ctx, g, s)
+	size, err := n.removeShard(ctx, g, s.segment)
 	if err != nil {
 		return err
 	}
-	if err := n.store.DeleteFact(ctx, f.group, f.note); err != nil {
+	if err := n.store.DeleteFact(ctx, s.group, f.note); err != nil {
 		return err
 	}
 	n.frees.remove(s)
-	n.book.returned(f.group, size)
+	n.book.returned(s.group, size)
 	return nil
 }
 
-// removeShard removes a segment's shard and returns what it was charged.
+// removeShard removes a segment's shard and returns what it was charged. One
+// that cannot be read any more goes as well.
 func (n *Node) removeShard(ctx context.Context, g *groupState, s protocol.SegmentID) (int64, error) {
-	key, err := n.store.Find(ctx, s)
-	if errors.Is(err, storage.ErrNotFound) {
+	key, profile, ok := g.keyOf(s)
+	if !ok {
 		return 0, nil
 	}
-	if err != nil {
-		return 0, err
-	}
+	var size int64
 	sh, err := n.store.OpenShard(ctx, key)
-	if err != nil {
+	switch {
+	case err == nil:
+		size = shardCost(sh.Info().Size, profile.N)
+		_ = sh.Close()
+	case errors.Is(err, storage.ErrNotFound):
+	case !errors.Is(err, storage.ErrCorrupt):
 		return 0, err
-	}
-	info := sh.Info()
-	_ = sh.Close()
-	if info.Group != g.id {
-		return 0, nil
 	}
 	if err := n.store.DeleteShard(ctx, key); err != nil {
 		return 0, err
 	}
 	g.lose(s)
-	size := 1
-	if _, t, err := g.founded(); err == nil {
-		size = t.Profile.N
-	}
-	return shardCost(info.Size, size), nil
+	return size, nil
 }
