@@ -63,7 +63,8 @@ type demo struct {
 	put        putResult
 	bare       string // the link without hints
 	killed     []*launch.Node
-	bystander  string // address of a living node that holds nothing of the file
+	bystander  string // address of a living node
+	idle       bool   // it holds nothing of the file
 }
 
 // stepEvent is a line of demo --json: a step that ended.
@@ -120,7 +121,7 @@ func (d *demo) run(ctx context.Context) error {
 		{"look for the file's content, name and link on every node's disk and in every log", d.searchDisks},
 		{"challenge every holder to prove its shards, then kill (SIGKILL) those of all data slots and more", d.kill},
 		{"client B has only the link and knows no node: it follows the addresses in the link", d.getByHints},
-		{"client C has the link without addresses and knows one node that holds nothing: the DHT leads it", d.getByDHT},
+		{"client C has the link without addresses and knows one node: the DHT leads it to the holders", d.getByDHT},
 	}
 	for _, s := range steps {
 		d.step++

@@ -57,7 +57,7 @@ func (s *scanner) file(path string) error {
 				return fmt.Errorf("%s holds what no node may know", path)
 			}
 		}
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil
 		}
 		if err != nil {

@@ -149,6 +149,7 @@ func chooseDoomed(h healthResult, hinted map[string]bool) []string {
 	}
 	take(func(o healthHolder) bool { return o.Slot < h.K })
 	take(func(o healthHolder) bool { return !hinted[o.Peer] })
+	take(func(healthHolder) bool { return true })
 	return doomed
 }
 
@@ -174,8 +175,11 @@ func (d *demo) pickBystander(holders map[string]bool) string {
 			members = append(members, n)
 		}
 	}
-	boot := append(d.lab.Bootstrap(1, members...), d.lab.Bootstrap(1)...)
-	return boot[0]
+	if idle := d.lab.Bootstrap(1, members...); len(idle) > 0 {
+		d.idle = true
+		return idle[0]
+	}
+	return d.lab.Bootstrap(1)[0]
 }
 
 func nodeNames(nodes []*launch.Node) string {
@@ -191,7 +195,11 @@ func (d *demo) getByHints(ctx context.Context) (string, error) {
 }
 
 func (d *demo) getByDHT(ctx context.Context) (string, error) {
-	return d.getBack(ctx, "c", d.bare, []string{d.bystander})
+	result, err := d.getBack(ctx, "c", d.bare, []string{d.bystander})
+	if err == nil && d.idle {
+		result += "; the node that it knows holds nothing of it"
+	}
+	return result, err
 }
 
 // getBack gets the file in a fresh home and compares.

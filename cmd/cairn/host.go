@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
 
+	"github.com/cairnstore/cairn/protocol/group"
 	"github.com/cairnstore/cairn/protocol/p2p"
 )
 
@@ -55,10 +57,19 @@ func (s *nodeStart) addrs() []string {
 	return out
 }
 
+// rankLocal is the rank from which on an address is of this machine only.
+const rankLocal = 4
+
 func addrRank(addr string) int {
 	rank := 0
-	if strings.HasPrefix(addr, "/ip4/127.") || strings.HasPrefix(addr, "/ip6/::1/") {
-		rank = 2
+	if m, err := multiaddr.NewMultiaddr(addr); err == nil {
+		at, _ := group.Observed(m)
+		switch {
+		case at.IsLoopback():
+			rank = rankLocal
+		case group.IsPrivate(at):
+			rank = 2
+		}
 	}
 	if !strings.Contains(addr, "/tcp/") {
 		rank++

@@ -166,7 +166,37 @@ func (a *app) inviteAsClient(ctx context.Context, h home) (inviteResult, error) 
 	if !waitPeer(ctx, s.host, answerTime) {
 		return inviteResult{}, fmt.Errorf("invite: %w", client.ErrNoPeers)
 	}
-	return invitation(a.flags.network, dialled(s.host))
+	v, err := s.client.NetworkView(ctx)
+	if err != nil {
+		return inviteResult{}, fmt.Errorf("invite: %w", err)
+	}
+	addrs := append(signedAddrs(v), dialled(s.host)...)
+	slices.SortStableFunc(addrs, func(x, y string) int { return addrRank(x) - addrRank(y) })
+	if len(addrs) > 0 && addrRank(addrs[0]) >= rankLocal {
+		a.warn("all addresses known are this machine's own: the invitation works here only")
+	}
+	return invitation(a.flags.network, addrs)
+}
+
+// signedAddrs returns the first address of each node that others name, as it
+// signed it itself.
+func signedAddrs(v *client.View) []string {
+	var out []string
+	seen := make(map[peer.ID]bool)
+	for _, n := range v.Nodes {
+		for _, e := range n.Info.Donors {
+			rec, err := e.Open()
+			if err != nil || seen[rec.Peer] || len(rec.Addrs) == 0 {
+				continue
+			}
+			seen[rec.Peer] = true
+			full, err := peer.AddrInfoToP2pAddrs(&peer.AddrInfo{ID: rec.Peer, Addrs: rec.Addrs[:1]})
+			if err == nil {
+				out = append(out, full[0].String())
+			}
+		}
+	}
+	return out
 }
 
 // invitation of a node names the node itself, then the peers that it began
@@ -203,7 +233,7 @@ func invitation(network string, addrs []string) (inviteResult, error) {
 	r := inviteResult{Network: network}
 	for _, text := range addrs {
 		m, err := multiaddr.NewMultiaddr(text)
-		if err != nil || len(inv.Addrs) == protocol.MaxInvitationAddrs {
+		if err != nil || len(inv.Addrs) == protocol.MaxInvitationAddrs || slices.Contains(r.Addrs, text) {
 			continue
 		}
 		if _, err := protocol.ParseHint(m.Bytes()); err != nil {

@@ -49,7 +49,7 @@ func introduction(r readyEvent, st nodeStatus, s *nodeStart) string {
 		line("  %s", addr)
 	}
 	if r.Port != 0 {
-		line("port %d is taken, so it listens at %d and will again next time", defaultPort, r.Port)
+		line("listens at port %d, because %d was taken; it stays at it", r.Port, defaultPort)
 	}
 	for _, g := range s.gifts {
 		line("gives %s in %s", bytesText(g.Bytes), g.Dir)

@@ -181,7 +181,7 @@ func (a *app) putBar(name string, total int64) *meter {
 		if p.Phase == client.PhaseSend {
 			return fmt.Sprintf(" · %d of %d safe · profile %s", p.Safe, p.Segments, p.Profile)
 		}
-		return " · " + putText(p)
+		return fmt.Sprintf(" · safe, %d of %d shards everywhere", p.Stored, p.Profile.N)
 	})
 	return &meter{put: func(p client.PutProgress) {
 		<-last

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -71,6 +72,9 @@ func (a *app) put(cmd *cobra.Command, arg string, f putFlags) error {
 	opt.Progress = m.put
 	res, err := s.client.Put(cmd.Context(), src, opt)
 	m.close()
+	if errors.Is(err, client.ErrTooFew) {
+		return withHint(err, "nothing that was stored before is lost. \"cairn network\" shows what a put can get now; put it again later, or with a lower --profile")
+	}
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,11 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 		}
 		a.flags.home = dir
 	}
+	home, err := filepath.Abs(a.flags.home) // it ends in files and in other processes' hands
+	if err != nil {
+		return fmt.Errorf("find the home: %w", err)
+	}
+	a.flags.home = home
 	file, err := readConfig(filepath.Join(a.flags.home, configFile))
 	if err != nil {
 		return err
