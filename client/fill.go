@@ -33,7 +33,7 @@ func (p *putter) fill() {
 		}
 	}
 	for _, f := range p.flights {
-		f.cancel()
+		f.cancel(nil)
 	}
 	p.drain(nil)
 }

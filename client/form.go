@@ -51,7 +51,7 @@ func (c *Client) chooseGroup(ctx context.Context, w wanted) (draw, error) {
 	if err != nil {
 		return draw{}, err
 	}
-	cands = slices.DeleteFunc(cands, func(n group.Candidate) bool { return c.peers.down(n.Peer) })
+	cands = slices.DeleteFunc(cands, func(n group.Candidate) bool { return c.peers.unfit(n.Peer) })
 	floor, err := c.floor(cands, w)
 	if err != nil {
 		return draw{}, err
@@ -133,27 +133,30 @@ func fits(p, floor protocol.Profile, w wanted) bool {
 	return p.N >= floor.N
 }
 
-// form draws members for a new group and founds it. Where fewer accept than
-// the profile needs, it takes the profile that they allow.
+// form draws members for a new group and founds it. Who declines is not asked
+// again; where those left allow it no more, a lower profile is taken.
 func (c *Client) form(ctx context.Context, cands []group.Candidate, w wanted, p protocol.Profile) (*ownGroup, error) {
 	private := group.Private(cands)
 	for {
-		g, accepted, err := c.tryForm(ctx, withRoom(cands, w, p), w, p, private)
-		if err == nil {
-			return g, nil
+		g, declined, err := c.tryForm(ctx, withRoom(cands, w, p), w, p, private)
+		if err == nil || ctx.Err() != nil || len(declined) == 0 {
+			return g, err
 		}
-		lower, ok := group.Ladder(group.Domains(accepted, private))
-		if w.profile != (protocol.Profile{}) || !ok || lower.N >= p.N || ctx.Err() != nil {
+		cands = slices.DeleteFunc(cands, func(n group.Candidate) bool { return slices.Contains(declined, n.Peer) })
+		lower, floorErr := c.floor(cands, w)
+		if floorErr != nil {
 			return nil, err
 		}
-		c.log.Info("too few nodes accept, taking a lower profile", "wanted", p, "now", lower, "accepted", len(accepted))
-		p = lower
+		c.log.Info("too few nodes accept, drawing again", "wanted", p, "now", lower, "declined", len(declined))
+		if lower.N < p.N {
+			p = lower
+		}
 	}
 }
 
-// tryForm asks candidates for slots of one new group. It also returns who
-// accepted, whether or not they were enough.
-func (c *Client) tryForm(ctx context.Context, cands []group.Candidate, w wanted, p protocol.Profile, private bool) (*ownGroup, []group.Candidate, error) {
+// tryForm asks candidates for slots of one new group. With an error it returns
+// who declined.
+func (c *Client) tryForm(ctx context.Context, cands []group.Candidate, w wanted, p protocol.Profile, private bool) (g *ownGroup, declined []peer.ID, err error) {
 	state, err := c.newGroupState(p)
 	if err != nil {
 		return nil, nil, err
@@ -162,15 +165,16 @@ func (c *Client) tryForm(ctx context.Context, cands []group.Candidate, w wanted,
 	order := group.Draw(cands, p, w.shareOf(p), private, rng)
 	order = order[:min(len(order), group.AskCount(p))]
 	answers, refusals := c.askForm(ctx, order, &protocol.FormRequest{Record: state.Record, Profile: p, Bytes: w.shareOf(p)})
-	accepted := make([]group.Candidate, len(answers))
-	for i, a := range answers {
-		accepted[i] = a.Candidate
-	}
 	if len(answers) < group.SafeAt(p) {
-		return nil, accepted, tooFewAccept(p, len(answers), refusals)
+		for _, n := range order {
+			if !slices.ContainsFunc(answers, func(a formAnswer) bool { return a.Peer == n.Peer }) {
+				declined = append(declined, n.Peer)
+			}
+		}
+		return nil, declined, tooFewAccept(p, len(answers), refusals)
 	}
-	g, err := c.establish(ctx, state, p, answers, private)
-	return g, accepted, err
+	g, err = c.establish(ctx, state, p, answers, private)
+	return g, nil, err
 }
 
 func tooFewAccept(p protocol.Profile, accepted int, refusals []error) error {

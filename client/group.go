@@ -55,7 +55,7 @@ func (g *ownGroup) holders() []peer.ID {
 func (g *ownGroup) hasRoom() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return !g.state.Closed && g.state.Segments < group.MaxSegments &&
+	return !g.state.Closed && g.state.Segments < group.MaxSegments && g.state.Pointers < protocol.MaxGroupPointers &&
 		g.state.Bytes+protocol.SegmentSize(g.profile.K) <= group.MaxBytes(g.profile)
 }
 

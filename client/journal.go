@@ -14,7 +14,7 @@ import (
 const (
 	bucketGroups  = "groups"  // nonce → groupState
 	bucketPuts    = "puts"    // put ID → putState
-	bucketSafe    = "safe"    // put ID ‖ index → an extent that is safe
+	bucketSafe    = "safe"    // put ID ‖ index → safeState of a content segment
 	bucketUploads = "uploads" // pointer ID → uploadState
 )
 
@@ -41,6 +41,8 @@ type putState struct {
 	MTime   int64  `cbor:"mtime"` // Unix nanoseconds
 	Inode   uint64 `cbor:"inode"`
 	Started int64  `cbor:"started"` // Unix seconds
+
+	Profile protocol.Profile `cbor:"profile"`
 }
 
 // uploadState is a put whose pointer is acknowledged.
@@ -127,11 +129,11 @@ func (o *Owner) beginPut(id putID, p putState) error {
 	return o.store("begin put", bucketPuts, id[:], &p)
 }
 
-// markSafe journals an extent once its segment is safe: only then is its key
-// written down, so that no key outlives an unacknowledged sealing.
-func (o *Owner) markSafe(id putID, index int, e *protocol.Extent) error {
+// markSafe journals a segment once it is safe: only then is its key written
+// down, so that no key outlives an unacknowledged sealing.
+func (o *Owner) markSafe(id putID, index int, s *safeState) error {
 	key := binary.BigEndian.AppendUint32(id[:], uint32(index))
-	return o.store("mark segment safe", bucketSafe, key, e)
+	return o.store("mark segment safe", bucketSafe, key, s)
 }
 
 // finishPut moves a put to the uploads.

@@ -22,6 +22,9 @@ const (
 	assumedRate    = 8 << 20
 	assumedLatency = 120 * time.Millisecond
 
+	mostMisses = 2 // groups that a peer may fail by silence; by refusing, one
+	missesFor  = time.Hour
+
 	hedgeFactor = 3 // times the expected duration
 	leastHedge  = 150 * time.Millisecond
 )
@@ -46,6 +49,9 @@ type peerNotes struct {
 	until time.Time
 	liar  error // what it was caught at
 	busy  int
+
+	misses   int // groups that it failed
+	missedAt time.Time
 }
 
 func newPeers(now func() time.Time) *peers {
@@ -111,6 +117,30 @@ func (p *peers) down(id peer.ID) bool {
 }
 
 func (n *peerNotes) down(now time.Time) bool { return n.liar != nil || now.Before(n.until) }
+
+// missed notes that a peer took part in a group and then would not store.
+func (p *peers) missed(id peer.ID, refused bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := p.notes(id)
+	if n.misses++; refused {
+		n.misses = mostMisses
+	}
+	n.missedAt = p.now()
+}
+
+// unfit reports whether a peer is not to be drawn for a group: one that is
+// down, or that failed others. Unlike down, answers do not make up for it.
+func (p *peers) unfit(id peer.ID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n, ok := p.book[id]
+	if !ok {
+		return false
+	}
+	now := p.now()
+	return n.down(now) || n.misses >= mostMisses && now.Sub(n.missedAt) < missesFor
+}
 
 // begin and end frame a request, so that work spreads over peers.
 func (p *peers) begin(id peer.ID) {

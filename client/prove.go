@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cairnstore/cairn/client/seal"
@@ -18,21 +19,21 @@ const (
 )
 
 // proveContent waits until all content is safe and every holder has shown a
-// leaf. Segments that are not safe without those who cannot are brought into
-// another group.
-func (p *putter) proveContent() error {
+// leaf. Segments that are not safe without those who cannot, beginning with
+// those in bad, are brought into another group.
+func (p *putter) proveContent(bad []int) error {
 	for range proveRounds {
-		if err := p.awaitSafe(); err != nil {
-			return err
-		}
-		bad := p.proveLeaves(0)
-		if len(bad) == 0 {
-			return nil
-		}
 		for _, i := range bad {
 			if err := p.rescue(i); err != nil {
 				return err
 			}
+		}
+		if err := p.awaitSafe(); err != nil {
+			return err
+		}
+		var err error
+		if bad, err = p.proveLeaves(0); err != nil || len(bad) == 0 {
+			return err
 		}
 	}
 	return errUnproved
@@ -41,28 +42,46 @@ func (p *putter) proveContent() error {
 var errUnproved = fmt.Errorf("prove what is stored: holders acknowledged what they cannot show: %w", ErrTooFew)
 
 // proveManifest stores the manifest and has its holders show it. Where they
-// cannot, it is stored anew in another group.
+// cannot, it is stored anew in another group; and so it is where content has to
+// move, because the manifest says where that lies.
 func (p *putter) proveManifest(src Source) error {
 	for range proveRounds {
 		from := len(p.placed)
 		if err := p.sendManifest(src); err != nil {
 			return err
 		}
-		bad := p.proveLeaves(from)
-		if len(bad) == 0 {
-			return nil
-		}
-		if err := p.leave(p.placed[bad[0]].group, p.placed[bad[0]].extent.Segment); err != nil {
+		bad, err := p.proveLeaves(from)
+		if err != nil || len(bad) == 0 {
 			return err
 		}
-		for i, pl := range p.placed[from:] {
-			pl.dropped = true
-			if from+i != bad[0] {
-				p.retract(pl.group, pl.extent.Segment)
-			}
+		content, err := p.dropRecords(from, bad)
+		if err != nil {
+			return err
+		}
+		if err := p.proveContent(content); err != nil {
+			return err
 		}
 	}
 	return errUnproved
+}
+
+// dropRecords takes back all records from an index on, and leaves the group of
+// those that are bad. It returns what else is bad: content.
+func (p *putter) dropRecords(from int, bad []int) (content []int, err error) {
+	for _, i := range bad {
+		if i < from {
+			content = append(content, i)
+		}
+	}
+	for i, pl := range p.placed[from:] {
+		pl.dropped = true
+		if slices.Contains(bad, from+i) {
+			err = errors.Join(err, p.leave(pl.group, pl.extent.Segment))
+		} else {
+			p.retract(pl.group, pl.extent.Segment)
+		}
+	}
+	return content, err
 }
 
 // rescue makes a segment again from those who do have it, and brings it into
@@ -84,8 +103,8 @@ func (p *putter) rescue(index int) error {
 
 // proveLeaves asks every holder for one random leaf of what it acknowledged of
 // the segments from an index on. Who cannot show it holds nothing. It returns
-// the segments that are not safe without them.
-func (p *putter) proveLeaves(from int) (bad []int) {
+// the segments, whatever their index, that are not safe without them.
+func (p *putter) proveLeaves(from int) (bad []int, err error) {
 	type proof struct {
 		*carrier
 		slot int
@@ -104,17 +123,17 @@ func (p *putter) proveLeaves(from int) (bad []int) {
 		}
 	}
 	for range asked {
-		if r := <-results; r.err != nil {
+		if r := <-results; r.err != nil && p.ctx.Err() == nil {
 			p.c.log.Warn("holder cannot show what it acknowledged", "slot", r.slot, "err", r.err)
 			p.distrust(r.carrier, r.slot, r.err)
 		}
 	}
-	for i, pl := range p.placed[from:] {
+	for i, pl := range p.placed {
 		if !pl.isSafe && !pl.dropped {
-			bad = append(bad, from+i)
+			bad = append(bad, i)
 		}
 	}
-	return bad
+	return bad, context.Cause(p.ctx)
 }
 
 // anyAcked returns a random segment, from an index on, of which a slot's
@@ -123,7 +142,7 @@ func (p *putter) anyAcked(g *ownGroup, slot, from int) *placement {
 	var pick *placement
 	seen := uint64(0)
 	for i := from; i < len(p.placed); i++ {
-		if p.placed[i].group != g || !p.ackedAt(i, slot) {
+		if pl := p.placed[i]; pl.group != g || pl.dropped || !p.ackedAt(i, slot) {
 			continue
 		}
 		seen++
@@ -166,7 +185,7 @@ func (p *putter) distrust(k *carrier, slot int, err error) {
 	l.mu.Lock()
 	l.refused = errors.Join(errDistrusted, err)
 	l.mu.Unlock()
-	if errors.Is(err, context.DeadlineExceeded) || !isRefusal(err) && !errors.Is(err, protocol.ErrForged) {
+	if mayBeHonest(err) {
 		p.c.peers.fail(l.peer, err)
 	} else {
 		p.c.peers.lied(l.peer, errors.Join(errDistrusted, err))
@@ -187,6 +206,17 @@ func (p *putter) distrust(k *carrier, slot int, err error) {
 			pl.isSafe = p.countAcked(i) >= group.SafeAt(k.g.profile)
 		}
 	}
+}
+
+// mayBeHonest reports whether a holder that did not show a leaf may still have
+// it: it is out of reach, or cannot serve now.
+func mayBeHonest(err error) bool {
+	for _, busy := range []error{protocol.ErrUnavailable, protocol.ErrSuspended, context.DeadlineExceeded} {
+		if errors.Is(err, busy) {
+			return true
+		}
+	}
+	return !isRefusal(err) && !errors.Is(err, protocol.ErrForged)
 }
 
 var errDistrusted = errors.New("the holder does not have what it acknowledged")

@@ -113,10 +113,13 @@ func (p *putter) writePointer(home *placement, up *uploadState) error {
 		{Kind: protocol.FactGrant, Bytes: protocol.SignGrant(g.ownerKey, g.networkName, g.id, id[:], int64(g.profile.N)*protocol.PointerFootprint)},
 		{Kind: protocol.FactPointer, Bytes: protocol.SignPointer(key, g.networkName, up.Seq, salt, payload, time.Time{})},
 	}
+	if err := g.countPointer(); err != nil {
+		return err
+	}
 	took := 0
 	for range pointerTries {
 		if took = p.c.tellAll(p.ctx, g, facts); took >= group.WriteQuorum(g.profile) {
-			return g.countPointer()
+			return nil
 		}
 	}
 	return fmt.Errorf("publish the link: %d members took it, %d needed: %w", took, group.WriteQuorum(g.profile), ErrTooFew)
@@ -128,6 +131,8 @@ func pointerOf(up *uploadState) protocol.PointerID {
 	return protocol.PointerIDOf(protocol.PublicKeyOf(seal.PointerKey(seal.Key(up.Pointer))))
 }
 
+// countPointer counts one more pointer, in the journal before members hear of
+// it: they never take more than their limit.
 func (g *ownGroup) countPointer() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

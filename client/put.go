@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/cairnstore/cairn/protocol"
@@ -82,6 +81,7 @@ type putter struct {
 	opt     PutOptions
 	id      putID
 	want    wanted
+	resumed *unfinished // nil: from the beginning
 	draw    draw
 	group   *ownGroup
 	carrier *carrier
@@ -136,13 +136,34 @@ func (c *Client) Put(ctx context.Context, src Source, opt PutOptions) (*PutResul
 	cancel()
 	p.stopCarriers()
 	if err != nil {
-		err = errors.Join(err, c.cfg.Owner.abandonPut(p.id))
+		err = errors.Join(err, p.noteSafe(), c.cfg.Owner.abandonPut(p.id))
 		return nil, fmt.Errorf("put %q: %w", src.Name, err)
 	}
 	return res, nil
 }
 
+// noteSafe journals what became safe without having been heard of, for whoever
+// resumes.
+func (p *putter) noteSafe() error {
+	for {
+		select {
+		case ev := <-p.events:
+			if ev.state != safe {
+				continue
+			}
+			if err := p.handle(ev); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+}
+
 func (p *putter) run(src Source) (*PutResult, error) {
+	if err := p.resume(src); err != nil {
+		return nil, err
+	}
 	d, err := p.c.chooseGroup(p.ctx, p.want)
 	if err != nil {
 		return nil, err
@@ -151,10 +172,10 @@ func (p *putter) run(src Source) (*PutResult, error) {
 	if err := p.begin(src, d.group); err != nil {
 		return nil, err
 	}
-	if err := p.send(&exactReader{r: src.Reader, size: src.Size}, false); err != nil {
+	if err := p.sendContent(src); err != nil {
 		return nil, err
 	}
-	if err := p.proveContent(); err != nil {
+	if err := p.proveContent(nil); err != nil {
 		return nil, err
 	}
 	p.phase = PhasePublish
@@ -165,16 +186,20 @@ func (p *putter) run(src Source) (*PutResult, error) {
 	if err != nil {
 		return nil, err
 	}
+	up.Stored = p.lowest()
+	if err := p.c.cfg.Owner.finishPut(p.id, pointerOf(up), up); err != nil {
+		return nil, err
+	}
 	p.phase = PhaseFill
 	p.fill()
-	return p.finish(up)
+	return p.finish(up), nil
 }
 
 // begin journals the put and starts the lanes.
 func (p *putter) begin(src Source, g *ownGroup) error {
-	err := p.c.cfg.Owner.beginPut(p.id, putState{
-		Name: src.Name, Path: src.Path, Size: src.Size, MTime: src.MTime.UnixNano(), Inode: src.Inode, Started: p.c.now().Unix(),
-	})
+	state := p.journalled(src)
+	state.Profile = g.profile
+	err := p.c.cfg.Owner.beginPut(p.id, state)
 	if err != nil {
 		return err
 	}
@@ -201,7 +226,7 @@ func (p *putter) useGroup(g *ownGroup) {
 
 func (p *putter) stopCarriers() {
 	for _, f := range p.flights {
-		f.cancel()
+		f.cancel(nil)
 	}
 	for _, k := range append(p.old, p.carrier) {
 		if k != nil {
@@ -315,7 +340,7 @@ func (p *putter) cutOverdue() {
 	now := p.c.now()
 	for _, f := range p.flights {
 		if f.overdue(now) {
-			f.cancel()
+			f.cancel(errOverdue)
 		}
 	}
 }
@@ -330,7 +355,10 @@ func (p *putter) handle(ev event) error {
 			return nil // of a place that was left since
 		}
 		place.isSafe = true
-		return p.c.cfg.Owner.markSafe(p.id, ev.index, &place.extent)
+		if place.manifest {
+			return nil // made anew by whoever resumes
+		}
+		return p.c.cfg.Owner.markSafe(p.id, ev.index, &safeState{Extent: place.extent, Descriptor: place.bytes, Acked: ev.acks()})
 	case hopeless:
 		return p.moveOn(ev.shipment)
 	case settled:
@@ -343,7 +371,7 @@ func (p *putter) handle(ev event) error {
 func (p *putter) land(s *shipment) {
 	place := p.placed[s.index]
 	p.forget(s)
-	s.cancel()
+	s.cancel(nil)
 	if s.moved {
 		return // to another group, its buffer with it
 	}
@@ -355,79 +383,6 @@ func (p *putter) land(s *shipment) {
 	defer s.mu.Unlock()
 	copy(place.acked, s.acked)
 	p.sent += int64(s.stored-s.had) * s.desc.ShardSize
-}
-
-// moveOn puts a segment that cannot become safe in its group into a new one:
-// the group is closed, the segment deleted from it, and the same sealed bytes
-// go on their way again.
-func (p *putter) moveOn(s *shipment) error {
-	s.cancel()
-	p.awaitSettled(s)
-	p.forget(s)
-	s.moved = true
-	again := *s.segment // what lanes still read of the old one stays as it is
-	return p.relocate(&again, s.index)
-}
-
-// relocate closes a segment's group and launches it in another one, under
-// another name: for a node that is in both groups the old one is deleted.
-func (p *putter) relocate(s *segment, index int) error {
-	place := p.placed[index]
-	k := p.carrierOf(place.group)
-	if err := p.leave(place.group, s.id); err != nil {
-		return errors.Join(err, k.refusals())
-	}
-	if err := p.builder.describe(s, s.desc.Size, s.desc.ShardSize, s.desc.Roots); err != nil {
-		return err
-	}
-	place.group, place.extent, place.isSafe = p.group, s.extent(p.group.id), false
-	place.desc, place.bytes = s.desc, s.bytes
-	clear(place.acked)
-	return p.launch(s, index, nil)
-}
-
-// leave takes a segment back from a group that failed it, and forms another
-// group unless that has happened already.
-func (p *putter) leave(g *ownGroup, id protocol.SegmentID) error {
-	p.c.log.Info("segment cannot be safe in its group", "group", g.id.Prefix(), "segment", id, "refusals", p.carrierOf(g).refusals())
-	if err := g.close(); err != nil {
-		return err
-	}
-	p.retract(g, id)
-	if p.group != g {
-		return nil
-	}
-	return p.nextGroup()
-}
-
-// retract tells a group's members to free a segment; who is not there learns
-// of it from the others.
-func (p *putter) retract(g *ownGroup, id protocol.SegmentID) {
-	del := protocol.SignDelete(g.ownerKey, g.networkName, g.id, id[:])
-	p.c.tellAll(p.ctx, g, []protocol.Fact{{Kind: protocol.FactDelete, Bytes: del}})
-}
-
-// forget takes a shipment out of the air.
-func (p *putter) forget(s *shipment) {
-	p.flights = slices.DeleteFunc(p.flights, func(f *shipment) bool { return f == s })
-}
-
-// awaitSettled handles events until one shipment's lanes have let go of it.
-func (p *putter) awaitSettled(s *shipment) {
-	var others []event
-	for {
-		if _, done, _ := s.state(); done {
-			break
-		}
-		ev := <-p.events
-		if ev.shipment == s {
-			continue
-		}
-		others = append(others, ev)
-	}
-	for _, ev := range others {
-		p.events <- ev // there was room for them before
-	}
 }
 
 // awaitSafe waits until every segment is safe.
@@ -478,25 +433,26 @@ func (p *putter) report() {
 	p.opt.Progress(pr)
 }
 
-// finish says how the put ended.
-func (p *putter) finish(up *uploadState) (*PutResult, error) {
+// finish says how the put ended. The link is in the journal since it was
+// published; what was filled since is a detail.
+func (p *putter) finish(up *uploadState) *PutResult {
 	up.Stored = p.lowest()
 	ptr := pointerOf(up)
 	if err := p.c.cfg.Owner.finishPut(p.id, ptr, up); err != nil {
-		return nil, err
+		p.c.log.Warn("journal how full an upload is", "err", err)
 	}
 	return &PutResult{
 		Link: up.show(ptr).Link, Size: up.Size, Segments: up.Segments, Stored: up.Stored,
 		Profile: up.Profile, NotSafe: group.NotSafe(up.Profile), Private: p.draw.private, Warnings: p.draw.warnings,
-	}, nil
+	}
 }
 
 // lowest returns the shards of the segment that has the fewest.
 func (p *putter) lowest() int {
 	low := p.group.profile.N
-	for _, pl := range p.placed {
+	for i, pl := range p.placed {
 		if !pl.dropped {
-			low = min(low, pl.stored())
+			low = min(low, p.countAcked(i))
 		}
 	}
 	return low

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ type carrier struct {
 	events chan<- event
 	wg     sync.WaitGroup
 	ctx    context.Context
+	blamed bool // the put's own
 }
 
 // lane leads to the holder of one slot.
@@ -39,6 +41,7 @@ type lane struct {
 	strikes int       // failures in a row
 	resume  time.Time // after a failure, shards before this count as missing at once
 	refused error     // a no that will not change during this put
+	last    error     // of the strikes
 }
 
 // newCarrier starts the lanes of a group. queue is how many shipments can be
@@ -66,7 +69,10 @@ func newCarrier(ctx context.Context, c *Client, g *ownGroup, queue int, events c
 	return k
 }
 
-var errVacant = errors.New("the slot is vacant")
+var (
+	errVacant  = errors.New("the slot is vacant")
+	errOverdue = errors.New("the others have long stored theirs")
+)
 
 // stop ends the lanes once their queues are empty.
 func (k *carrier) stop() {
@@ -79,8 +85,8 @@ func (k *carrier) stop() {
 // ship sends a segment's shards on their ways. only, if not nil, names the
 // slots to send to; the others count as they stand in it.
 func (k *carrier) ship(s *segment, grant []byte, have []bool) *shipment {
-	ctx, cancel := context.WithCancel(k.ctx)
-	p := &shipment{segment: s, carrier: k, grant: grant, ctx: ctx, cancel: cancel, begun: k.c.now(), acked: make([]bool, len(k.lanes))}
+	ctx, cancel := context.WithCancelCause(k.ctx)
+	p := &shipment{segment: s, carrier: k, grant: grant, ctx: ctx, cancel: cancel, begun: k.c.now(), acked: make([]bool, len(k.lanes)), idle: make(chan struct{})}
 	copy(p.acked, have)
 	p.mu.Lock() // no acknowledgement can come before all are counted
 	defer p.mu.Unlock()
@@ -111,7 +117,9 @@ func (k *carrier) deliver(l *lane, s *shipment) {
 	if err == nil {
 		err = k.put(l, s)
 	}
-	l.note(k.c.now(), err)
+	if cause := context.Cause(s.ctx); err == nil || cause == nil || cause == errOverdue || isRefusal(err) {
+		l.note(k.c.now(), err)
+	} // else it was called off, which is no fault of the holder
 	if err != nil {
 		k.c.log.Debug("shard not stored", "slot", l.slot, "segment", s.id, "err", err)
 	}
@@ -154,6 +162,7 @@ func (l *lane) note(now time.Time, err error) {
 	case isRefusal(err) && !errors.Is(err, protocol.ErrUnavailable):
 		l.refused = err
 	default:
+		l.last = err
 		l.resume = now.Add(min(maxPause, time.Second<<min(l.strikes, 5)))
 		l.strikes++
 	}
@@ -166,15 +175,16 @@ type shipment struct {
 	carrier *carrier
 	grant   []byte
 	ctx     context.Context
-	cancel  context.CancelFunc
+	cancel  context.CancelCauseFunc
 	begun   time.Time
 	moved   bool // the put's own: another shipment has the buffer
 
 	mu      sync.Mutex
-	acked   []bool // by slot
-	stored  int    // how many of them
-	had     int    // of these, before it was shipped
-	waiting int    // slots that are still tried
+	acked   []bool        // by slot
+	stored  int           // how many of them
+	had     int           // of these, before it was shipped
+	waiting int           // slots that are still tried
+	idle    chan struct{} // closed once none is: lanes have let go of the buffer
 	safeAt  time.Time
 	told    shipmentState
 }
@@ -219,6 +229,7 @@ func (s *shipment) settle() {
 		s.tell(hopeless)
 	}
 	if s.waiting == 0 && s.told != settled {
+		close(s.idle)
 		s.tell(settled)
 	}
 }
@@ -233,6 +244,13 @@ func (s *shipment) state() (isSafe, done bool, stored int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.safeAt.IsZero(), s.waiting == 0, s.stored
+}
+
+// acks returns which slots hold their shard by now.
+func (s *shipment) acks() []bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.acked)
 }
 
 // overdue reports whether what is still under way has had its time: twice
@@ -263,4 +281,21 @@ func (k *carrier) refusals() error {
 		l.mu.Unlock()
 	}
 	return errors.Join(errs...)
+}
+
+// blame keeps those who failed a group out of the next ones that this session
+// forms: a node that takes part and then stores nothing would fail them all.
+func (k *carrier) blame() {
+	if k.blamed {
+		return
+	}
+	k.blamed = true
+	for _, l := range k.lanes {
+		l.mu.Lock()
+		refused, strikes := l.refused, l.strikes
+		l.mu.Unlock()
+		if l.peer != "" && (refused != nil || strikes > 0) {
+			k.c.peers.missed(l.peer, refused != nil && !mayBeHonest(refused))
+		}
+	}
 }

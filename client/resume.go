@@ -1,0 +1,197 @@
+package client
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/cairnstore/cairn/client/seal"
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+	"github.com/cairnstore/cairn/storage/kv"
+)
+
+// safeState is what the journal keeps of a segment of an unfinished put.
+type safeState struct {
+	Extent     protocol.Extent `cbor:"extent"`
+	Descriptor []byte          `cbor:"descriptor"`
+	Acked      []bool          `cbor:"acked"` // by slot, as far as known when it became safe
+}
+
+// unfinished is a put that was cut off and can go on: its source is the same
+// file, untouched.
+type unfinished struct {
+	id   putID
+	put  putState
+	safe map[int]*safeState // by place in the source
+}
+
+// find returns the unfinished put of the same path, size, time and inode.
+// Anything else is another source, whose bytes must not meet the same keys.
+func (o *Owner) find(want putState) (*unfinished, error) {
+	if want.Path == "" || want.Size < 0 {
+		return nil, nil
+	}
+	var found *unfinished
+	err := o.db.View(func(tx *kv.Tx) error {
+		for key, b := range tx.Scan(bucketPuts, nil) {
+			var p putState
+			if err := protocol.Decode("put", b, &p); err != nil {
+				return err
+			}
+			if len(key) != len(putID{}) || !p.sameSource(want) {
+				continue
+			}
+			u := &unfinished{id: putID(key), put: p, safe: make(map[int]*safeState)}
+			if err := u.load(tx); err != nil {
+				return err
+			}
+			if found == nil || len(u.safe) > len(found.safe) {
+				found = u
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for an unfinished put: %w", err)
+	}
+	return found, nil
+}
+
+func (p *putState) sameSource(o putState) bool {
+	return p.Path == o.Path && p.Size == o.Size && p.MTime == o.MTime && p.Inode == o.Inode
+}
+
+func (u *unfinished) load(tx *kv.Tx) error {
+	for key, b := range tx.Scan(bucketSafe, u.id[:]) {
+		if len(key) != len(u.id)+4 {
+			continue
+		}
+		s := new(safeState)
+		if err := protocol.Decode("safe segment", b, s); err != nil {
+			return err
+		}
+		u.safe[int(binary.BigEndian.Uint32(key[len(u.id):]))] = s
+	}
+	return nil
+}
+
+// resume takes up an unfinished put of the same source: in the profile that it
+// had, with the segments that were safe. It leaves the put as it is where
+// there is none, or none that still fits.
+func (p *putter) resume(src Source) error {
+	if _, ok := src.Reader.(io.Seeker); !ok {
+		return nil
+	}
+	u, err := p.c.cfg.Owner.find(p.journalled(src))
+	if err != nil || u == nil || len(u.safe) == 0 {
+		return err
+	}
+	if p.want.profile != (protocol.Profile{}) && p.want.profile != u.put.Profile {
+		return nil
+	}
+	p.id, p.resumed, p.want.profile = u.id, u, u.put.Profile
+	return nil
+}
+
+func (p *putter) journalled(src Source) putState {
+	return putState{
+		Name: src.Name, Path: src.Path, Size: src.Size, MTime: src.MTime.UnixNano(), Inode: src.Inode, Started: p.c.now().Unix(),
+	}
+}
+
+// sendContent ships the source, but for the segments that an earlier session
+// made safe. All segments but the last are full, so each has its place.
+func (p *putter) sendContent(src Source) error {
+	whole := &exactReader{r: src.Reader, size: src.Size}
+	if p.resumed == nil {
+		return p.send(whole, false)
+	}
+	capacity := seal.PlainCapacity(protocol.SegmentSize(p.group.profile.K))
+	for at := int64(0); at < src.Size; at += capacity {
+		length := min(capacity, src.Size-at)
+		pl, err := p.restore(len(p.placed), length)
+		if err != nil {
+			return err
+		}
+		if pl == nil {
+			err = p.send(io.LimitReader(whole, length), false)
+		} else {
+			err = p.skip(src.Reader, whole, pl, length)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err := io.Copy(io.Discard, whole) // has it grown meanwhile?
+	return err
+}
+
+// skip passes over a segment that is stored.
+func (p *putter) skip(r io.Reader, whole *exactReader, pl *placement, length int64) error {
+	seeker, ok := r.(io.Seeker)
+	if !ok {
+		return errors.New("read source: it cannot be read from the middle")
+	}
+	if _, err := seeker.Seek(length, io.SeekCurrent); err != nil {
+		return fmt.Errorf("read source: %w", err)
+	}
+	whole.n += length
+	p.read += length
+	p.placed = append(p.placed, pl)
+	p.report()
+	return nil
+}
+
+// restore returns the placement of a segment that an earlier session made
+// safe, or nil where there is none of that length in an open group.
+func (p *putter) restore(index int, length int64) (*placement, error) {
+	s := p.resumed.safe[index]
+	if s == nil || s.Extent.Offset != 0 {
+		return nil, nil
+	}
+	if plain, err := seal.PlainSize(s.Extent.Length); err != nil || plain != length {
+		return nil, nil
+	}
+	d, err := protocol.OpenDescriptor(s.Descriptor, s.Extent.Segment)
+	if err != nil {
+		return nil, fmt.Errorf("resume put: %w", err)
+	}
+	g, err := p.groupOf(s.Extent.Group)
+	if err != nil || g == nil || len(s.Acked) != g.profile.N {
+		return nil, err
+	}
+	pl := &placement{group: g, extent: s.Extent, desc: d, bytes: s.Descriptor, acked: s.Acked}
+	pl.isSafe = pl.stored() >= group.SafeAt(g.profile)
+	if !pl.isSafe {
+		return nil, nil
+	}
+	return pl, nil
+}
+
+// groupOf returns a group of this owner's, with lanes to its members.
+func (p *putter) groupOf(id protocol.GroupID) (*ownGroup, error) {
+	for _, k := range append(p.old, p.carrier) {
+		if k.g.id == id {
+			return k.g, nil
+		}
+	}
+	states, err := p.c.cfg.Owner.groups()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range states {
+		if protocol.GroupID(protocol.Sum(s.Record)) != id {
+			continue
+		}
+		g, err := p.c.cfg.Owner.openState(p.c.cfg.Network, s)
+		if err != nil {
+			return nil, err
+		}
+		p.c.sync(p.ctx, g)
+		p.old = append(p.old, newCarrier(p.ctx, p.c, g, cap(p.events), p.events))
+		return g, nil
+	}
+	return nil, nil
+}

@@ -1,0 +1,92 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cairnstore/cairn/client"
+	"github.com/cairnstore/cairn/protocol/memnet"
+)
+
+// fileSource is a source that can be read from the middle, and breaks off
+// where the process dies.
+type fileSource struct {
+	*bytes.Reader
+	breakAt int64 // bytes read in this session; 0: never
+	cut     func()
+	read    int64
+}
+
+func (f *fileSource) Read(b []byte) (int, error) {
+	if f.breakAt > 0 && f.read >= f.breakAt {
+		f.cut()
+		return 0, context.Canceled
+	}
+	n, err := f.Reader.Read(b)
+	f.read += int64(n)
+	return n, err
+}
+
+// A put that was cut off goes on where it was and sends nothing again that is
+// safe; a source that changed meanwhile begins anew.
+func TestResumedPut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 8, memnet.Config{Latency: time.Millisecond, Rate: 200 << 20})
+		owner, err := client.OpenOwner(t.TempDir(), w.log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = owner.Close() }()
+		b := randomBytes(60 << 20) // segments of 8 MiB
+		when := time.Now()
+		session := func(content []byte, breakAt int64, mtime time.Time) (*client.PutResult, int64, error) {
+			p := w.net.Peer(memnet.PeerConfig{NoListen: true, Bootstrap: w.boot})
+			c := client.New(client.Config{Network: worldNetwork, Net: p, Owner: owner, Log: w.log})
+			defer c.Close()
+			ctx, cancel := context.WithCancel(w.ctx)
+			defer cancel()
+			src := &fileSource{Reader: bytes.NewReader(content), breakAt: breakAt, cut: func() { time.Sleep(5 * time.Second); cancel() }}
+			res, err := c.Put(ctx, client.Source{
+				Reader: src, Name: "f", Path: "/f", Inode: 7, Size: int64(len(content)), MTime: mtime,
+			}, client.PutOptions{Wait: time.Minute})
+			return res, src.read, err
+		}
+		if _, _, err := session(b, 40<<20, when); !errors.Is(err, context.Canceled) {
+			t.Fatalf("the first session: %v", err)
+		}
+		ups, err := owner.Uploads()
+		if err != nil || len(ups) != 1 || !ups[0].Unfinished {
+			t.Fatalf("after it was cut off: %+v, %v", ups, err)
+		}
+		res, read, err := session(b, 0, when)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if read > 30<<20 {
+			t.Errorf("the second session read %d bytes again", read)
+		}
+		if res.Stored != 6 || res.Size != int64(len(b)) {
+			t.Errorf("result: %+v", res)
+		}
+		if got, err := get(w, res.Link); err != nil || !bytes.Equal(got, b) {
+			t.Fatalf("got %d bytes, %v", len(got), err)
+		}
+
+		if _, _, err := session(b, 40<<20, when.Add(time.Hour)); err == nil {
+			t.Fatal("the third session was not cut off")
+		}
+		changed := bytes.Clone(b)
+		changed[5] ^= 1
+		res, read, err = session(changed, 0, when.Add(2*time.Hour))
+		if err != nil || read != int64(len(b)) {
+			t.Fatalf("a changed source: read %d, %v", read, err)
+		}
+		if got, err := get(w, res.Link); err != nil || !bytes.Equal(got, changed) {
+			t.Fatalf("got %d bytes, %v", len(got), err)
+		}
+	})
+}
