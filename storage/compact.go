@@ -85,7 +85,8 @@ func (d *Disk) planRotation(b *batch) error {
 }
 
 // compactOnce removes one log, if one is worth it. Pressing, it takes what it
-// can get.
+// can get. A log that cannot be read or removed is passed over from then on;
+// an error is about something else, and the log's turn comes again.
 func (d *Disk) compactOnce(ctx context.Context, pressing bool) (freed bool, err error) {
 	select {
 	case d.compacting <- struct{}{}:
@@ -93,15 +94,35 @@ func (d *Disk) compactOnce(ctx context.Context, pressing bool) (freed bool, err 
 		return false, ctx.Err()
 	}
 	defer func() { <-d.compacting }()
-	id, size, ok := d.pick(pressing)
-	if !ok {
-		return false, nil
-	}
-	if err := d.compact(ctx, id, size); err != nil {
+	for {
+		id, size, ok := d.pick(pressing)
+		if !ok {
+			return false, nil
+		}
+		err := d.compact(ctx, id, size)
+		switch {
+		case err == nil:
+			return true, nil
+		case passing(err):
+			return false, fmt.Errorf("compact log %d: %w", id, err)
+		}
+		if gone := present(&d.cfg); gone != nil {
+			return false, gone
+		}
 		d.stuck[id] = true // till the store is opened again
-		return false, fmt.Errorf("compact log %d: %w", id, err)
+		d.cfg.Log.Warn("cannot win back a log's space", "log", id, "err", err)
 	}
-	return true, nil
+}
+
+// passing reports whether an error says nothing of the log that was being
+// compacted: whoever asked for room went away, or the store cannot write.
+func passing(err error) bool {
+	for _, kind := range []error{context.Canceled, context.DeadlineExceeded, ErrFull, ErrSuspended, ErrFailed, ErrClosed} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // pick chooses the log of which the least counts. The active one, which has
