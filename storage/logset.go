@@ -61,13 +61,22 @@ func logNumbers(fsys FS, dir string) ([]uint64, error) {
 	}
 	var ids []uint64
 	for _, n := range names {
-		digits, ok := strings.CutSuffix(n, logSuffix)
-		if id, err := strconv.ParseUint(digits, 10, 64); ok && err == nil && len(digits) == logDigits {
+		if id, ok := logNumber(n); ok {
 			ids = append(ids, id)
 		}
 	}
 	slices.Sort(ids)
 	return ids, nil
+}
+
+// logNumber returns the number of the log that a file of this name is.
+func logNumber(name string) (id uint64, ok bool) {
+	digits, ok := strings.CutSuffix(name, logSuffix)
+	if !ok || len(digits) != logDigits {
+		return 0, false
+	}
+	id, err := strconv.ParseUint(digits, 10, 64)
+	return id, err == nil
 }
 
 // use opens a log. The caller calls done when it no longer needs it.

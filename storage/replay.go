@@ -297,18 +297,25 @@ func (d *Disk) resume(ids []uint64, last tail) error {
 	return d.activate(id, last.end)
 }
 
-// sweep removes files that a crash left half-made.
+// sweep removes files that a crash left half-made. Only those of our own names:
+// a donated folder may hold files of others.
 func sweep(cfg *Config, dir string) error {
 	names, err := cfg.FS.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, n := range names {
-		if strings.HasSuffix(n, newSuffix) {
+		if made, half := strings.CutSuffix(n, newSuffix); half && ours(made) {
 			if err := cfg.FS.Remove(filepath.Join(dir, n)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// ours reports whether writeFile makes files of a name.
+func ours(name string) bool {
+	_, isLog := logNumber(name)
+	return isLog || name == sentinelName
 }
