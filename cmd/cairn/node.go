@@ -53,9 +53,6 @@ func (a *app) node(ctx context.Context, f nodeFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := a.checkNetwork(); err != nil {
-		return err
-	}
 	h, err := a.openHome()
 	if err != nil {
 		return err

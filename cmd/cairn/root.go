@@ -65,6 +65,9 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	if err := a.applySettings(cmd); err != nil {
 		return err
 	}
+	if err := a.checkNetwork(); err != nil {
+		return err
+	}
 	return a.startLog()
 }
 
