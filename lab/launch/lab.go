@@ -26,7 +26,7 @@ type Config struct {
 	Network    string   // name; empty: the program's default
 	Donate     string   // what each node gives, as --donate takes it; empty: DefaultDonate
 	Listen     []string // multiaddrs; empty: 127.0.0.1, TCP and QUIC, ports chosen by the system
-	NodeArgs   []string // further flags of every node; --listen among them, or a node's own, replaces Listen
+	NodeArgs   []string // further flags of every node; --listen and --donate here or of a node alone replace the above
 	Env        []string // KEY=value, on top of this process's environment without CAIRN_…
 }
 

@@ -99,6 +99,18 @@ func TestNodes(t *testing.T) {
 	}
 }
 
+func TestOwnFlagsReplaceDefaults(t *testing.T) {
+	l := newLab(t, "node")
+	nodes, err := l.AddNodes(t.Context(), 1, "--donate", "1GB:/own", "--listen", "/own")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.ReadFile(nodes[0].LogPath())
+	if err != nil || strings.Count(string(log), "--donate") != 1 || strings.Count(string(log), "--listen") != 1 {
+		t.Fatalf("log: %s, %v", log, err)
+	}
+}
+
 func TestFailedStartTellsWhy(t *testing.T) {
 	l := newLab(t, "fail")
 	_, err := l.AddNodes(t.Context(), 2)

@@ -169,11 +169,14 @@ func (n *Node) spawn(bootstrap []string, ready chan<- readyEvent) (<-chan struct
 
 func (n *Node) commandLine(bootstrap []string) []string {
 	c := n.lab.cfg
-	args := []string{"node", "--json", "--home", n.Home, "--no-mdns", "--donate", c.Donate}
+	args := []string{"node", "--json", "--home", n.Home, "--no-mdns"}
 	if c.Network != "" {
 		args = append(args, "--network", c.Network)
 	}
 	own := slices.Concat(c.NodeArgs, n.args)
+	if !slices.Contains(own, "--donate") {
+		args = append(args, "--donate", c.Donate)
+	}
 	if !slices.Contains(own, "--listen") {
 		for _, a := range c.Listen {
 			args = append(args, "--listen", a)
