@@ -63,7 +63,12 @@ var _ Store = (*Disk)(nil)
 // without an index the headers of all. Errors: ErrForeign, ErrSuspended,
 // ErrInUse, ErrFailed.
 func Open(cfg Config) (*Disk, error) {
-	d, err := open(cfg.withDefaults())
+	cfg = cfg.withDefaults()
+	d, err := open(cfg)
+	if unreadable(err) {
+		cfg.Log.Warn("making the index again", "path", cfg.Index, "why", err)
+		d, err = open(cfg) // open removed it
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", cfg.Dir, err)
 	}
@@ -89,6 +94,7 @@ func open(cfg Config) (d *Disk, err error) {
 	d.limit, d.logSize = sizes(cfg.Quota)
 	owed, err := d.load()
 	if err != nil {
+		d.spoilt = unreadable(err)
 		return nil, errors.Join(err, d.release())
 	}
 	d.start()
@@ -99,11 +105,18 @@ func open(cfg Config) (d *Disk, err error) {
 		err = d.index.save()
 	}
 	if err != nil {
+		if unreadable(err) {
+			err = d.spoil(err)
+		}
 		return nil, errors.Join(err, d.Close())
 	}
 	d.wake()
 	return d, nil
 }
+
+// unreadable reports whether an error is about the index alone, which follows
+// from the logs.
+func unreadable(err error) bool { return errors.Is(err, kv.ErrCorrupt) || errors.Is(err, errIndex) }
 
 // load reads all that an earlier run left.
 func (d *Disk) load() (owed []placed, err error) {
@@ -158,7 +171,7 @@ func (d *Disk) saveLoop(ctx context.Context) {
 		if d.failure() != nil {
 			continue
 		}
-		if err := d.index.save(); errors.Is(err, kv.ErrCorrupt) {
+		if err := d.index.save(); unreadable(err) {
 			_ = d.spoil(err)
 		} else if err != nil {
 			d.cfg.Log.Warn("the index cannot follow; it is kept in memory", "err", err)

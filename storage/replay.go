@@ -41,7 +41,7 @@ func (d *Disk) openIndex(ids []uint64) error {
 			return nil
 		case errors.Is(err, kv.ErrInUse):
 			return ErrInUse
-		case again || !errors.Is(err, kv.ErrCorrupt) && !errors.Is(err, errIndex):
+		case again || !unreadable(err):
 			return err
 		}
 		d.cfg.Log.Warn("making the index again", "path", d.cfg.Index, "why", err)
