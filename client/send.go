@@ -117,7 +117,7 @@ func (k *carrier) deliver(l *lane, s *shipment) {
 	if err == nil {
 		err = k.put(l, s)
 	}
-	if cause := context.Cause(s.ctx); err == nil || cause == nil || cause == errOverdue || isRefusal(err) {
+	if cause := context.Cause(s.ctx); err == nil || cause == nil || errors.Is(cause, errOverdue) || isRefusal(err) {
 		l.note(k.c.now(), err)
 	} // else it was called off, which is no fault of the holder
 	if err != nil {
@@ -269,14 +269,17 @@ const (
 	mostPatience  = 10 * time.Second
 )
 
-// refusals returns why lanes said no, for the error of a segment that cannot
+// refusals returns why lanes said no or failed, for the error of a segment that cannot
 // become safe.
 func (k *carrier) refusals() error {
 	var errs []error
 	for _, l := range k.lanes {
 		l.mu.Lock()
-		if l.refused != nil && !errors.Is(l.refused, errVacant) {
+		switch {
+		case l.refused != nil && !errors.Is(l.refused, errVacant):
 			errs = append(errs, fmt.Errorf("slot %d: %w", l.slot, l.refused))
+		case l.refused == nil && l.strikes > 0:
+			errs = append(errs, fmt.Errorf("slot %d: %w", l.slot, l.last))
 		}
 		l.mu.Unlock()
 	}

@@ -1,0 +1,158 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cairnstore/cairn/client"
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/memnet"
+)
+
+// hooked is a node whose Put and Get go through hooks, which may refuse.
+type hooked struct {
+	protocol.Handler
+	put func(*protocol.PutRequest) error
+	get func(*protocol.GetRequest) error
+}
+
+func (h *hooked) Put(ctx context.Context, from protocol.Remote, r *protocol.PutRequest, body io.Reader) (*protocol.PutReply, error) {
+	if h.put != nil {
+		if err := h.put(r); err != nil {
+			return nil, err
+		}
+	}
+	return h.Handler.Put(ctx, from, r, body)
+}
+
+func (h *hooked) Get(ctx context.Context, from protocol.Remote, r *protocol.GetRequest) (*protocol.GetReply, []byte, func(), error) {
+	if h.get != nil {
+		if err := h.get(r); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	return h.Handler.Get(ctx, from, r)
+}
+
+func (w *world) hook(m *member, h *hooked) {
+	h.Handler = m.node
+	m.Serve(func(s protocol.Stream) { _ = protocol.Serve(w.ctx, s, h) })
+}
+
+// A node that takes part in every group and then stores nothing must not keep
+// a put forming groups for ever.
+func TestPutGivesUpOnPromiseBreakers(t *testing.T) {
+	for name, err := range map[string]error{
+		"full":        protocol.Refuse(protocol.CodeFull, "no"),
+		"unavailable": protocol.Refuse(protocol.CodeUnavailable, "no"),
+		"mute":        io.ErrUnexpectedEOF,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 3, memnet.Config{Latency: 5 * time.Millisecond})
+				w.hook(w.nodes[2], &hooked{put: func(*protocol.PutRequest) error { return err }})
+				b := randomBytes(100 << 10)
+				ctx, cancel := context.WithTimeout(w.ctx, 10*time.Minute)
+				defer cancel()
+				_, err := w.client(true).Put(ctx, client.Source{Reader: bytes.NewReader(b), Name: "x", Size: int64(len(b))}, client.PutOptions{})
+				if !errors.Is(err, client.ErrTooFew) && !errors.Is(err, client.ErrNetworkFull) {
+					t.Fatalf("put: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// A holder that goes while the manifest is stored takes nothing with it: what
+// is not safe without it, content too, is brought elsewhere.
+func TestHolderLeavesDuringPublish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 5, memnet.Config{Latency: 5 * time.Millisecond})
+		const content = 300 << 10
+		var manifest sync.Map // segments too short for the content
+		var gone atomic.Bool
+		for _, m := range w.nodes[1:] {
+			w.hook(m, &hooked{
+				put: func(r *protocol.PutRequest) error {
+					d, err := protocol.ParseDescriptor(r.Descriptor)
+					if err == nil && d.Size < content {
+						manifest.Store(protocol.SegmentID(protocol.Sum(r.Descriptor)), true)
+					}
+					return err
+				},
+				get: func(r *protocol.GetRequest) error {
+					if _, ok := manifest.Load(r.Segment); ok && gone.CompareAndSwap(false, true) {
+						m.Freeze() // what it acknowledged, it cannot show
+					}
+					return nil
+				},
+			})
+		}
+		b := randomBytes(content)
+		ctx, cancel := context.WithTimeout(w.ctx, 10*time.Minute)
+		defer cancel()
+		res, err := w.client(true).Put(ctx, client.Source{Reader: bytes.NewReader(b), Name: "x", Size: content}, client.PutOptions{Wait: time.Second})
+		if err != nil || !gone.Load() {
+			t.Fatalf("put: %v (gone: %v)", err, gone.Load())
+		}
+		if res.Stored < res.Profile.N {
+			t.Errorf("stored %d of %s", res.Stored, res.Profile)
+		}
+		if got, err := get(w, res.Link); err != nil || !bytes.Equal(got, b) {
+			t.Fatalf("got %d bytes, %v", len(got), err)
+		}
+	})
+}
+
+// A link is in the journal as soon as it is published: who is killed while the
+// last shards are brought to their holders has it all the same.
+func TestPublishedIsJournalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 8, memnet.Config{Latency: 5 * time.Millisecond})
+		owner, err := client.OpenOwner(t.TempDir(), w.log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = owner.Close() }()
+		c := client.New(client.Config{Network: worldNetwork, Net: w.net.Peer(memnet.PeerConfig{NoListen: true, Bootstrap: w.boot}), Owner: owner, Log: w.log})
+		defer c.Close()
+		b := randomBytes(100 << 10)
+		var froze atomic.Bool
+		for _, m := range w.nodes[1:] {
+			w.hook(m, &hooked{put: func(*protocol.PutRequest) error {
+				if froze.CompareAndSwap(false, true) {
+					m.Freeze() // one shard stays missing
+				}
+				return nil
+			}})
+		}
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.Put(w.ctx, client.Source{Reader: bytes.NewReader(b), Name: "x", Size: int64(len(b))}, client.PutOptions{Wait: time.Hour})
+			done <- err
+		}()
+		time.Sleep(10 * time.Minute) // virtual: it is still filling
+		list, err := owner.Uploads()
+		if err != nil || len(list) != 1 || list[0].Unfinished || list[0].Stored != list[0].Profile.N-1 {
+			t.Errorf("uploads: %+v, %v", list, err)
+		}
+		select {
+		case err := <-done:
+			t.Errorf("the put ended: %v", err)
+		default:
+		}
+		if got, err := get(w, list[0].Link); err != nil || !bytes.Equal(got, b) {
+			t.Errorf("got %d bytes, %v", len(got), err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
