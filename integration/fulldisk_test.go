@@ -153,6 +153,16 @@ func TestDiskFullUnderNode(t *testing.T) {
 			t.Logf("put %d with one disk full: %s", i, lastLine(out.Stderr))
 		}
 	}
+	w.await("the node says that it has no room", func() bool {
+		var st struct{ Free int64 }
+		(&person{w, small.Home, nil}).ok(&st, "", "node", "status")
+		return st.Free == 0
+	})
+	last, _ := w.file("last", 8<<20)
+	res := a.put(last) // two nodes with room: what these allow, without waiting for the third
+	if res.N != 2 || res.Stored != 2 || res.Safe {
+		t.Errorf("put with two of three disks: %+v", res)
+	}
 	if !small.Running() {
 		t.Error("the node whose disk is full has ended")
 	}
