@@ -82,7 +82,7 @@ func statusOf(err error) int {
 
 // hintsOf returns what to do about an error, the nearest cause first.
 func hintsOf(err error) []string {
-	var hints []string
+	hints := []string{} // in JSON a list, empty or not
 	var usage *usageError
 	if errors.As(err, &usage) && usage.hint != "" {
 		hints = append(hints, usage.hint)
