@@ -129,11 +129,24 @@ func (o *Owner) beginPut(id putID, p putState) error {
 	return o.store("begin put", bucketPuts, id[:], &p)
 }
 
+func safeKey(id putID, index int) []byte {
+	return binary.BigEndian.AppendUint32(id[:], uint32(index))
+}
+
 // markSafe journals a segment once it is safe: only then is its key written
 // down, so that no key outlives an unacknowledged sealing.
 func (o *Owner) markSafe(id putID, index int, s *safeState) error {
-	key := binary.BigEndian.AppendUint32(id[:], uint32(index))
-	return o.store("mark segment safe", bucketSafe, key, s)
+	return o.store("mark segment safe", bucketSafe, safeKey(id, index), s)
+}
+
+// forgetSafe takes back what markSafe wrote of a segment: whoever resumes
+// sends it anew.
+func (o *Owner) forgetSafe(id putID, index int) error {
+	err := o.db.Update(func(tx *kv.Tx) error { return tx.Delete(bucketSafe, safeKey(id, index)) })
+	if err != nil {
+		return fmt.Errorf("forget segment: %w", err)
+	}
+	return nil
 }
 
 // finishPut moves a put to the uploads.

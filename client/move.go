@@ -25,6 +25,9 @@ func (p *putter) moveOn(s *shipment) error {
 func (p *putter) relocate(s *segment, index int) error {
 	place := p.placed[index]
 	k := p.carrierOf(place.group)
+	if err := p.c.cfg.Owner.forgetSafe(p.id, index); err != nil {
+		return err
+	}
 	if err := p.leave(place.group, s.id); err != nil {
 		return errors.Join(err, k.refusals())
 	}

@@ -25,7 +25,7 @@ func (p *putter) proveContent(bad []int) error {
 	for range proveRounds {
 		for _, i := range bad {
 			if err := p.rescue(i); err != nil {
-				return err
+				return errors.Join(err, p.giveUp(bad))
 			}
 		}
 		if err := p.awaitSafe(); err != nil {
@@ -82,6 +82,18 @@ func (p *putter) dropRecords(from int, bad []int) (content []int, err error) {
 		}
 	}
 	return content, err
+}
+
+// giveUp has segments sent anew by whoever resumes, who would else fail of them
+// again and again.
+func (p *putter) giveUp(bad []int) (err error) {
+	if p.ctx.Err() != nil {
+		return nil // it was called off: they may well be rescued
+	}
+	for _, i := range bad {
+		err = errors.Join(err, p.c.cfg.Owner.forgetSafe(p.id, i))
+	}
+	return err
 }
 
 // rescue makes a segment again from those who do have it, and brings it into

@@ -161,14 +161,14 @@ func (p *putter) noteSafe() error {
 }
 
 func (p *putter) run(src Source) (*PutResult, error) {
-	if err := p.resume(src); err != nil {
-		return nil, err
-	}
 	d, err := p.c.chooseGroup(p.ctx, p.want)
 	if err != nil {
 		return nil, err
 	}
 	p.draw = d
+	if err := p.resume(src, d.group.profile); err != nil {
+		return nil, err
+	}
 	if err := p.begin(src, d.group); err != nil {
 		return nil, err
 	}

@@ -77,21 +77,18 @@ func (u *unfinished) load(tx *kv.Tx) error {
 	return nil
 }
 
-// resume takes up an unfinished put of the same source: in the profile that it
-// had, with the segments that were safe. It leaves the put as it is where
-// there is none, or none that still fits.
-func (p *putter) resume(src Source) error {
+// resume takes up an unfinished put of the same source, with the segments that
+// were safe, where today's profile is the one that they are coded for. It
+// leaves the put as it is where there is none.
+func (p *putter) resume(src Source, today protocol.Profile) error {
 	if _, ok := src.Reader.(io.Seeker); !ok {
 		return nil
 	}
 	u, err := p.c.cfg.Owner.find(p.journalled(src))
-	if err != nil || u == nil || len(u.safe) == 0 {
+	if err != nil || u == nil || len(u.safe) == 0 || u.put.Profile != today {
 		return err
 	}
-	if p.want.profile != (protocol.Profile{}) && p.want.profile != u.put.Profile {
-		return nil
-	}
-	p.id, p.resumed, p.want.profile = u.id, u, u.put.Profile
+	p.id, p.resumed = u.id, u
 	return nil
 }
 
