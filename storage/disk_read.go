@@ -158,6 +158,16 @@ func (r *diskReader) Outboard() ([]byte, error) {
 	return b, nil
 }
 
+// Check implements ShardReader.
+func (r *diskReader) Check(data []byte) error {
+	h := &r.r.header
+	if len(data) != int(h.data) || checksum(data) != h.dataSum {
+		r.disk.damage.add(touch(h))
+		return fmt.Errorf("check data of %s: %w", h.shardKey(), ErrCorrupt)
+	}
+	return nil
+}
+
 // Close implements ShardReader.
 func (r *diskReader) Close() error {
 	r.once.Do(r.r.done)

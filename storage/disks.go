@@ -176,12 +176,8 @@ func (d *Disks) PutShard(ctx context.Context, s *Shard) error {
 		if err != nil {
 			continue // not held there, or not known: the worst is a second copy
 		}
-		held := r.Info().Group
 		_ = r.Close() // nothing was written
-		if held != s.Group {
-			return fmt.Errorf("put shard %s: %w", s.Key, ErrConflict)
-		}
-		return nil
+		return other.PutShard(ctx, s) // which mends it, if it is damaged
 	}
 	return d.overflow(home, func(to Store) error { return to.PutShard(ctx, s) })
 }

@@ -138,6 +138,13 @@ func (r memoryReader) Descriptor() []byte        { return r.s.Shard.Descriptor }
 func (r memoryReader) Outboard() ([]byte, error) { return r.s.Shard.Outboard, nil }
 func (r memoryReader) Close() error              { return nil }
 
+func (r memoryReader) Check(data []byte) error {
+	if !bytes.Equal(data, r.s.Data) {
+		return ErrCorrupt
+	}
+	return nil
+}
+
 func (s *memoryShard) info() ShardInfo {
 	return ShardInfo{Key: s.Key, Group: s.Group, Size: int64(len(s.Data)), Stored: s.stored}
 }

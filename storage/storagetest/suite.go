@@ -78,6 +78,12 @@ func Holds(ctx context.Context, s storage.Store, want *storage.Shard) error {
 	if _, err := io.ReadFull(io.NewSectionReader(r, 0, int64(len(data))), data); err != nil {
 		return fmt.Errorf("read %s: %w", want.Key, err)
 	}
+	if err := r.Check(data); err != nil {
+		return err
+	}
+	if err := r.Check(data[1:]); !errors.Is(err, storage.ErrCorrupt) {
+		return fmt.Errorf("check of less than %s: %w", want.Key, err)
+	}
 	outboard, err := r.Outboard()
 	info := r.Info()
 	switch {
