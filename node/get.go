@@ -29,7 +29,7 @@ func (n *Node) Get(ctx context.Context, from protocol.Remote, r *protocol.GetReq
 	if r.Descriptor {
 		reply.Descriptor = desc
 	}
-	raw, release, err := n.readBody(ctx, from, sh, d.ShardSize, r)
+	raw, release, err := n.readBody(ctx, from, sh, d, r)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -66,8 +66,9 @@ func (n *Node) mayRead(from protocol.Remote, s protocol.SegmentID, desc, proof [
 }
 
 // readBody reads the whole shard, or cuts a slice, within the memory that the
-// door allows.
-func (n *Node) readBody(ctx context.Context, from protocol.Remote, sh storage.ShardReader, size int64, r *protocol.GetRequest) ([]byte, func(), error) {
+// door allows. What the disk gives otherwise than it was stored is not served.
+func (n *Node) readBody(ctx context.Context, from protocol.Remote, sh storage.ShardReader, d *protocol.Descriptor, r *protocol.GetRequest) ([]byte, func(), error) {
+	size := d.ShardSize
 	off, length := int64(0), size
 	if r.Length != 0 {
 		if r.Offset >= size || r.Length > size-r.Offset {
@@ -86,10 +87,14 @@ func (n *Node) readBody(ctx context.Context, from protocol.Remote, sh storage.Sh
 		return nil, nil, n.hideStore("read shard", err)
 	}
 	if r.Length == 0 {
+		if err := sh.Check(*buf); err != nil {
+			release()
+			return nil, nil, n.hideStore("read shard", err)
+		}
 		return *buf, release, nil
 	}
 	defer n.buffers.put(buf)
-	raw, err := n.cut(sh, *buf, r)
+	raw, err := n.cut(ctx, sh, *buf, d, r)
 	if err != nil {
 		free()
 		return nil, nil, err
@@ -97,14 +102,20 @@ func (n *Node) readBody(ctx context.Context, from protocol.Remote, sh storage.Sh
 	return raw, free, nil
 }
 
-func (n *Node) cut(sh storage.ShardReader, leaves []byte, r *protocol.GetRequest) ([]byte, error) {
+// cut makes the slice and proves it to itself. A shard that fails is verified
+// as a whole, so that the store knows it for damaged.
+func (n *Node) cut(ctx context.Context, sh storage.ShardReader, leaves []byte, d *protocol.Descriptor, r *protocol.GetRequest) ([]byte, error) {
 	outboard, err := sh.Outboard()
 	if err != nil {
 		return nil, n.hideStore("read outboard", err)
 	}
+	key := sh.Info().Key
 	raw, err := protocol.Slice(leaves, outboard, r.Offset, r.Length)
+	if err == nil {
+		_, err = protocol.VerifySlice(raw, r.Offset, r.Length, d.ShardSize, d.Roots[key.Slot])
+	}
 	if err != nil {
-		n.log.Error("a shard on disk cannot be cut", "segment", r.Segment, "err", err)
+		n.log.Error("a shard on disk cannot be cut", "segment", r.Segment, "err", err, "verified", n.store.Verify(ctx, key))
 		return nil, protocol.Refuse(protocol.CodeCorrupt, "segment %s", r.Segment)
 	}
 	return raw, nil

@@ -2,11 +2,14 @@ package node
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage"
 )
 
 // another returns a group of somebody else, in which the node holds a slot of
@@ -97,4 +100,68 @@ func TestForeignShard(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantCode(t, "get of what was freed", o.getSlot(s, ownSlot), protocol.CodeNotFound)
+}
+
+// What the disk damaged is not served, and the owner who brings it again is
+// not told that it is held: it is mended.
+func TestDamagedShardIsMended(t *testing.T) {
+	for name, length := range map[string]int64{"whole": 0, "slice": 20_000} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			disk, err := storage.Open(storage.Config{Dir: dir, Owner: "test", Reserve: -1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = disk.Close() })
+			w := newWorld(t, 73, func(c *Config) { c.Store.(*faultyStore).Store = disk })
+			o := w.newOwner().found()
+			s := o.newSegment(200_000)
+			o.mustPut(s)
+			o.mustPut(s) // as yet it is well
+			damage(t, dir, s.shards[ownSlot][30_000:40_000])
+			_, err = o.get(s, 0, length)
+			wantCode(t, "get after the end of the damage", err, map[bool]protocol.Code{true: protocol.CodeCorrupt}[length == 0])
+			_, err = o.get(s, 30_000*min(length, 1), length)
+			wantCode(t, "get", err, protocol.CodeCorrupt)
+			o.mustPut(s)
+			got, err := o.get(s, 0, 0)
+			if err != nil || !bytes.Equal(got, s.shards[ownSlot]) {
+				t.Fatalf("after another put: %d bytes, %v", len(got), err)
+			}
+			if used := w.store.Usage().Shards; used != 1 {
+				t.Errorf("%d shards", used)
+			}
+		})
+	}
+}
+
+// damage flips a bit amid some bytes that lie in one of a store's logs.
+func damage(t *testing.T, dir string, where []byte) {
+	t.Helper()
+	logs, err := filepath.Glob(filepath.Join(dir, "logs", "*.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range logs {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := bytes.Index(b, where)
+		if i < 0 {
+			continue
+		}
+		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt([]byte{^where[len(where)/2]}, int64(i+len(where)/2)); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Fatal("the bytes are in no log")
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -37,7 +38,11 @@ func (n *Node) Put(ctx context.Context, from protocol.Remote, r *protocol.PutReq
 	if err != nil {
 		return nil, err
 	}
-	if g.holds(o.segment) && g.durableGrant(o.grant.ID()) {
+	held, err := n.stillHeld(ctx, o)
+	switch {
+	case err != nil:
+		return nil, err
+	case held:
 		_, err := io.Copy(io.Discard, body)
 		return new(protocol.PutReply), err
 	}
@@ -46,6 +51,21 @@ func (n *Node) Put(ctx context.Context, from protocol.Remote, r *protocol.PutReq
 	}
 	n.count.puts.Add(1)
 	return new(protocol.PutReply), nil
+}
+
+// stillHeld reports whether a shard and its grant are held already, and the
+// disk still gives the shard back: one that it damaged is taken again.
+func (n *Node) stillHeld(ctx context.Context, o *putOrder) (bool, error) {
+	key, _, ok := o.group.keyOf(o.segment)
+	if !ok || !o.group.durableGrant(o.grant.ID()) {
+		return false, nil
+	}
+	err := n.store.Verify(ctx, key)
+	if errors.Is(err, storage.ErrCorrupt) || errors.Is(err, storage.ErrNotFound) {
+		n.log.Warn("a shard held is damaged, it is taken again", "segment", o.segment, "err", err)
+		return false, nil
+	}
+	return err == nil, n.hideStore("verify shard", err)
 }
 
 // checkPut checks all that can be seen without the bytes, in the norm's order.
