@@ -73,7 +73,7 @@ type offered struct {
 	deleted   []protocol.SegmentID // held here, so to be freed
 	frees     map[protocol.SegmentID]freeing
 	envelopes []protocol.Envelope
-	size      int64 // bytes of the facts in drops, as near as their heirs' tell
+	size      int64 // what the facts in drops were charged
 }
 
 // mergeOffer verifies and merges facts, each after those that it depends on.
@@ -107,7 +107,7 @@ func (n *Node) mergeOne(g *groupState, f protocol.Fact, o *offered) protocol.Cod
 	g.unsaved[f.ID()] = struct{}{}
 	o.keep = append(o.keep, f)
 	o.drops = append(o.drops, m.drops...)
-	o.size += int64(len(m.drops)) * factCost(len(f.Bytes))
+	o.size += m.freed
 	switch f.Kind {
 	case protocol.FactEnvelope:
 		o.envelopes = append(o.envelopes, f.Bytes)

@@ -33,8 +33,8 @@ type groupState struct {
 	grants    map[string]keptGrant // by subject
 	deletes   map[string]protocol.Hash
 	pointers  map[protocol.PointerID][]keptPointer
-	ids       map[protocol.Hash]struct{} // names of all facts that count
-	segments  int                        // subjects ever granted or deleted
+	ids       map[protocol.Hash]int // names of all facts that count, and their bytes
+	segments  int                   // subjects ever granted or deleted
 	pointed   int
 	granting  map[string]int                                  // grants on their way to the store, by subject
 	held      map[protocol.SegmentID]struct{}                 // durable here
@@ -72,7 +72,7 @@ func newGroupState(id protocol.GroupID) *groupState {
 		grants:    make(map[string]keptGrant),
 		deletes:   make(map[string]protocol.Hash),
 		pointers:  make(map[protocol.PointerID][]keptPointer),
-		ids:       make(map[protocol.Hash]struct{}),
+		ids:       make(map[protocol.Hash]int),
 		granting:  make(map[string]int),
 		held:      make(map[protocol.SegmentID]struct{}),
 		unsaved:   make(map[protocol.Hash]struct{}),

@@ -63,10 +63,10 @@ func TestHavePagesFitTheirFrame(t *testing.T) {
 	for range 9000 { // in one bucket, as a mad owner could grind them
 		h := protocol.Hash(randomBytes(r, 32))
 		h[0] = 7
-		g.ids[h] = struct{}{}
+		g.ids[h] = 0
 	}
 	for b := range protocol.Buckets {
-		g.ids[protocol.Hash{byte(b), 1}] = struct{}{}
+		g.ids[protocol.Hash{byte(b), 1}] = 0
 	}
 	all := make([]int, protocol.Buckets)
 	for i := range all {

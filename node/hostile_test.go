@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -164,4 +165,46 @@ func damage(t *testing.T, dir string, where []byte) {
 		return
 	}
 	t.Fatal("the bytes are in no log")
+}
+
+// Facts that take each other's place, small and large ones in turn, must not
+// win their owner room that it has not got.
+func TestReplacedFactsAreChargedAsTheyAre(t *testing.T) {
+	w := newWorld(t, 74, nil)
+	o := w.newOwner()
+	from := at(o.client.id, "/ip4/9.9.9.9/tcp/1")
+	offer := func(facts ...protocol.Fact) {
+		t.Helper()
+		codes, err := o.offer(from, facts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range codes {
+			if c != 0 {
+				t.Fatalf("fact of kind %d: %v", facts[i].Kind, c)
+			}
+		}
+	}
+	p := o.newPointer()
+	offer(append(o.founding(), o.grantPointer(p))...)
+	tombstone := func(seq int64) protocol.Fact {
+		return fact(protocol.FactPointer, protocol.SignPointer(p.key, network, seq, [32]byte(randomBytes(w.r, 32)), nil, time.Time{}))
+	}
+	for seq := int64(1); seq < 60; seq += 2 {
+		for range maxHeads {
+			offer(tombstone(seq))
+		}
+		offer(o.write(p, seq+1))
+	}
+	if seq := int64(61); true {
+		offer(tombstone(seq))
+		if codes, err := o.offer(from, o.deleteFact(p.id[:])); err != nil || codes[0] != 0 {
+			t.Fatal(codes, err)
+		}
+	}
+	charged := w.node.book.groups[o.id].used
+	w.restart()
+	if kept := w.node.book.groups[o.id].used; charged < kept-1000 || charged > kept+1000 {
+		t.Errorf("%d bytes are charged, %d are kept", charged, kept)
+	}
 }

@@ -25,6 +25,7 @@ type merged struct {
 	code  protocol.Code   // 0: it counts, or it is known, or a newer one counts
 	kept  bool            // it is new and counts: store it
 	drops []protocol.Hash // facts that count no more
+	freed int64           // what these were charged
 }
 
 func refused(c protocol.Code) merged { return merged{code: c} }
@@ -75,20 +76,21 @@ func (g *groupState) merge(f protocol.Fact, o protocol.Opened, self peer.ID, now
 	default:
 		return refused(protocol.CodeVersion)
 	}
-	g.account(id, f, m)
+	g.account(id, f, &m)
 	return m
 }
 
-// account keeps the names of the facts that count, and about how many bytes
-// they take in memory.
-func (g *groupState) account(id protocol.Hash, f protocol.Fact, m merged) {
+// account keeps the names of the facts that count and their lengths, and adds
+// up what those that it dropped were charged.
+func (g *groupState) account(id protocol.Hash, f protocol.Fact, m *merged) {
 	if m.kept {
-		g.ids[id] = struct{}{}
+		g.ids[id] = len(f.Bytes)
 		g.rawBytes += len(f.Bytes)
 	}
 	for _, d := range m.drops {
+		m.freed += factCost(g.ids[d])
+		g.rawBytes -= g.ids[d]
 		delete(g.ids, d)
-		g.rawBytes -= min(g.rawBytes, len(f.Bytes))
 	}
 	if m.kept || len(m.drops) > 0 {
 		delete(g.digests, digestFacts)

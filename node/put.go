@@ -120,7 +120,7 @@ func (n *Node) takeShard(ctx context.Context, from protocol.Remote, o *putOrder,
 		return err
 	}
 	defer o.group.endGrant(o.segment[:])
-	room, err := n.admit(ctx, o.group.id, shardCost(r.Length, o.desc.N)+factCost(len(r.Grant)))
+	room, err := n.admit(ctx, o.group.id, o.cost())
 	if err != nil {
 		return err
 	}
@@ -171,6 +171,20 @@ func (n *Node) keepShard(ctx context.Context, o *putOrder, s *storage.Shard) err
 	return n.hideStore("store shard", both.Wait())
 }
 
+// cost returns what shard and grant are charged.
+func (o *putOrder) cost() int64 { return o.kept(true, true) }
+
+// kept returns what those of shard and grant that are new are charged.
+func (o *putOrder) kept(shard, grant bool) (cost int64) {
+	if shard {
+		cost += shardCost(o.desc.ShardSize, o.desc.N)
+	}
+	if grant {
+		cost += factCost(len(o.grant.Bytes))
+	}
+	return cost
+}
+
 // commitShard takes what is durable into the group's state. A delete that came
 // meanwhile wins.
 func (n *Node) commitShard(ctx context.Context, o *putOrder, room *admission) error {
@@ -179,9 +193,7 @@ func (n *Node) commitShard(ctx context.Context, o *putOrder, room *admission) er
 	m := g.merge(o.grant, protocol.Opened{Kind: protocol.FactGrant, Grant: o.grantInfo}, n.self, n.now())
 	news := g.hold(o.segment)
 	g.mu.Unlock()
-	if !news {
-		n.book.returned(g.id, room.bytes) // another Put of the same shard counted it
-	}
+	n.book.returned(g.id, m.freed+room.bytes-o.kept(news, m.kept)) // another Put of the same counted the rest
 	n.dropFacts(ctx, g.id, m.drops)
 	switch {
 	case m.code == protocol.CodeDeleted:
