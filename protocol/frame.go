@@ -18,6 +18,10 @@ const (
 	// write: each small write would be a packet and a record of its own.
 	firstWrite = 64 << 10
 	writeStep  = 256 << 10
+
+	// firstRead is how much memory an announced message gets before any of it
+	// has come.
+	firstRead = 4 << 10
 )
 
 // Time limits of an exchange. A peer that is slower than minRate after grace
@@ -122,11 +126,26 @@ func readMessage(r io.Reader, n int, m Message) error {
 	if n > m.MaxLen() {
 		return malformed("frame", "%T of %d bytes", m, n)
 	}
-	b := make([]byte, n)
-	if _, err := io.ReadFull(r, b); err != nil {
+	b, err := readBody(r, n)
+	if err != nil {
 		return fmt.Errorf("read %T: %w", m, err)
 	}
 	return ParseMessage(b, m)
+}
+
+// readBody reads n bytes into memory that grows as they come: to announce a
+// long message on each of thousands of streams costs a peer nothing.
+func readBody(r io.Reader, n int) ([]byte, error) {
+	b := make([]byte, min(n, firstRead))
+	for have := 0; ; {
+		if _, err := io.ReadFull(r, b[have:]); err != nil {
+			return nil, err
+		}
+		if have = len(b); have == n {
+			return b, nil
+		}
+		b = append(b, make([]byte, min(have, n-have))...)
+	}
 }
 
 // ParseMessage decodes and validates one message.

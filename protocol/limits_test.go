@@ -147,3 +147,36 @@ func TestReadMessageInPieces(t *testing.T) {
 		}
 	}
 }
+
+// shy reads as told, and keeps the longest piece that it was asked for.
+type shy struct {
+	io.Reader
+	most int
+}
+
+func (s *shy) Read(b []byte) (int, error) {
+	s.most = max(s.most, len(b))
+	return s.Reader.Read(b)
+}
+
+func TestAnnouncedBytesTakeNoMemory(t *testing.T) {
+	for _, n := range []int{0, 1, firstRead - 1, firstRead, firstRead + 1, 3*firstRead + 7, maxPage} {
+		sent := make([]byte, n)
+		for i := range sent {
+			sent[i] = byte(i % 251)
+		}
+		got, err := readBody(bytes.NewReader(sent), n)
+		if err != nil || !bytes.Equal(got, sent) {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+		for _, came := range []int{0, 10, firstRead} {
+			if came >= n {
+				continue
+			}
+			r := &shy{Reader: bytes.NewReader(sent[:came])}
+			if _, err := readBody(r, n); err == nil || r.most > firstRead {
+				t.Errorf("%d of %d bytes came: %v, room for %d", came, n, err, r.most)
+			}
+		}
+	}
+}
