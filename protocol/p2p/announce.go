@@ -157,15 +157,25 @@ func (h *Host) Announce(keys ...protocol.Key) error {
 		}
 	}
 	a.mu.Unlock()
-	for _, m := range fresh {
-		if err := h.dht.Provide(context.Background(), cid.NewCidV1(cid.Raw, m), false); err != nil {
-			return fmt.Errorf("announce: %w", err)
+	if err := a.tell(fresh); err != nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		for _, k := range keys {
+			delete(a.keys, k) // or the next call would take them for announced
 		}
-	}
-	if err := a.provider.StartProviding(false, fresh...); err != nil {
 		return fmt.Errorf("announce: %w", err)
 	}
 	return nil
+}
+
+// tell records keys here and has others told.
+func (a *announcer) tell(fresh []multihash.Multihash) error {
+	for _, m := range fresh {
+		if err := a.h.dht.Provide(context.Background(), cid.NewCidV1(cid.Raw, m), false); err != nil {
+			return err
+		}
+	}
+	return a.provider.StartProviding(false, fresh...)
 }
 
 // Withdraw stops announcing keys. Records made before fade within 48 hours.
