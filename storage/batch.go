@@ -27,16 +27,16 @@ var (
 // written and synced in a second step: a crash that keeps later bytes and loses
 // earlier ones would otherwise lose both.
 type batch struct {
-	disk    *Disk
-	now     time.Time
-	begin   int64 // offset in the log
-	size    int64
-	records []placed
-	second  []placed            // kills of what the records take the place of
-	touched map[string]struct{} // bucket and key of what changes
-	scratch []byte              // headers, small parts, padding
-	pieces  []piece
-	bufs    [][]byte
+	disk      *Disk
+	now       time.Time
+	begin     int64 // offset in the log
+	size      int64
+	records   []placed
+	second    []placed            // kills of what the records take the place of
+	touched   map[string]struct{} // bucket and key of what changes
+	scratch   []byte              // headers, small parts, padding
+	stretches []stretch
+	bufs      [][]byte
 }
 
 // placed is a record and where it will lie.
@@ -45,9 +45,9 @@ type placed struct {
 	at place
 }
 
-// piece is a stretch of a batch's bytes: data of a caller, or a range of the
+// stretch is a run of a batch's bytes: data of a caller, or a range of the
 // scratch memory.
-type piece struct {
+type stretch struct {
 	data   []byte
 	lo, hi int
 }
@@ -60,25 +60,25 @@ const smallPart = 4 << 10
 func (b *batch) reset(now time.Time) {
 	b.now, b.begin, b.size = now, b.disk.active.end, 0
 	b.records, b.second, b.scratch = b.records[:0], b.second[:0], b.scratch[:0]
-	clear(b.pieces) // keep no caller's memory alive
+	clear(b.stretches) // keep no caller's memory alive
 	clear(b.bufs)
-	b.pieces, b.bufs = b.pieces[:0], b.bufs[:0]
+	b.stretches, b.bufs = b.stretches[:0], b.bufs[:0]
 	clear(b.touched)
 }
 
 // mark is where a batch stood; undo goes back there.
 type mark struct {
-	size                             int64
-	records, second, scratch, pieces int
+	size                                int64
+	records, second, scratch, stretches int
 }
 
 func (b *batch) mark() mark {
-	return mark{b.size, len(b.records), len(b.second), len(b.scratch), len(b.pieces)}
+	return mark{b.size, len(b.records), len(b.second), len(b.scratch), len(b.stretches)}
 }
 
 func (b *batch) undo(m mark) {
 	b.size, b.records, b.second = m.size, b.records[:m.records], b.second[:m.second]
-	b.scratch, b.pieces = b.scratch[:m.scratch], b.pieces[:m.pieces]
+	b.scratch, b.stretches = b.scratch[:m.scratch], b.stretches[:m.stretches]
 }
 
 // accept keeps later requests of this batch away from what was added since m.
@@ -116,12 +116,12 @@ func (b *batch) add(h header, parts ...[]byte) {
 			b.scratch = append(b.scratch, p...)
 			continue
 		}
-		b.pieces = append(b.pieces, piece{lo: lo, hi: len(b.scratch)}, piece{data: p})
+		b.stretches = append(b.stretches, stretch{lo: lo, hi: len(b.scratch)}, stretch{data: p})
 		lo = len(b.scratch)
 	}
 	size := h.size()
 	b.scratch = append(b.scratch, make([]byte, size-n)...)
-	b.pieces = append(b.pieces, piece{lo: lo, hi: len(b.scratch)})
+	b.stretches = append(b.stretches, stretch{lo: lo, hi: len(b.scratch)})
 	b.size += size
 	b.records = append(b.records, placed{h, at})
 }
@@ -140,9 +140,9 @@ func (b *batch) secondStep() {
 	b.begin += b.size
 	b.size = 0
 	b.scratch = b.scratch[:0]
-	clear(b.pieces)
+	clear(b.stretches)
 	clear(b.bufs)
-	b.pieces, b.bufs = b.pieces[:0], b.bufs[:0]
+	b.stretches, b.bufs = b.stretches[:0], b.bufs[:0]
 	for _, p := range b.second {
 		b.add(p.h.kill(p.at, b.now))
 	}
@@ -160,7 +160,7 @@ func (b *batch) vec() [][]byte {
 			b.bufs = append(b.bufs, b.scratch[lo:hi])
 		}
 	}
-	for _, p := range b.pieces {
+	for _, p := range b.stretches {
 		switch {
 		case p.data != nil:
 			flush()
