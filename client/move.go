@@ -56,10 +56,13 @@ func (p *putter) leave(g *ownGroup, id protocol.SegmentID) error {
 }
 
 // retract tells a group's members to free a segment; who is not there learns
-// of it from the others.
+// of it from the others. The put goes on meanwhile: it is the dead members that
+// would be waited for.
 func (p *putter) retract(g *ownGroup, id protocol.SegmentID) {
 	del := protocol.SignDelete(g.ownerKey, g.networkName, g.id, id[:])
-	p.c.tellAll(p.ctx, g, []protocol.Fact{{Kind: protocol.FactDelete, Bytes: del}})
+	p.retracts.Go(func() {
+		p.c.tellAll(p.ctx, g, []protocol.Fact{{Kind: protocol.FactDelete, Bytes: del}})
+	})
 }
 
 // forget takes a shipment out of the air.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/cairnstore/cairn/protocol"
@@ -95,6 +96,8 @@ type putter struct {
 	read    int64
 	sent    int64
 	phase   string
+
+	retracts sync.WaitGroup // deletes on their way to members
 }
 
 // placement is what a put remembers of a segment once its buffer is gone.
@@ -133,6 +136,7 @@ func (c *Client) Put(ctx context.Context, src Source, opt PutOptions) (*PutResul
 		return nil, fmt.Errorf("put %q: %w", src.Name, err)
 	}
 	res, err := p.run(src)
+	p.retracts.Wait()
 	cancel()
 	p.stopCarriers()
 	if err != nil {
