@@ -5,6 +5,7 @@ BIN      := bin
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10s
+TARGETS  := linux/amd64 linux/arm64 linux/arm windows/amd64 darwin/arm64 freebsd/amd64
 
 .PHONY: build demo test test-all race lint fuzz bench cross clean
 
@@ -33,12 +34,10 @@ fuzz: ## each decoder for FUZZTIME
 bench: build ## put and get of 256 MiB through ten nodes, against a yardstick of the same run
 	$(GO) run ./lab/bench -cairn $(BIN)/cairn
 
-cross: ## the other platforms still build
-	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/cairn
-	CGO_ENABLED=0 GOOS=linux GOARCH=arm GOARM=7 $(GO) build -o /dev/null ./cmd/cairn
-	CGO_ENABLED=0 GOOS=windows GOARCH=amd64 $(GO) build -o /dev/null ./cmd/cairn
-	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/cairn
-	CGO_ENABLED=0 GOOS=freebsd GOARCH=amd64 $(GO) build -o /dev/null ./cmd/cairn
+cross: ## every platform that cairn is for still builds
+	for t in $(TARGETS); do \
+		echo $$t && CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -o /dev/null ./cmd/cairn || exit 1; \
+	done
 
 clean:
 	rm -rf $(BIN)
