@@ -208,3 +208,29 @@ func TestReplacedFactsAreChargedAsTheyAre(t *testing.T) {
 		t.Errorf("%d bytes are charged, %d are kept", charged, kept)
 	}
 }
+
+// idleStore tells that it cannot store.
+type idleStore struct {
+	storage.Store
+	err error
+}
+
+func (s *idleStore) Usage() storage.Usage {
+	u := s.Store.Usage()
+	u.Err = s.err
+	return u
+}
+
+func TestMissingDiskIsNotFull(t *testing.T) {
+	idle := new(idleStore)
+	w := newWorld(t, 75, func(c *Config) { idle.Store, c.Store = c.Store, idle })
+	o := w.newOwner().found()
+	for err, code := range map[error]protocol.Code{
+		storage.ErrSuspended: protocol.CodeSuspended, storage.ErrFailed: protocol.CodeUnavailable, nil: 0,
+	} {
+		idle.err = err
+		wantCode(t, "put", o.put(at(o.client.id, ""), o.newSegment(1000)), code)
+		_, err := o.offer(at(o.client.id, ""), o.grantPointer(o.newPointer()))
+		wantCode(t, "offer", err, code)
+	}
+}

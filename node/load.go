@@ -136,8 +136,12 @@ func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
 }
 
 // admit makes room for bytes of a group on their way to the store. A group
-// without an account, on a disk that came back since the start, is surveyed.
+// without an account, on a disk that came back since the start, is surveyed. A
+// disk that is missing or failed is not a full one: it may be back soon.
 func (n *Node) admit(ctx context.Context, g protocol.GroupID, bytes int64) (*admission, error) {
+	if err := storeRefusal(n.store.Usage().Err); err != nil {
+		return nil, err
+	}
 	if !n.book.has(g) {
 		if err := n.surveyGroup(ctx, g); err != nil {
 			return nil, n.hideStore("survey group", err)
