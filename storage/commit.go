@@ -95,6 +95,9 @@ func (d *Disk) gather(b *batch, first *request) (joined []*request, next *reques
 		case errors.Is(err, errLater):
 			b.undo(m)
 			return joined, r
+		case unreadable(err):
+			b.undo(m)
+			r.done <- d.spoil(err)
 		case err != nil:
 			b.undo(m)
 			r.done <- err

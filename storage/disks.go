@@ -176,7 +176,7 @@ func (d *Disks) PutShard(ctx context.Context, s *Shard) error {
 		if err != nil {
 			continue // not held there, or not known: the worst is a second copy
 		}
-		_ = r.Close() // nothing was written
+		_ = r.Close()                 // nothing was written
 		return other.PutShard(ctx, s) // which mends it, if it is damaged
 	}
 	return d.overflow(home, func(to Store) error { return to.PutShard(ctx, s) })

@@ -60,8 +60,13 @@ func usable(t *testing.T, cfg storage.Config, shard func(int) *storage.Shard, co
 		return err
 	}
 	defer func() { _ = d.Close() }()
-	for i := range count {
-		if err := storagetest.Holds(t.Context(), d, shard(i)); err != nil {
+	for i := range count { // half of them are put again, half are read
+		if i%2 == 0 {
+			err = d.PutShard(t.Context(), shard(i))
+		} else {
+			err = storagetest.Holds(t.Context(), d, shard(i))
+		}
+		if err != nil {
 			return err
 		}
 	}
