@@ -56,6 +56,9 @@ func TestNoncesOfKilledPuts(t *testing.T) {
 	res := a.put(path, "--wait", "3s")
 	w.must(late.Thaw())
 	w.newcomer("b").get(res.Link, sha256.Sum256(source))
+	if again := a.put(path); again.Link == res.Link {
+		t.Error("two puts of the same bytes gave one link: a put is never convergent")
+	}
 	b, err := os.ReadFile(audit)
 	w.must(err)
 	found, err := readAudit(string(b))
