@@ -139,8 +139,7 @@ func (w *world) store(plain []byte, per int64) []protocol.Extent {
 	var out []protocol.Extent
 	for src := bytes.NewReader(plain); src.Len() > 0; {
 		buf := newSegmentBuffer(w.profile)
-		s := new(segment)
-		s, err = b.build(w.t.Context(), io.LimitReader(src, per), buf)
+		s, err := b.build(w.t.Context(), io.LimitReader(src, per), buf)
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -191,7 +192,7 @@ func (c *Client) noteAsk(ctx context.Context, id peer.ID, begun time.Time, err e
 	switch {
 	case err == nil || isRefusal(err):
 		c.peers.ok(id, 0, c.now().Sub(begun))
-	case context.Cause(ctx) != context.Canceled:
+	case !errors.Is(context.Cause(ctx), context.Canceled):
 		c.peers.fail(id, err)
 	}
 }

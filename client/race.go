@@ -285,7 +285,7 @@ func (r *race) impossible() error {
 	err := fmt.Errorf("%d of %d holders gave valid bytes, %d are needed (%d false, %d without it, %d deleted it, %d refused, %d silent, %d slots vacant): %w",
 		valid, r.sh.n, r.sh.k, t.lies, t.missing, t.deleted, t.refused, t.silent, t.vacant, kind)
 	if t.last != nil {
-		err = fmt.Errorf("%w (last: %v)", err, t.last)
+		err = fmt.Errorf("%w (last: %s)", err, t.last.Error()) // told, not wrapped
 	}
 	if t.shape {
 		err = errors.Join(err, errShape)

@@ -81,7 +81,7 @@ func serveOne(ctx context.Context, s Stream, h Handler) error {
 		return err
 	}
 	first, n, err := readHeader(s)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) { // not ErrUnexpectedEOF: nothing of a header came
 		return errStreamEnd
 	}
 	if err != nil {

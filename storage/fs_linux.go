@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"errors"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -73,7 +75,7 @@ func (f osFile) control(do func(fd int) error) error {
 	var failed error
 	err = c.Control(func(fd uintptr) {
 		for {
-			if failed = do(int(fd)); failed != unix.EINTR {
+			if failed = do(int(fd)); !errors.Is(failed, unix.EINTR) {
 				return
 			}
 		}

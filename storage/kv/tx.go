@@ -75,7 +75,7 @@ var errPanicked = errors.New("the transaction's function panicked")
 
 // Get returns a copy of the value of a key, and whether there is one.
 func (tx *Tx) Get(bucket string, key []byte) (value []byte, ok bool) {
-	tx.guard(func() error {
+	_ = tx.guard(func() error {
 		if b := tx.bolt.Bucket([]byte(bucket)); b != nil {
 			if v := b.Get(key); v != nil {
 				value, ok = append([]byte{}, v...), true
@@ -135,7 +135,7 @@ func (tx *Tx) Scan(bucket string, prefix []byte) iter.Seq2[[]byte, []byte] {
 func (tx *Tx) ScanFrom(bucket string, prefix, from []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		var b *bbolt.Bucket
-		tx.guard(func() error { b = tx.bolt.Bucket([]byte(bucket)); return nil })
+		_ = tx.guard(func() error { b = tx.bolt.Bucket([]byte(bucket)); return nil })
 		if b == nil {
 			return
 		}
@@ -143,7 +143,7 @@ func (tx *Tx) ScanFrom(bucket string, prefix, from []byte) iter.Seq2[[]byte, []b
 		at, skip := from, false // the next key is the first ≥ at, or > at
 		for {
 			var k, v []byte
-			tx.guard(func() error {
+			_ = tx.guard(func() error {
 				if seen != tx.changes { // first, or a change made the cursor stale
 					seen = tx.changes
 					if k, v = c.Seek(at); skip && bytes.Equal(k, at) {
