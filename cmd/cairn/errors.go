@@ -61,7 +61,7 @@ var kinds = []struct {
 	{client.ErrNetworkFull, statusTooFew, "nothing was stored. \"cairn network\" shows the free space; more of it comes with more donors"},
 	{client.ErrNoPeers, statusTooFew, "no network without a peer: enter one by \"cairn join TEXT\" or \"--bootstrap ADDRESS\", or start the first node by \"cairn node --donate 10GB\""},
 	{client.ErrTooFew, statusTooFew, "nothing is lost: holders that are away come back. Try again later, or look with \"cairn health\""},
-	{client.ErrDamaged, statusDamaged, "nothing was written. Holders lie or their disks fail: \"cairn health LINK\" names them"},
+	{client.ErrDamaged, statusDamaged, "no false byte was written. Holders lie or their disks fail: \"cairn health LINK\" names them"},
 	{client.ErrInUse, statusFailed, "wait for the other process to end, or use another home: \"--home DIR\""},
 	{client.ErrSourceChanged, statusFailed, "put it again when nobody writes to it; nothing that was stored before is touched"},
 }
@@ -102,8 +102,9 @@ func hintsOf(err error) []string {
 	return hints
 }
 
-// secretText finds whatever may be a link in a text.
-var secretText = regexp.MustCompile(`(?i)(cairn:|https?://[^\s"#]*#)[A-Za-z0-9_\-+/=%]{8,}`)
+// secretText finds whatever may be a link in a text: by its beginning, or, for
+// one that lost it, by its length, which no name of a peer or segment has.
+var secretText = regexp.MustCompile(`(?i)(cairn:|https?://[^\s"#]*#)[A-Za-z0-9_\-+/=%]{8,}|[A-Za-z0-9_\-]{70,}`)
 
 // redact takes links out of a text for people or for a log: a mistyped command
 // may hold one where nobody expects it.

@@ -37,7 +37,7 @@ func (a *app) join(ctx context.Context, text string) error {
 	if text == stdio {
 		var err error
 		if text, err = readLinkFile(a.in, "standard input"); err != nil {
-			return err
+			return misuse("an invitation is what \"cairn network invite\" prints", "join: standard input holds no invitation")
 		}
 	}
 	inv, err := protocol.ParseInvitation(text)

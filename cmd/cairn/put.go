@@ -69,29 +69,41 @@ func (a *app) put(cmd *cobra.Command, arg string, f putFlags) error {
 		return err
 	}
 	m := a.putMeter(src.Name, src.Size)
-	opt.Progress = m.put
+	begun := false
+	opt.Progress = func(p client.PutProgress) { begun = begun || p.Safe > 0; m.put(p) }
 	res, err := s.client.Put(cmd.Context(), src, opt)
 	m.close()
-	if errors.Is(err, client.ErrTooFew) {
-		return withHint(err, "nothing that was stored before is lost. \"cairn network\" shows what a put can get now; put it again later, or with a lower --profile")
-	}
 	if err != nil {
-		return err
+		return putError(err, begun)
 	}
 	return a.showPut(src.Name, res)
 }
 
+// putError adds what to do about a put that failed; begun says that something
+// of it is stored.
+func putError(err error, begun bool) error {
+	switch {
+	case errors.Is(err, client.ErrNetworkFull) && begun:
+		return withHint(err, "the room ended before the file did. When \"cairn network\" shows more, put the same file again: it goes on where it was")
+	case errors.Is(err, client.ErrTooFew):
+		return withHint(err, "nothing that was stored before is lost. \"cairn network\" shows what a put can get now; put it again later, or with a lower --profile")
+	}
+	return err
+}
+
 // putResult is the result of put --json.
 type putResult struct {
-	Link     string `json:"link"`
-	Name     string `json:"name"`
-	Size     int64  `json:"size"`     // bytes
-	Segments int    `json:"segments"` // content and manifest
-	Stored   int    `json:"stored"`   // shards of the lowest segment
-	K        int    `json:"k"`
-	R        int    `json:"r"`
-	N        int    `json:"n"`
-	Safe     bool   `json:"safe"` // the loss of a node loses nothing
+	Link     string   `json:"link"`
+	Name     string   `json:"name"`
+	Size     int64    `json:"size"`     // bytes
+	Segments int      `json:"segments"` // content and manifest
+	Stored   int      `json:"stored"`   // shards of the lowest segment
+	K        int      `json:"k"`
+	R        int      `json:"r"`
+	N        int      `json:"n"`
+	Safe     bool     `json:"safe"` // the loss of a node loses nothing
+	Private  bool     `json:"private"`
+	Warnings []string `json:"warnings"` // what looks wrong with the network
 }
 
 func (a *app) showPut(name string, res *client.PutResult) error {
@@ -101,12 +113,14 @@ func (a *app) showPut(name string, res *client.PutResult) error {
 	}
 	if a.flags.json {
 		p := res.Profile
-		return a.result(putResult{link, name, res.Size, res.Segments, res.Stored, p.K, p.R, p.N, !res.NotSafe})
+		warnings := append([]string{}, res.Warnings...) // [], not null
+		err = a.result(putResult{link, name, res.Size, res.Segments, res.Stored, p.K, p.R, p.N, !res.NotSafe, res.Private, warnings})
+	} else if err = a.print("%s\n", link); err == nil {
+		a.tellSafety(res)
 	}
-	if err := a.print("%s\n", link); err != nil {
-		return err
+	if err != nil {
+		return withHint(err, "the file is stored all the same: \"cairn uploads --links\" shows its link")
 	}
-	a.tellSafety(res)
 	return nil
 }
 
@@ -116,6 +130,9 @@ func (a *app) tellSafety(res *client.PutResult) {
 	p := res.Profile
 	a.note("%s stored %d of %s (%s, profile %s)%s",
 		a.green("done:"), res.Stored, count(p.N, "shard"), bytesText(res.Size), p, anyText(p))
+	for _, w := range res.Warnings {
+		a.warn("%s", w)
+	}
 	if res.NotSafe {
 		a.warn("not safe yet: %s", notSafeText(p))
 	}

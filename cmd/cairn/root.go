@@ -79,9 +79,10 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := "\"cairn help\" lists the commands"
+	at := cmd.CommandPath()
+	hint := "\"cairn help" + strings.TrimPrefix(at, "cairn") + "\" lists the commands"
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = "did you mean \"cairn " + strings.Join(near, "\" or \"cairn ") + "\"?"
+		hint = "did you mean \"" + at + " " + strings.Join(near, "\" or \""+at+" ") + "\"?"
 	}
 	return misuse(hint, "%q is no command", args[0])
 }
