@@ -7,6 +7,7 @@ import (
 	"io"
 	mathrand "math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -118,12 +119,35 @@ func (c *Client) reuse(ctx context.Context, w wanted, floor protocol.Profile) (*
 		}
 	}
 	slices.SortStableFunc(open, func(a, b *ownGroup) int { return b.profile.N - a.profile.N })
-	for _, g := range open {
-		if c.sync(ctx, g) >= group.SafeAt(g.profile) {
+	for some := range slices.Chunk(open, syncAtOnce) {
+		if g := c.firstAlive(ctx, some); g != nil {
 			return g, nil
 		}
 	}
 	return nil, nil
+}
+
+// syncAtOnce is how many groups are asked at a time: dead ones take as long as
+// is waited for them, and an owner may have many.
+const syncAtOnce = 8
+
+// firstAlive returns the first group of which enough members answer, or nil.
+func (c *Client) firstAlive(ctx context.Context, groups []*ownGroup) *ownGroup {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	alive := make([]chan bool, len(groups))
+	for i, g := range groups {
+		alive[i] = make(chan bool, 1)
+		wg.Go(func() { alive[i] <- c.sync(ctx, g) >= group.SafeAt(g.profile) })
+	}
+	for i, g := range groups {
+		if <-alive[i] {
+			return g
+		}
+	}
+	return nil
 }
 
 func fits(p, floor protocol.Profile, w wanted) bool {

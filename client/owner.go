@@ -55,14 +55,27 @@ func OpenOwner(dir string, log *slog.Logger) (*Owner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open owner: %w", err)
 	}
-	master, created, err := loadMaster(filepath.Join(dir, secretFile), rand.Reader)
-	if err != nil {
+	o := &Owner{db: db, log: log}
+	if err := o.unlock(filepath.Join(dir, secretFile)); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &Owner{
-		db: db, bundle: master.Bundle(generation), recovery: master.RecoveryCommitment(),
-		created: created, log: log,
-	}, nil
+	return o, nil
+}
+
+// unlock derives the owner's keys from the secret, or makes one for an owner
+// who has none yet. Beside a journal with groups a new one would be of no use:
+// it could neither use nor free them.
+func (o *Owner) unlock(path string) error {
+	groups, err := o.groups()
+	if err != nil {
+		return err
+	}
+	master, created, err := loadMaster(path, rand.Reader, len(groups) == 0)
+	if err != nil {
+		return err
+	}
+	o.bundle, o.recovery, o.created = master.Bundle(generation), master.RecoveryCommitment(), created
+	return nil
 }
 
 // Created reports whether OpenOwner made the secret: worth a word to its owner.
@@ -75,10 +88,13 @@ func (o *Owner) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("owner")) }
 // Close lets others open the home.
 func (o *Owner) Close() error { return o.db.Close() }
 
-// loadMaster reads the secret, or draws and stores one where there is none.
-func loadMaster(path string, random io.Reader) (m seal.Master, created bool, err error) {
+// loadMaster reads the secret. Where there is none it draws and stores one, if
+// it may.
+func loadMaster(path string, random io.Reader, may bool) (m seal.Master, created bool, err error) {
 	text, err := os.ReadFile(path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && !may:
+		return m, false, fmt.Errorf("read secret %s: it is gone, and what was stored by it is listed still: restore it from a backup", path)
 	case errors.Is(err, fs.ErrNotExist):
 		m, err = seal.NewMaster(random)
 		if err == nil {

@@ -65,7 +65,7 @@ type PutResult struct {
 // inFlight bounds how many segments are in memory at once: as many as fit in
 // flightMemory, two at least, so that one is sent while the next is coded.
 const (
-	flightMemory = 128 << 20
+	flightMemory = 100 << 20
 	mostInFlight = 6
 )
 
@@ -391,12 +391,16 @@ func (p *putter) land(s *shipment) {
 
 // awaitSafe waits until every segment is safe.
 func (p *putter) awaitSafe() error {
+	tick := time.NewTicker(cutEvery)
+	defer tick.Stop()
 	for !p.allSafe() {
 		select {
 		case ev := <-p.events:
 			if err := p.handle(ev); err != nil {
 				return err
 			}
+		case <-tick.C:
+			p.cutOverdue()
 		case <-p.ctx.Done():
 			return context.Cause(p.ctx)
 		}
@@ -432,7 +436,7 @@ func (p *putter) report() {
 		}
 	}
 	if p.total >= 0 {
-		pr.SentTotal = p.total / int64(p.group.profile.K) * int64(p.group.profile.N)
+		pr.SentTotal = p.total * int64(p.group.profile.N) / int64(p.group.profile.K)
 	}
 	p.opt.Progress(pr)
 }

@@ -12,7 +12,8 @@ import (
 // Bounds of bringing a group's members to the same facts.
 const (
 	syncTimeout  = 5 * time.Second
-	renewalEvery = 24 * time.Hour // the owner's sign of life, where a command runs at all
+	mostFacts    = 4 * protocol.MaxGroupSegments // grants, deletes, pointers and few others
+	renewalEvery = 24 * time.Hour                // the owner's sign of life, where a command runs at all
 )
 
 // memberView is what one member has of a group.
@@ -33,8 +34,10 @@ func (c *Client) sync(ctx context.Context, g *ownGroup) int {
 		c.listBuckets(ctx, g, views, buckets)
 		c.level(ctx, g, views)
 	}
-	if g.renewalDue(c.now()) {
-		c.tellAll(ctx, g, []protocol.Fact{g.renewal(c.now())})
+	if now := c.now(); g.renewalDue(now) && c.tellAll(ctx, g, []protocol.Fact{g.renewal(now)}) > 0 {
+		if err := g.renewed(now); err != nil {
+			c.log.Warn("journal a renewal", "err", err)
+		}
 	}
 	return len(views)
 }
@@ -144,6 +147,9 @@ func (c *Client) listBuckets(ctx context.Context, g *ownGroup, views []*memberVi
 				for _, h := range m.Facts {
 					v.facts[h] = true
 				}
+				if len(v.facts) > mostFacts {
+					return // of its own invention
+				}
 				rest = rest[m.FactsDone:]
 			}
 		}()
@@ -208,7 +214,8 @@ func (c *Client) fetchFacts(ctx context.Context, g *ownGroup, from peer.ID, want
 	}
 }
 
-// renewal says that the owner lives; renewalDue whether it is time to.
+// renewal says that the owner lives; renewalDue whether it is time to, and
+// renewed that members know.
 func (g *ownGroup) renewal(now time.Time) protocol.Fact {
 	return protocol.Fact{Kind: protocol.FactRenewal, Bytes: protocol.SignRenewal(g.renewKey, g.networkName, g.id, now)}
 }
@@ -216,9 +223,12 @@ func (g *ownGroup) renewal(now time.Time) protocol.Fact {
 func (g *ownGroup) renewalDue(now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if now.Sub(time.Unix(g.state.Renewed, 0)) < renewalEvery {
-		return false
-	}
+	return now.Sub(time.Unix(g.state.Renewed, 0)) >= renewalEvery
+}
+
+func (g *ownGroup) renewed(now time.Time) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.state.Renewed = now.Unix()
-	return g.owner.saveGroup(g.state) == nil
+	return g.owner.saveGroup(g.state)
 }

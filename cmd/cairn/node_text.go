@@ -71,7 +71,7 @@ func reachText(r node.Reach, why string) string {
 	case node.ReachPublic:
 		return "reachable: others can dial this node"
 	case node.ReachPrivate:
-		return "not reachable from the internet: " + why + "; forward port 4401 (TCP and UDP) to change that"
+		return "not reachable from the internet: " + why + "; forward its port (TCP and UDP) to change that"
 	}
 	return "reachable or not is not known yet (" + why + "); \"cairn node status\" will tell"
 }
