@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,13 +11,6 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage/kv"
 )
-
-// replayBacklog is how many changes a replay gathers before it commits them:
-// the more, the more of them fall into one page of the index.
-const replayBacklog = 1 << 20
-
-// rewriteBytes is how much is written over itself at a time.
-const rewriteBytes = 1 << 20
 
 // openIndex opens the index, or makes an empty one where it is missing,
 // damaged, or tells of other logs than are there. Only what it tells of logs
@@ -99,22 +91,18 @@ func (d *Disk) replay(ids []uint64) (owed []placed, err error) {
 	for _, id := range ids {
 		d.index.of(id) // known, so that kills of what lies in it count
 	}
-	orphans := make(map[place]header)
+	r := &replayer{d: d, replaced: make(map[string][]placed), buf: make([]byte, window)}
 	var last tail
 	for i, id := range ids {
-		next := uint64(0)
-		if i+1 < len(ids) {
-			next = ids[i+1]
-		}
-		if last, err = d.replayLog(id, next, orphans); err != nil {
+		if last, err = r.log(id, i == len(ids)-1); err != nil {
 			return nil, err
 		}
 	}
 	if err := d.resume(ids, last); err != nil {
 		return nil, err
 	}
-	for at, h := range orphans {
-		owed = append(owed, placed{h, at})
+	for _, list := range r.replaced {
+		owed = append(owed, list...)
 	}
 	return owed, nil
 }
@@ -135,152 +123,6 @@ func (d *Disk) removeCondemned(ids []uint64) (rest []uint64, err error) {
 		x.drop(id)
 	}
 	return ids, nil
-}
-
-// tail tells how a log ends.
-type tail struct {
-	end  int64
-	torn []placed // records whose bytes did not all reach the disk
-	bad  int64    // bytes that are no records
-}
-
-// replayLog notes what the index does not know of a log. Of the last log (next
-// is 0) a crash may have left records without all of their bytes; the others
-// were synced before the next was begun, or that one begins with kills of what
-// was torn.
-func (d *Disk) replayLog(id, next uint64, orphans map[place]header) (t tail, err error) {
-	x, last := d.index, next == 0
-	l, err := d.logs.use(id)
-	if err != nil {
-		return tail{}, err
-	}
-	defer l.done()
-	size, err := l.Size()
-	if err != nil {
-		return tail{}, fmt.Errorf("size of log %d: %w", id, err)
-	}
-	t.end = size
-	from := x.of(id).size
-	if from == size {
-		return t, nil
-	}
-	if last {
-		if err := rewrite(l, from, size); err != nil {
-			return tail{}, fmt.Errorf("sync log %d: %w: %w", id, ErrFailed, err)
-		}
-	}
-	torn, err := d.tornBefore(next)
-	if err != nil {
-		return tail{}, err
-	}
-	if err := d.replayRecords(l, from, &t, last, torn, orphans); err != nil {
-		return tail{}, err
-	}
-	x.mu.Lock()
-	x.grow(id, size)
-	x.mu.Unlock()
-	if t.bad > 0 || len(t.torn) > 0 {
-		d.cfg.Log.Warn("passed over bytes that are no records", "log", id, "bytes", t.bad, "torn", len(t.torn))
-	}
-	return t, nil
-}
-
-// rewrite makes durable what a log shows from some offset on. An earlier run
-// may have failed to: the system then shows bytes that it has given up to bring
-// to the disk, and a sync alone would say that all is well. Bytes written over
-// themselves take no harm from a crash.
-func rewrite(l *logFile, from, size int64) error {
-	buf := make([]byte, rewriteBytes)
-	for off := from; off < size; off += rewriteBytes {
-		b := buf[:min(rewriteBytes, size-off)]
-		if _, err := l.ReadAt(b, off); err != nil {
-			return err
-		}
-		err := l.WriteVec([][]byte{b}, off)
-		if errors.Is(err, ErrFull) {
-			break // a file system that writes nothing in place; it must open, though full
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return l.Sync()
-}
-
-func (d *Disk) replayRecords(l *logFile, from int64, t *tail, last bool, torn map[place]bool, orphans map[place]header) error {
-	s := newScanner(l, &d.key, l.id, from, t.end)
-	buf := make([]byte, window)
-	for {
-		h, at, err := s.next()
-		switch {
-		case errors.Is(err, io.EOF):
-			t.bad = s.bad
-			return nil
-		case err != nil:
-			return err
-		case torn[at]:
-			continue
-		case last && intact(l, &h, at, buf) != nil:
-			t.torn = append(t.torn, placed{h, at})
-			continue
-		}
-		if err := d.replayRecord(&h, at, orphans); err != nil {
-			return err
-		}
-	}
-}
-
-// tornBefore returns which records the kills at the start of a log name. They
-// must not even take the place of those that they were to replace.
-func (d *Disk) tornBefore(next uint64) (map[place]bool, error) {
-	if next == 0 {
-		return nil, nil
-	}
-	l, err := d.logs.use(next)
-	if err != nil {
-		return nil, err
-	}
-	defer l.done()
-	size, err := l.Size()
-	if err != nil {
-		return nil, fmt.Errorf("size of log %d: %w", next, err)
-	}
-	torn := make(map[place]bool)
-	s := newScanner(l, &d.key, next, 0, size)
-	for {
-		h, _, err := s.next()
-		switch {
-		case errors.Is(err, io.EOF), err == nil && h.kind != startRecord && !h.isKill():
-			return torn, nil
-		case err != nil:
-			return nil, err
-		case h.isKill():
-			torn[h.victim] = true
-		}
-	}
-}
-
-func (d *Disk) replayRecord(h *header, at place, orphans map[place]header) error {
-	x := d.index
-	x.mu.Lock()
-	old, err := x.apply(h, at)
-	x.grow(at.log, at.off+h.size())
-	x.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	if old != nil {
-		lost := *h
-		lost.group = old.group
-		orphans[old.place] = lost
-	}
-	if h.isKill() {
-		delete(orphans, h.victim)
-	}
-	if x.backlog() >= replayBacklog {
-		return x.save()
-	}
-	return nil
 }
 
 // resume finds where to write on: behind the last log's records, or in a new
