@@ -42,7 +42,7 @@ type healthResult struct {
 	AfterWorst5 int            `json:"afterWorst5"` // slots left when the 5 worst domains leave
 	Segments    int            `json:"segments"`
 	Checked     int            `json:"checked"` // of them
-	Safe        bool           `json:"safe"`    // readable, and the profile bears a loss
+	Safe        bool           `json:"safe"`    // readable, and still so when two more are lost
 	Problem     string         `json:"problem"` // why it cannot be read; empty: it can
 	Holders     []healthHolder `json:"holders"`
 }
@@ -93,7 +93,8 @@ func healthResultOf(h *client.Health) healthResult {
 	r := healthResult{
 		Name: h.Name, Size: h.Size, K: p.K, R: p.R, N: p.N, Reachable: h.Reachable, Needed: h.Needed,
 		Domains: h.Domains, AfterWorst5: h.AfterWorst5, Segments: h.Segments, Checked: h.Checked,
-		Safe: !h.Lost() && !group.NotSafe(p), Holders: []healthHolder{},
+		Safe:    !h.Lost() && !group.NotSafe(protocol.Profile{K: h.Needed, N: h.Reachable}),
+		Holders: []healthHolder{},
 	}
 	if h.Problem != nil {
 		r.Problem = redact(h.Problem.Error())

@@ -101,7 +101,7 @@ type putResult struct {
 	K        int      `json:"k"`
 	R        int      `json:"r"`
 	N        int      `json:"n"`
-	Safe     bool     `json:"safe"` // the loss of a node loses nothing
+	Safe     bool     `json:"safe"` // the loss of two nodes loses nothing
 	Private  bool     `json:"private"`
 	Warnings []string `json:"warnings"` // what looks wrong with the network
 }
@@ -152,8 +152,13 @@ func anyText(p protocol.Profile) string {
 }
 
 func notSafeText(p protocol.Profile) string {
-	if p.N == 1 {
+	switch {
+	case p.N == 1:
 		return "one node alone keeps it; with three nodes or more, put it again"
+	case p.N == 2:
+		return "two nodes keep it; with three nodes or more, put it again"
+	case p.N == p.K:
+		return fmt.Sprintf("profile %s needs every one of its %d nodes", p, p.N)
 	}
-	return fmt.Sprintf("%d nodes keep it; with three nodes or more, put it again", p.N)
+	return fmt.Sprintf("profile %s bears the loss of one node, and no more", p)
 }
