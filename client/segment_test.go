@@ -131,6 +131,18 @@ func TestExactReader(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
+	// However large the pieces in which it is read: one that grows for ever ends.
+	piece := make([]byte, 7)
+	e := &exactReader{r: rand.Reader, size: 20}
+	var err error
+	for range 4 {
+		if _, err = io.ReadFull(e, piece); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, ErrSourceChanged) {
+		t.Errorf("grows for ever: %v", err)
+	}
 }
 
 func BenchmarkBuild(b *testing.B) {

@@ -1,0 +1,57 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Source is what is put.
+type Source struct {
+	Reader io.Reader
+	Name   string    // base name of the file
+	Size   int64     // bytes; -1: unknown
+	MTime  time.Time //
+	Path   string    // where it was a file: for the journal
+	Inode  uint64    // likewise
+}
+
+// exactReader turns a source of known size that shrinks or grows into an
+// error, and wraps read errors so that they are told from network errors. It
+// gives no byte beyond the size: a source that grows for ever ends there.
+type exactReader struct {
+	r    io.Reader
+	size int64 // -1: unknown
+	n    int64
+}
+
+func (e *exactReader) Read(b []byte) (int, error) {
+	if e.size >= 0 && e.n >= e.size && len(b) > 0 {
+		return 0, e.end()
+	}
+	if e.size >= 0 {
+		b = b[:min(int64(len(b)), e.size-e.n)]
+	}
+	n, err := e.r.Read(b)
+	e.n += int64(n)
+	switch {
+	case errors.Is(err, io.EOF) && e.n < e.size:
+		return n, fmt.Errorf("read source: %d of %d bytes: %w", e.n, e.size, ErrSourceChanged)
+	case err != nil && !errors.Is(err, io.EOF):
+		return n, fmt.Errorf("read source: %w", err)
+	}
+	return n, err
+}
+
+// end returns io.EOF if the source ends where it should.
+func (e *exactReader) end() error {
+	n, err := io.ReadFull(e.r, make([]byte, 1))
+	switch {
+	case n > 0:
+		return fmt.Errorf("read source: more than its %d bytes: %w", e.size, ErrSourceChanged)
+	case !errors.Is(err, io.EOF):
+		return fmt.Errorf("read source: %w", err)
+	}
+	return io.EOF
+}

@@ -1,0 +1,64 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// formTimeout is how long a candidate may take to answer Form, and a member to
+// take the founding facts.
+const formTimeout = 5 * time.Second
+
+// tellAll offers facts to every member at once and returns how many took all.
+func (c *Client) tellAll(ctx context.Context, g *ownGroup, facts []protocol.Fact) int {
+	ctx, cancel := context.WithTimeout(ctx, formTimeout)
+	defer cancel()
+	holders := g.holders()
+	results := make(chan error, len(holders))
+	for _, h := range holders {
+		go func() {
+			if h == "" {
+				results <- ErrNotFound
+				return
+			}
+			results <- c.tell(ctx, g, h, facts)
+		}()
+	}
+	took := 0
+	for range holders {
+		if err := <-results; err == nil {
+			took++
+		} else if !errors.Is(err, ErrNotFound) {
+			c.log.Debug("member did not take facts", "group", g.id.Prefix(), "err", err)
+		}
+	}
+	return took
+}
+
+// tell offers facts to one member; nil means that it keeps all of them. A
+// refused one does not keep the others back.
+func (c *Client) tell(ctx context.Context, g *ownGroup, to peer.ID, facts []protocol.Fact) error {
+	var refused error
+	for page := range slices.Chunk(facts, factsPage) {
+		m, err := c.call.Facts(ctx, to, &protocol.FactsRequest{Group: g.id.Prefix(), Offer: page})
+		if err != nil {
+			return err
+		}
+		for i, code := range m.Results {
+			if code != 0 && refused == nil {
+				refused = fmt.Errorf("offer fact of kind %d to %s: %w", page[i].Kind, protocol.ShortPeer(to), &protocol.Error{Code: code})
+			}
+		}
+	}
+	return refused
+}
+
+// factsPage keeps an offer of small facts well within a Facts message.
+const factsPage = 64
