@@ -102,7 +102,10 @@ func open(cfg Config) (d *Disk, err error) {
 		err = d.submit(context.Background(), planKills(owed))
 	}
 	if err == nil {
-		err = d.index.save()
+		if err = d.index.save(); err != nil && !unreadable(err) {
+			cfg.Log.Warn("the index cannot follow; it is kept in memory", "err", err)
+			err = nil // as on a full disk: what is stored must be served all the same
+		}
 	}
 	if err != nil {
 		if unreadable(err) {

@@ -18,7 +18,8 @@ const (
 // replayer notes what the index does not know of the logs. Of all records of
 // one shard or fact, the last one counts that no kill names.
 type replayer struct {
-	d *Disk
+	unsaved bool // the index cannot be written, as on a full disk
+	d       *Disk
 	// replaced are the records that another one took the place of, by what
 	// they are about: they come back if that one is killed and they are not.
 	replaced map[string][]placed
@@ -123,8 +124,13 @@ func (r *replayer) record(h *header, at place) error {
 	if err != nil {
 		return err
 	}
-	if x.backlog() >= replayBacklog {
-		return x.save()
+	if r.unsaved || x.backlog() < replayBacklog {
+		return nil
+	}
+	if err := x.save(); unreadable(err) {
+		return err
+	} else if err != nil {
+		r.unsaved = true // all of it waits in memory; Open tries once more
 	}
 	return nil
 }
