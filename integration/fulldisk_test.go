@@ -59,6 +59,7 @@ func readSoFar(pid int, path string) int64 {
 // TestSourceChangesUnderPut has a file shrink and grow while it is read: the
 // put fails by a sentence and leaves what was stored before.
 func TestSourceChangesUnderPut(t *testing.T) {
+	slow(t)
 	w := newTown(t, 3, launch.Config{})
 	a := w.newcomer("a")
 	path, sum := w.file("before", 1<<20)
@@ -114,6 +115,7 @@ func TestDiskFullUnderGet(t *testing.T) {
 // TestDiskFullUnderNode gives a node a disk that others fill: it goes on
 // serving what it has, and a put is told instead of waiting for ever.
 func TestDiskFullUnderNode(t *testing.T) {
+	slow(t)
 	disk := smallDisk(t, 256<<20)
 	w := newTown(t, 2, launch.Config{})
 	small := w.addNodes(1, "--donate", "200MB:"+disk)[0]

@@ -108,6 +108,7 @@ func (w *town) pointer(ctx context.Context, l protocol.Link) (found *protocol.Po
 // for its owner's keys on every node's disk, in every log, in what crosses a
 // line, in the arguments of processes and in what dying processes print.
 func TestPrivate(t *testing.T) {
+	slow(t)
 	needsProc(t)
 	w := newTown(t, 4, launch.Config{NodeArgs: []string{"--log-level", "debug"}})
 	w.settle(4)
@@ -266,6 +267,7 @@ func (p *person) dyingGet(sig syscall.Signal, link string) []byte {
 // TestPrivateOnTheWire keeps what nodes are told and tell, with the transport's
 // cipher off, as a node's owner could.
 func TestPrivateOnTheWire(t *testing.T) {
+	slow(t)
 	w := newLiarTown(t, 4)
 	w.settle(4)
 	for _, node := range w.Nodes() {

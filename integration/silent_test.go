@@ -17,6 +17,7 @@ import (
 // that nobody can dial it, and so serves no lookup. A link with hints works
 // for somebody who knows no address at all.
 func TestSilentDHT(t *testing.T) {
+	slow(t)
 	w := newTown(t, 6, launch.Config{NodeArgs: []string{"--public", "no"}})
 	w.settle(6)
 	path, sum := w.file("x.bin", 9<<20)
