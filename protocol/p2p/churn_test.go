@@ -27,6 +27,15 @@ type city struct {
 	up   []*Host // nil: down
 }
 
+func newCity(t *testing.T, nodes int) *city {
+	c := &city{t: t, net: &simnet.Simnet{LatencyFunc: simnet.StaticLatency(10 * time.Millisecond)}, up: make([]*Host, nodes)}
+	for range nodes {
+		c.keys = append(c.keys, newKey(t))
+	}
+	c.net.Start()
+	return c
+}
+
 func (c *city) addr(i int) multiaddr.Multiaddr {
 	return mustAddr(c.t, fmt.Sprintf("/ip4/%d.1.1.1/udp/4401/quic-v1", 20+i))
 }
@@ -70,6 +79,37 @@ func (c *city) stop(i int) {
 
 func groupOf(i int) protocol.Key { return protocol.Key{1, byte(i)} }
 
+// TestAnnouncedToNewcomers lets a network outgrow the peers that were told.
+func TestAnnouncedToNewcomers(t *testing.T) {
+	const nodes = 6
+	synctest.Test(t, func(t *testing.T) {
+		c := newCity(t, nodes)
+		defer c.net.Close()
+		c.start(0)
+		c.start(1)
+		time.Sleep(time.Minute) // of the simulation
+		if !recorded(c.up[1], groupOf(0), c.up[0].Self()) {
+			t.Fatal("the only other peer was not told")
+		}
+		for i := 2; i < nodes; i++ {
+			c.start(i)
+		}
+		time.Sleep(time.Minute)
+		told := 0
+		for _, h := range c.up[1:] {
+			if recorded(h, groupOf(0), c.up[0].Self()) {
+				told++
+			}
+		}
+		if 2*told <= nodes-1 { // the table did not double since all of it was told
+			t.Errorf("%d of %d others were told", told, nodes-1)
+		}
+		for i := range nodes {
+			c.stop(i)
+		}
+	})
+}
+
 // TestChurn lets nodes of a public network come and go for ten minutes; then
 // everybody finds and reaches everybody.
 func TestChurn(t *testing.T) {
@@ -82,11 +122,7 @@ func TestChurn(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		dice := rand.New(rand.NewPCG(seed, 0))
-		c := &city{t: t, net: &simnet.Simnet{LatencyFunc: simnet.StaticLatency(10 * time.Millisecond)}, up: make([]*Host, nodes)}
-		for range nodes {
-			c.keys = append(c.keys, newKey(t))
-		}
-		c.net.Start()
+		c := newCity(t, nodes)
 		defer c.net.Close()
 		for i := range nodes {
 			c.start(i)

@@ -38,12 +38,13 @@ func (h *Host) startDHT() error {
 		dht.ProviderManagerOpts(kad.Cache(noCache{})),
 		dht.AddressFilter(h.filterAddrs),
 		dht.RoutingTablePeerDiversityFilter(newDiversity(h.host.Network())),
-		dht.BootstrapPeersFunc(func() []peer.AddrInfo { return h.cfg.Bootstrap }),
 	)
 	if err != nil {
 		return fmt.Errorf("start DHT: %w", err)
 	}
 	h.dht = d
+	// Nobody can be in the table yet: this host does not listen, and no
+	// bootstrap peers were named to the DHT, which would dial them in New.
 	rt := d.RoutingTable()
 	added, removed := rt.PeerAdded, rt.PeerRemoved
 	rt.PeerAdded = func(p peer.ID) { added(p); h.table.fire() }

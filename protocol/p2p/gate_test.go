@@ -11,6 +11,8 @@ import (
 	"github.com/libp2p/go-libp2p-kbucket/peerdiversity"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
+
+	"github.com/cairnstore/cairn/protocol"
 )
 
 func TestGate(t *testing.T) {
@@ -96,19 +98,26 @@ func TestDialBudgetIsBounded(t *testing.T) {
 }
 
 func TestRank(t *testing.T) {
-	var addrs []multiaddr.Multiaddr
-	for _, a := range []string{"/ip4/192.0.2.1/udp/1/quic-v1", "/ip4/192.0.2.1/tcp/1", "/ip6/2001:db8::1/tcp/1"} {
-		addrs = append(addrs, mustAddr(t, a))
-	}
-	got := rankDials(addrs)
-	want := []time.Duration{0, nextDelay, quicDelay}
-	for i, d := range got {
-		if d.Delay != want[i] || overTCP(d.Addr) != (i < 2) {
-			t.Errorf("%d: %s after %v", i, d.Addr, d.Delay)
+	for _, c := range []struct {
+		addrs []string
+		want  []time.Duration
+	}{
+		{[]string{"/ip4/8.8.8.8/udp/1/quic-v1", "/ip4/8.8.8.8/tcp/1", "/ip6/2600::1/tcp/1"}, []time.Duration{0, nextDelay, quicDelay}},
+		{[]string{"/ip4/127.0.0.1/udp/1/quic-v1", "/ip4/127.0.0.1/tcp/1"}, []time.Duration{0, quicDelayLocal}},
+		{[]string{"/ip4/8.8.8.8/udp/1/quic-v1"}, []time.Duration{0}},
+		{nil, nil},
+	} {
+		var addrs []multiaddr.Multiaddr
+		for _, a := range c.addrs {
+			addrs = append(addrs, mustAddr(t, a))
 		}
-	}
-	if only := rankDials(addrs[:1]); only[0].Delay != 0 {
-		t.Errorf("QUIC alone waits %v", only[0].Delay)
+		last := rankTCP
+		for i, d := range rankDials(addrs) {
+			if d.Delay != c.want[i] || rank(d.Addr) < last {
+				t.Errorf("%v: place %d is %s after %v", c.addrs, i, d.Addr, d.Delay)
+			}
+			last = rank(d.Addr)
+		}
 	}
 }
 
@@ -168,4 +177,25 @@ func TestDiversity(t *testing.T) {
 	if len(d.table) != 0 {
 		t.Fatalf("loopback counted: %v", d.table)
 	}
+}
+
+// TestHintsOnPublicNetwork asks a whole host, not the gate alone.
+func TestHintsOnPublicNetwork(t *testing.T) {
+	met, hinted := startNode(t, Config{}), startNode(t, Config{})
+	client := startClient(t, Config{}, met)
+	client.gate.public.Store(true)
+	hint := infos(hinted)[0]
+	client.Learn(hint)
+	if _, err := client.Open(deadline(t), hinted.Self()); !errors.Is(err, protocol.ErrUnreachable) {
+		t.Fatal("a hint into a private range was followed: ", err)
+	}
+	if n := len(hinted.host.Network().Conns()); n != 0 {
+		t.Fatalf("%d connections at the address of the hint", n)
+	}
+	client.book.trust(hint, false) // as mDNS does
+	s, err := client.Open(deadline(t), hinted.Self())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Reset()
 }

@@ -104,7 +104,7 @@ func (h *Host) start(ctx context.Context) error {
 	if err := h.watch(running); err != nil {
 		return err
 	}
-	// Before the first connection: the routing table's callbacks are set then.
+	// Before the first connection: it sets the routing table's callbacks.
 	if err := h.startDHT(); err != nil {
 		return err
 	}
