@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 )
 
 // activeLog is the log that is written to: always that of the highest number.
@@ -12,14 +13,22 @@ type activeLog struct {
 	reserved int64 // the file system has room ready up to here
 }
 
-// rotate ends the active log and begins the next.
+// rotate ends the active log and begins the next. When that fails the store
+// does, too, except on a full disk that has no trace of the next log: whatever
+// is not the last log is believed to be synced to its end.
 func (d *Disk) rotate() error {
 	_ = d.active.Truncate(d.active.end) // gives back what was reserved; nothing is cut
-	err := d.begin(d.active.id+1, nil)
-	if err != nil && !errors.Is(err, ErrFull) {
-		return d.fail(err)
+	id := d.active.id + 1
+	err := d.begin(id, nil)
+	if err == nil {
+		return nil
 	}
-	return err
+	if l, made := d.logs.use(id); made == nil {
+		l.done()
+	} else if errors.Is(err, ErrFull) && errors.Is(made, fs.ErrNotExist) {
+		return err
+	}
+	return d.fail(err)
 }
 
 // begin makes log id, whole with its first records or not at all: the start,

@@ -51,7 +51,12 @@ func (d *Disk) commit(b *batch, first *request) (next *request) {
 	if len(joined) == 0 {
 		return next
 	}
-	err := d.write(b)
+	// Gathering may have met a failure: of a new log, which perhaps is there
+	// all the same. The one before it must not grow any more then.
+	err := d.failure()
+	if err == nil {
+		err = d.write(b)
+	}
 	if err == nil {
 		err = d.note(b)
 	}

@@ -100,6 +100,9 @@ func open(cfg Config) (d *Disk, err error) {
 	d.start()
 	if len(owed) > 0 {
 		err = d.submit(context.Background(), planKills(owed))
+		if errors.Is(err, ErrFull) {
+			err = nil // they spare a later replay a doubt; what is stored must be served
+		}
 	}
 	if err == nil {
 		if err = d.index.save(); err != nil && !unreadable(err) {

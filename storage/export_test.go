@@ -21,3 +21,6 @@ func (d *Disk) Logs() int {
 	defer d.index.mu.RUnlock()
 	return len(d.index.logs)
 }
+
+// Queued returns how many requests wait for a batch.
+func (d *Disk) Queued() int { return len(d.requests) }
