@@ -93,9 +93,9 @@ func TestNodes(t *testing.T) {
 	if code, err := first.Terminate(ctx); code != 0 || err != nil {
 		t.Fatalf("terminate: %d, %v", code, err)
 	}
-	log, err := os.ReadFile(nodes[1].LogPath())
-	if err != nil || !strings.Contains(string(log), "--bootstrap /ip4/127.0.0.1") || strings.Contains(string(log), "/leaks") {
-		t.Fatalf("log: %s, %v", log, err)
+	log := awaitLog(t, nodes[1], "--bootstrap /ip4/127.0.0.1")
+	if strings.Contains(log, "/leaks") {
+		t.Fatalf("log: %s", log)
 	}
 }
 
@@ -105,9 +105,24 @@ func TestOwnFlagsReplaceDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := os.ReadFile(nodes[0].LogPath())
-	if err != nil || strings.Count(string(log), "--donate") != 1 || strings.Count(string(log), "--listen") != 1 {
-		t.Fatalf("log: %s, %v", log, err)
+	log := awaitLog(t, nodes[0], "--donate")
+	if strings.Count(log, "--donate") != 1 || strings.Count(log, "--listen") != 1 {
+		t.Fatalf("log: %s", log)
+	}
+}
+
+// awaitLog returns a node's log once it holds text: what a process says on
+// one stream may be written after what it said later on another.
+func awaitLog(t *testing.T, n *Node, text string) string {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		log, err := os.ReadFile(n.LogPath())
+		if err == nil && strings.Contains(string(log), text) {
+			return string(log)
+		}
+		if time.Now().After(end) {
+			t.Fatalf("log without %q: %s, %v", text, log, err)
+		}
 	}
 }
 
