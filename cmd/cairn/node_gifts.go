@@ -19,8 +19,9 @@ const settingsFile = "settings.toml"
 const leastGift = 100e6 // bytes
 
 type nodeSettings struct {
-	Port   int    `toml:"port"` // 0: none chosen yet
-	Stores []gift `toml:"stores"`
+	Network string `toml:"network"` // that the stores serve
+	Port    int    `toml:"port"`    // 0: none chosen yet
+	Stores  []gift `toml:"stores"`
 }
 
 // gift is one donated folder.

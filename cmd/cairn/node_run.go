@@ -59,6 +59,9 @@ func (a *app) runNode(ctx context.Context, h home, s *nodeStart) error {
 		return err
 	}
 	s.key = h.node(keyFile)
+	if err := a.keepNetwork(&s.settings); err != nil {
+		return err
+	}
 	if err := a.openStores(h, s, key); err != nil {
 		return err
 	}
@@ -100,6 +103,23 @@ func (a *app) serveNode(ctx context.Context, s *nodeStart) error {
 		a.note("%v; who asked will ask again", err)
 	}
 	a.close()
+	return nil
+}
+
+// keepNetwork goes on with the network that the node's stores serve: what they
+// keep is of use in no other.
+func (a *app) keepNetwork(set *nodeSettings) error {
+	switch {
+	case set.Network == "":
+		set.Network = a.flags.network
+	case set.Network == a.flags.network:
+	case a.flags.network == defaultNetwork:
+		a.note("network %q, as last time", set.Network)
+		a.flags.network = set.Network
+	default:
+		return misuse("start it with --network "+set.Network+", or another node from another --home",
+			"node: what it keeps is of network %q, not %q", set.Network, a.flags.network)
+	}
 	return nil
 }
 
