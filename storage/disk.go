@@ -190,48 +190,6 @@ func (d *Disk) saveLoop(ctx context.Context) {
 	}
 }
 
-// fail makes the store acknowledge nothing any more.
-func (d *Disk) fail(cause error) error {
-	d.stateMu.Lock()
-	defer d.stateMu.Unlock()
-	if d.failed == nil {
-		d.failed = fmt.Errorf("%w: %w", ErrFailed, cause)
-		d.cfg.Log.Error("store failed; nothing is stored till it is opened again", "dir", d.cfg.Dir, "err", cause)
-	}
-	return d.failed
-}
-
-// spoil is fail for an index that cannot be read: it is removed on Close, and
-// made again by the next Open.
-func (d *Disk) spoil(cause error) error {
-	d.stateMu.Lock()
-	d.spoilt = true
-	d.stateMu.Unlock()
-	return d.fail(fmt.Errorf("index: %w", cause))
-}
-
-func (d *Disk) failure() error {
-	d.stateMu.Lock()
-	defer d.stateMu.Unlock()
-	return d.failed
-}
-
-// suspend notes whether the sentinel is missing.
-func (d *Disk) suspend(err error) {
-	d.stateMu.Lock()
-	defer d.stateMu.Unlock()
-	if (err == nil) != (d.missing == nil) {
-		d.cfg.Log.Warn("disk came or went", "dir", d.cfg.Dir, "err", err)
-	}
-	d.missing = err
-}
-
-func (d *Disk) suspended() error {
-	d.stateMu.Lock()
-	defer d.stateMu.Unlock()
-	return d.missing
-}
-
 // Usage implements Store.
 func (d *Disk) Usage() Usage {
 	x := d.index
@@ -345,38 +303,4 @@ func (d *Disk) DeleteFact(ctx context.Context, g protocol.GroupID, id protocol.H
 		return fmt.Errorf("delete fact %s: %w", id, err)
 	}
 	return nil
-}
-
-// maxDamage bounds how many damaged records are remembered.
-const maxDamage = 1 << 16
-
-// damage remembers which records were found damaged, so that whoever puts them
-// again mends them.
-type damage struct {
-	mu   sync.Mutex
-	seen map[string]struct{}
-}
-
-func (d *damage) add(what string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.seen == nil {
-		d.seen = make(map[string]struct{})
-	}
-	if len(d.seen) < maxDamage {
-		d.seen[what] = struct{}{}
-	}
-}
-
-func (d *damage) has(what string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	_, ok := d.seen[what]
-	return ok
-}
-
-func (d *damage) forget(what string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.seen, what)
 }
