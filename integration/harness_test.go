@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
@@ -229,17 +228,6 @@ func needsProc(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("it reads /proc, which is Linux's")
 	}
-}
-
-// health asks who holds a link, whatever the verdict.
-func (p *person) health(link string) healthResult {
-	p.t.Helper()
-	r := p.run(link+"\n", "health", "-", "--json")
-	var h healthResult
-	if err := json.Unmarshal(r.Stdout, &h); err != nil {
-		p.t.Fatalf("health: exit status %d: %v: %s", r.Code, err, r.Stderr)
-	}
-	return h
 }
 
 // keepBack are the lies that keep a holder's bytes from who asks for them. Of

@@ -149,13 +149,8 @@ func (g *groupState) keyOf(s protocol.SegmentID) (key storage.ShardKey, p protoc
 	return storage.ShardKey{Segment: s, Slot: uint8(g.slot)}, g.table.Profile, true
 }
 
-// holds reports whether a segment's shard is durable here and not deleted.
-func (g *groupState) holds(s protocol.SegmentID) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.holdsLocked(s)
-}
-
+// holdsLocked reports whether a segment's shard is durable here and not
+// deleted. g.mu is held.
 func (g *groupState) holdsLocked(s protocol.SegmentID) bool {
 	if _, gone := g.deletes[string(s[:])]; gone {
 		return false

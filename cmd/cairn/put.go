@@ -152,12 +152,12 @@ func anyText(p protocol.Profile) string {
 }
 
 func notSafeText(p protocol.Profile) string {
-	switch {
-	case p.N == 1:
+	switch p.N {
+	case 1:
 		return "one node alone keeps it; with three nodes or more, put it again"
-	case p.N == 2:
+	case 2:
 		return "two nodes keep it; with three nodes or more, put it again"
-	case p.N == p.K:
+	case p.K:
 		return fmt.Sprintf("profile %s needs every one of its %d nodes", p, p.N)
 	}
 	return fmt.Sprintf("profile %s bears the loss of one node, and no more", p)
