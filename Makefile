@@ -5,12 +5,17 @@ BIN      := bin
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10s
+
+# One way of building for all: with another, the libraries, which take longer
+# than all the rest, are built a second time.
+export CGO_ENABLED ?= 0
+export GOFLAGS     ?= -trimpath
 TARGETS  := linux/amd64 linux/arm64 linux/arm windows/amd64 darwin/arm64 freebsd/amd64
 
 .PHONY: build demo test test-all race lint fuzz bench cross clean
 
 build: ## bin/cairn
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/cairn ./cmd/cairn
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/cairn ./cmd/cairn
 
 demo: build ## a network of twenty nodes on this machine: a file in, six holders killed, the file back
 	$(BIN)/cairn demo
@@ -39,7 +44,7 @@ bench: build ## put and get of 256 MiB through ten nodes, against a yardstick of
 
 cross: ## every platform that cairn is for still builds
 	for t in $(TARGETS); do \
-		echo $$t && CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -o /dev/null ./cmd/cairn || exit 1; \
+		echo $$t && GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -o /dev/null ./cmd/cairn || exit 1; \
 	done
 
 clean:
