@@ -26,8 +26,14 @@ type ownGroup struct {
 	networkName string
 }
 
-// openState checks a group of the journal and derives its keys.
+// openState returns a group of the journal, checked and with its keys. Puts at
+// the same time get the same one: what one grants the other must count.
 func (o *Owner) openState(network string, s *groupState) (*ownGroup, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if g := o.open[s.Nonce]; g != nil && g.networkName == network {
+		return g, nil
+	}
 	rec, id, err := protocol.ParseGroupRecord(network, s.Record)
 	if err != nil {
 		return nil, fmt.Errorf("open group of the journal: %w", err)
@@ -36,10 +42,12 @@ func (o *Owner) openState(network string, s *groupState) (*ownGroup, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open group %s: %w", id, err)
 	}
-	return &ownGroup{
+	g := &ownGroup{
 		owner: o, id: id, record: rec, table: table, profile: table.Profile, state: s, networkName: network,
 		ownerKey: o.bundle.OwnerKey(s.Nonce), renewKey: o.bundle.RenewKey(s.Nonce),
-	}, nil
+	}
+	o.open[s.Nonce] = g
+	return g, nil
 }
 
 // holders returns the members by slot; "" where the slot is vacant.

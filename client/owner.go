@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cairnstore/cairn/client/seal"
@@ -36,6 +37,9 @@ type Owner struct {
 	recovery protocol.Hash
 	created  bool
 	log      *slog.Logger
+
+	mu   sync.Mutex
+	open map[protocol.Nonce]*ownGroup // those that this process has opened: one state each
 }
 
 // OpenOwner opens the owner's home in dir and makes it on first use: a master
@@ -55,7 +59,7 @@ func OpenOwner(dir string, log *slog.Logger) (*Owner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open owner: %w", err)
 	}
-	o := &Owner{db: db, log: log}
+	o := &Owner{db: db, log: log, open: make(map[protocol.Nonce]*ownGroup)}
 	if err := o.unlock(filepath.Join(dir, secretFile)); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
