@@ -32,8 +32,9 @@ type source struct {
 	ext   protocol.Extent // any one in the segment
 	proof []byte
 
-	mu   sync.Mutex
-	desc *protocol.Descriptor // nil until a holder has shown it
+	mu    sync.Mutex
+	desc  *protocol.Descriptor // nil until a holder has shown it
+	reads int                  // of packed extents
 }
 
 // errShape says that a segment is not cut as was guessed.
@@ -100,6 +101,20 @@ func (s *source) guess(e *protocol.Extent) (sh shape, sure bool) {
 // its descriptor. It returns ErrTooFew where fewer than k holders answer, and
 // ErrDamaged where k answer and too much of what they say is false.
 func (s *source) read(ctx context.Context, e *protocol.Extent, lo, hi int64) (*sealedRun, error) {
+	if s.descriptor() == nil && e.Offset > 0 {
+		// Others lie before it, so that nothing tells how long the segment is.
+		if _, err := s.describe(ctx, e); err != nil {
+			s.l.c.log.Debug("descriptor not read", "segment", e.Segment, "err", err)
+		}
+	}
+	if d := s.descriptor(); d != nil && hi <= d.Size && s.isPacked(e) {
+		return s.readKept(ctx, e, lo, hi)
+	}
+	return s.readAgain(ctx, e, lo, hi)
+}
+
+// readAgain reads from the holders, and once more where too few answered.
+func (s *source) readAgain(ctx context.Context, e *protocol.Extent, lo, hi int64) (*sealedRun, error) {
 	run, err := s.tryRead(ctx, e, lo, hi)
 	if (errors.Is(err, ErrTooFew) || errors.Is(err, ErrDamaged)) && ctx.Err() == nil {
 		// Some may have moved, or were out of reach for a moment.

@@ -15,6 +15,18 @@ type piece struct {
 	data []byte
 }
 
+// copyTo fills dst with the bytes at off of the segment, as far as the run has
+// them. It may be called by many at once.
+func (r *sealedRun) copyTo(dst []byte, off int64) {
+	end := off + int64(len(dst))
+	for _, p := range r.pieces {
+		lo, hi := max(off, p.off), min(end, p.off+int64(len(p.data)))
+		if lo < hi {
+			copy(dst[lo-off:hi-off], p.data[lo-p.off:])
+		}
+	}
+}
+
 // view returns the n bytes at off of the segment, in place where one piece has
 // them all, else copied to scratch, which has room for n. Bytes that were not
 // asked for when the run was read give nil.

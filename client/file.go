@@ -27,10 +27,10 @@ type File struct {
 	Name    string           // as its owner wrote it: data, never a path
 	Size    int64            // bytes
 	MTime   time.Time        // as its owner wrote it
-	Profile protocol.Profile // of the link's home group
+	Profile protocol.Profile // of the link's home group, or the manifest's where there is no link
 
 	c        *Client
-	link     *resolver
+	link     *resolver         // nil: opened by its manifest
 	records  []protocol.Extent // of the manifest and its pages
 	extents  []fileExtent      // by place in the file
 	mu       sync.Mutex
@@ -73,8 +73,13 @@ func (c *Client) Open(ctx context.Context, link protocol.Link) (*File, error) {
 }
 
 // Confirmed tells how sure it is that the file is the newest that its link
-// ever led to.
-func (f *File) Confirmed() Confirmation { return f.link.confirmation() }
+// ever led to. Of a file that was opened without one it tells nothing.
+func (f *File) Confirmed() Confirmation {
+	if f.link == nil {
+		return Confirmation{}
+	}
+	return f.link.confirmation()
+}
 
 func (c *Client) openRecord(ctx context.Context, r *resolver, p *protocol.Pointer) (*File, error) {
 	if err := r.verdict(p); err != nil {
@@ -84,7 +89,24 @@ func (c *Client) openRecord(ctx context.Context, r *resolver, p *protocol.Pointe
 	if err != nil {
 		return nil, err
 	}
-	b, err := c.readExtent(ctx, &t.Extent, hintInfos(t.Hints))
+	f, err := c.openManifest(ctx, &t.Extent, hintInfos(t.Hints))
+	if err == nil {
+		f.link, f.Profile = r, r.home().table.Profile
+	}
+	return f, err
+}
+
+// OpenManifest opens the file whose manifest lies at an extent, as PutAll
+// tells it. Errors are those of Open that have to do with holders.
+func (c *Client) OpenManifest(ctx context.Context, at protocol.Extent) (*File, error) {
+	if err := at.Validate(); err != nil {
+		return nil, err
+	}
+	return c.openManifest(ctx, &at, nil)
+}
+
+func (c *Client) openManifest(ctx context.Context, at *protocol.Extent, hints []peer.AddrInfo) (*File, error) {
+	b, err := c.readExtent(ctx, at, hints)
 	if err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
 	}
@@ -93,8 +115,11 @@ func (c *Client) openRecord(ctx context.Context, r *resolver, p *protocol.Pointe
 		return nil, fmt.Errorf("read manifest: %w: %w", ErrDamaged, err)
 	}
 	f := &File{
-		Name: m.Name, Size: m.Size, MTime: time.Unix(m.MTime, m.MTimeNS), Profile: r.home().table.Profile,
-		c: c, link: r, records: []protocol.Extent{t.Extent}, openers: make(map[int]*seal.Opener),
+		Name: m.Name, Size: m.Size, MTime: time.Unix(m.MTime, m.MTimeNS), c: c,
+		records: []protocol.Extent{*at}, openers: make(map[int]*seal.Opener),
+	}
+	if g := c.found.known(at.Group.Prefix()); g != nil {
+		f.Profile = g.table.Profile
 	}
 	content, err := f.content(ctx, m)
 	if err != nil {

@@ -79,7 +79,8 @@ func (f *File) WriteRangeTo(ctx context.Context, w io.Writer, off, n int64, prog
 		return 0, nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	r := &reading{f: f, w: w, off: off, end: end, next: off, progress: progress, scratch: make([]byte, seal.PartSize+seal.Overhead)}
+	r := &reading{f: f, w: w, off: off, end: end, next: off, progress: progress}
+	r.scratch = make([]byte, min(seal.PartSize, f.Size)+seal.Overhead)
 	defer func() {
 		cancel()
 		r.abandon()

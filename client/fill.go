@@ -123,9 +123,6 @@ func (p *putter) refill(index int) error {
 	if err != nil {
 		return err
 	}
-	if buf.profile != pl.group.profile {
-		buf = newSegmentBuffer(pl.group.profile)
-	}
 	s, err := p.rebuild(pl, buf)
 	if err != nil {
 		p.free = append(p.free, buf)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sort"
 	"time"
@@ -16,6 +17,7 @@ const (
 	bucketPuts    = "puts"    // put ID → putState
 	bucketSafe    = "safe"    // put ID ‖ index → safeState of a content segment
 	bucketUploads = "uploads" // pointer ID → uploadState
+	bucketPacks   = "packs"   // put ID ‖ batch → packState
 )
 
 // groupState is what the owner keeps of a group.
@@ -59,6 +61,12 @@ type uploadState struct {
 	Segments int                  `cbor:"segments"`
 	Stored   int                  `cbor:"stored"` // shards of the lowest segment
 	Held     []heldSegment        `cbor:"held"`   // to be deleted with the link
+}
+
+// packState is a put of many files without links: what holders keep for it.
+type packState struct {
+	When int64         `cbor:"when"` // Unix seconds
+	Held []heldSegment `cbor:"held"`
 }
 
 // heldSegment names a segment and whose members hold it.
@@ -167,6 +175,29 @@ func (o *Owner) finishPut(id putID, ptr protocol.PointerID, u *uploadState) erro
 	return nil
 }
 
+// notePack notes what a batch of a put of many files has stored. Who may read
+// it knows whoever is told of each file.
+func (o *Owner) notePack(id putID, batch int, s *packState) error {
+	b, err := protocol.Encode(s)
+	if err == nil {
+		err = o.db.Update(func(tx *kv.Tx) error {
+			return errors.Join(tx.Put(bucketPacks, safeKey(id, batch), b), dropSafe(tx, id))
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("note what is stored: %w", err)
+	}
+	return nil
+}
+
+// endPack forgets a put of many files that is not unfinished any more.
+func (o *Owner) endPack(id putID) error {
+	if err := o.db.Update(func(tx *kv.Tx) error { return dropPut(tx, id) }); err != nil {
+		return fmt.Errorf("finish put: %w", err)
+	}
+	return nil
+}
+
 // abandonPut forgets a put that never reached its first safe segment.
 func (o *Owner) abandonPut(id putID) error {
 	return o.db.Update(func(tx *kv.Tx) error {
@@ -178,6 +209,10 @@ func (o *Owner) abandonPut(id putID) error {
 }
 
 func dropPut(tx *kv.Tx, id putID) error {
+	return errors.Join(dropSafe(tx, id), tx.Delete(bucketPuts, id[:]))
+}
+
+func dropSafe(tx *kv.Tx, id putID) error {
 	var keys [][]byte
 	for k := range tx.Scan(bucketSafe, id[:]) {
 		keys = append(keys, k)
@@ -187,7 +222,7 @@ func dropPut(tx *kv.Tx, id putID) error {
 			return err
 		}
 	}
-	return tx.Delete(bucketPuts, id[:])
+	return nil
 }
 
 func (o *Owner) saveGroup(g *groupState) error {

@@ -66,6 +66,7 @@ func (g *foundGroup) members() []peer.ID {
 type locator struct {
 	c       *Client
 	buffers *buffers
+	kept    *kept
 
 	mu      sync.Mutex
 	groups  map[protocol.GroupPrefix]*foundGroup
@@ -77,6 +78,7 @@ type locator struct {
 
 func (l *locator) init(c *Client) {
 	l.c, l.buffers = c, newBuffers(keptBuffers)
+	l.kept = newKept(l.buffers, keptBytes)
 	l.groups = make(map[protocol.GroupPrefix]*foundGroup)
 	l.flights = make(map[protocol.GroupID]chan struct{})
 	l.sources = make(map[protocol.SegmentID]*source)

@@ -105,6 +105,7 @@ type round struct {
 // lookRound asks everybody who can be found for Info. It ends when all have
 // answered, when nobody new does, or after viewTimeout.
 func (c *Client) lookRound(ctx context.Context) ([]NodeInfo, int, error) {
+	asked := ctx
 	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
 	defer cancel()
 	r := &round{c: c, fresh: make(chan struct{}, 1)}
@@ -127,6 +128,9 @@ func (c *Client) lookRound(ctx context.Context) ([]NodeInfo, int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
+	if asked.Err() != nil {
+		return nil, 0, context.Cause(asked)
+	}
 	if r.answered == 0 {
 		return nil, 0, fmt.Errorf("look for nodes: %w", ErrNoPeers)
 	}

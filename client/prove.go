@@ -32,7 +32,7 @@ func (p *putter) proveContent(bad []int) error {
 			return err
 		}
 		var err error
-		if bad, err = p.proveLeaves(0); err != nil || len(bad) == 0 {
+		if bad, err = p.proveLeaves(p.told); err != nil || len(bad) == 0 {
 			return err
 		}
 	}
@@ -41,13 +41,13 @@ func (p *putter) proveContent(bad []int) error {
 
 var errUnproved = fmt.Errorf("prove what is stored: holders acknowledged what they cannot show: %w", ErrTooFew)
 
-// proveManifest stores the manifest and has its holders show it. Where they
-// cannot, it is stored anew in another group; and so it is where content has to
-// move, because the manifest says where that lies.
-func (p *putter) proveManifest(src Source) error {
+// proveRecords stores manifests by send and has their holders show them. Where
+// they cannot, all are stored anew in another group; and so they are where
+// content has to move, because a manifest says where that lies.
+func (p *putter) proveRecords(send func() error) error {
 	for range proveRounds {
 		from := len(p.placed)
-		if err := p.sendManifest(src); err != nil {
+		if err := send(); err != nil {
 			return err
 		}
 		bad, err := p.proveLeaves(from)
@@ -103,9 +103,6 @@ func (p *putter) rescue(index int) error {
 	if err != nil {
 		return err
 	}
-	if buf.profile != p.placed[index].group.profile {
-		buf = newSegmentBuffer(p.placed[index].group.profile)
-	}
 	s, err := p.rebuild(p.placed[index], buf)
 	if err != nil {
 		return errors.Join(errUnproved, err)
@@ -115,7 +112,8 @@ func (p *putter) rescue(index int) error {
 
 // proveLeaves asks every holder for one random leaf of what it acknowledged of
 // the segments from an index on. Who cannot show it holds nothing. It returns
-// the segments, whatever their index, that are not safe without them.
+// the segments, whatever their index, that are not safe without them and may
+// still move.
 func (p *putter) proveLeaves(from int) (bad []int, err error) {
 	type proof struct {
 		*carrier
@@ -140,9 +138,9 @@ func (p *putter) proveLeaves(from int) (bad []int, err error) {
 			p.distrust(r.carrier, r.slot, r.err)
 		}
 	}
-	for i, pl := range p.placed {
+	for i, pl := range p.placed[p.told:] {
 		if !pl.isSafe && !pl.dropped {
-			bad = append(bad, i)
+			bad = append(bad, p.told+i)
 		}
 	}
 	return bad, context.Cause(p.ctx)

@@ -17,27 +17,32 @@ const extentsPerPage = 1024
 // sendManifest seals and ships the manifest, above it nothing, below it as many
 // levels of pages as the extents need.
 func (p *putter) sendManifest(src Source) error {
-	m := &protocol.Manifest{Name: src.Name, Size: p.read, MTime: src.MTime.Unix(), MTimeNS: int64(src.MTime.Nanosecond())}
-	if src.MTime.IsZero() {
-		m.MTime, m.MTimeNS = p.c.now().Unix(), 0
-	}
+	var content []protocol.Extent
 	for _, pl := range p.placed {
 		if !pl.manifest {
-			m.Extents = append(m.Extents, pl.extent)
+			content = append(content, pl.extent)
 		}
 	}
-	for ; len(m.Extents) > extentsPerPage; m.Depth++ {
-		var err error
-		if m.Extents, err = p.sendPages(m.Depth, m.Extents); err != nil {
-			return err
-		}
-	}
-	b, err := m.Encode()
+	b, err := p.manifest(src.Name, p.read, src.MTime, content)
 	if err != nil {
 		return err
 	}
 	_, err = p.sendRecord(b)
 	return err
+}
+
+// manifest returns a manifest's bytes. Pages below it are shipped.
+func (p *putter) manifest(name string, size int64, mtime time.Time, content []protocol.Extent) (b []byte, err error) {
+	m := &protocol.Manifest{Name: name, Size: size, MTime: mtime.Unix(), MTimeNS: int64(mtime.Nanosecond()), Extents: content}
+	if mtime.IsZero() {
+		m.MTime, m.MTimeNS = p.c.now().Unix(), 0
+	}
+	for ; len(m.Extents) > extentsPerPage; m.Depth++ {
+		if m.Extents, err = p.sendPages(m.Depth, m.Extents); err != nil {
+			return nil, err
+		}
+	}
+	return m.Encode()
 }
 
 // sendPages ships one level of pages and returns where they lie.
@@ -82,11 +87,7 @@ func (p *putter) publish(src Source) (*uploadState, error) {
 	if p.opt.Hints {
 		up.Hints = last.group.hints(protocol.MaxLinkHints)
 	}
-	for _, pl := range p.placed {
-		if !pl.dropped {
-			up.Held = append(up.Held, heldSegment{Group: pl.group.id, Segment: pl.extent.Segment})
-		}
-	}
+	up.Held = p.held(0)
 	up.Segments = len(up.Held)
 	for _, s := range []*protocol.Secret{&up.Read, &up.Pointer} {
 		if _, err := io.ReadFull(p.c.rand, s[:]); err != nil {
@@ -94,6 +95,16 @@ func (p *putter) publish(src Source) (*uploadState, error) {
 		}
 	}
 	return up, p.writePointer(last, up)
+}
+
+// held names the segments that the put has stored, from an index on.
+func (p *putter) held(from int) (list []heldSegment) {
+	for _, pl := range p.placed[from:] {
+		if !pl.dropped {
+			list = append(list, heldSegment{Group: pl.group.id, Segment: pl.extent.Segment})
+		}
+	}
+	return list
 }
 
 func (p *putter) writePointer(home *placement, up *uploadState) error {

@@ -57,6 +57,7 @@ type putter struct {
 	events  chan event
 	flights []*shipment // not settled yet
 	placed  []*placement
+	told    int   // of placed, how many somebody was told of: they stay where they are
 	total   int64 // of the source; -1: unknown
 	read    int64
 	sent    int64
@@ -94,33 +95,44 @@ func (c *Client) Put(ctx context.Context, src Source, opt PutOptions) (*PutResul
 	if c.cfg.Owner == nil {
 		return nil, errors.New("put: this client has no owner's home")
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	p := &putter{c: c, ctx: ctx, opt: opt, want: wanted{opt.Profile, src.Size}, total: src.Size, phase: PhaseSend}
-	if _, err := io.ReadFull(c.rand, p.id[:]); err != nil {
-		return nil, fmt.Errorf("put %q: %w", src.Name, err)
-	}
-	res, err := p.run(src)
-	p.retracts.Wait()
-	cancel()
-	p.stopCarriers()
+	var res *PutResult
+	err := c.withPutter(ctx, src.Size, opt, func(p *putter) (err error) {
+		res, err = p.run(src)
+		return err
+	})
 	if err != nil {
-		err = errors.Join(err, p.noteSafe(), c.cfg.Owner.abandonPut(p.id))
 		return nil, fmt.Errorf("put %q: %w", src.Name, err)
 	}
 	return res, nil
 }
 
-func (p *putter) run(src Source) (*PutResult, error) {
-	d, err := p.c.chooseGroup(p.ctx, p.want)
+// withPutter runs a put of size bytes (-1: unknown) from its beginning to its
+// end, whichever that is.
+func (c *Client) withPutter(ctx context.Context, size int64, opt PutOptions, run func(*putter) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p := &putter{c: c, ctx: ctx, opt: opt, want: wanted{opt.Profile, size}, total: size, phase: PhaseSend}
+	if _, err := io.ReadFull(c.rand, p.id[:]); err != nil {
+		return fmt.Errorf("draw an ID: %w", err)
+	}
+	err := run(p)
+	p.retracts.Wait()
+	cancel()
+	p.stopCarriers()
 	if err != nil {
+		err = errors.Join(err, p.noteSafe(), c.cfg.Owner.abandonPut(p.id))
+	}
+	return err
+}
+
+func (p *putter) run(src Source) (*PutResult, error) {
+	if err := p.choose(); err != nil {
 		return nil, err
 	}
-	p.draw = d
-	if err := p.resume(src, d.group.profile); err != nil {
+	if err := p.resume(src, p.draw.group.profile); err != nil {
 		return nil, err
 	}
-	if err := p.begin(src, d.group); err != nil {
+	if err := p.begin(p.journalled(src)); err != nil {
 		return nil, err
 	}
 	if err := p.sendContent(src); err != nil {
@@ -130,7 +142,7 @@ func (p *putter) run(src Source) (*PutResult, error) {
 		return nil, err
 	}
 	p.phase = PhasePublish
-	if err := p.proveManifest(src); err != nil {
+	if err := p.proveRecords(func() error { return p.sendManifest(src) }); err != nil {
 		return nil, err
 	}
 	up, err := p.publish(src)
@@ -146,9 +158,15 @@ func (p *putter) run(src Source) (*PutResult, error) {
 	return p.finish(up), nil
 }
 
+// choose takes the group that the put begins with.
+func (p *putter) choose() (err error) {
+	p.draw, err = p.c.chooseGroup(p.ctx, p.want)
+	return err
+}
+
 // begin journals the put and starts the lanes.
-func (p *putter) begin(src Source, g *ownGroup) error {
-	state := p.journalled(src)
+func (p *putter) begin(state putState) error {
+	g := p.draw.group
 	state.Profile = g.profile
 	err := p.c.cfg.Owner.beginPut(p.id, state)
 	if err != nil {

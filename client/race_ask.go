@@ -45,8 +45,10 @@ func (r *race) tell(e raceEvent) {
 
 // get fetches and verifies what one slot has of the column range.
 func (r *race) get(ctx context.Context, b *bid) ([]byte, error) {
-	whole := r.col.length == r.sh.shard
 	known := r.src.descriptor()
+	// Where the shape is a guess, a small range is asked for as such: a holder
+	// whose shard is longer would send all of it.
+	whole := r.col.length == r.sh.shard && (known != nil || r.sh.shard > smallShard)
 	req := &protocol.GetRequest{Segment: r.src.ext.Segment, Slot: b.slot, Proof: r.src.proof, Descriptor: known == nil}
 	most := r.col.length
 	if !whole {

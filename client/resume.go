@@ -156,7 +156,7 @@ func (p *putter) restore(index int, length int64) (*placement, error) {
 		return nil, fmt.Errorf("resume put: %w", err)
 	}
 	g, err := p.groupOf(s.Extent.Group)
-	if err != nil || g == nil || len(s.Acked) != g.profile.N {
+	if err != nil || g == nil || g.profile != p.builder.profile || len(s.Acked) != g.profile.N {
 		return nil, err
 	}
 	pl := &placement{group: g, extent: s.Extent, desc: d, bytes: s.Descriptor, acked: s.Acked}

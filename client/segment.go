@@ -54,10 +54,10 @@ func (b *segmentBuffer) shards(size int64) [][]byte {
 // segment is a coded segment on its way to its holders.
 type segment struct {
 	buf    *segmentBuffer
-	plain  int64 // bytes of the file
+	plain  int64 // bytes of its sources
 	secret protocol.Secret
-	key    protocol.Secret // of its one extent
-	sealed int64           // bytes of that extent
+	key    protocol.Secret // of its one extent; zero where many are packed
+	sealed int64           // bytes of all extents
 	desc   *protocol.Descriptor
 	bytes  []byte // of the descriptor
 	id     protocol.SegmentID
@@ -65,7 +65,7 @@ type segment struct {
 }
 
 // extent returns the reference by which the segment's content is found again
-// among a group's members.
+// among a group's members. Of a packed segment it opens nothing.
 func (s *segment) extent(g protocol.GroupID) protocol.Extent {
 	return protocol.Extent{Group: g, Segment: s.id, Secret: s.secret, Key: s.key, Offset: 0, Length: s.sealed}
 }
@@ -88,25 +88,32 @@ func newBuilder(p protocol.Profile, random io.Reader) (*builder, error) {
 // build reads at most one segment's worth from src into buf, sealed under a
 // key drawn for it alone. It returns nil at the end of src.
 func (b *builder) build(ctx context.Context, src io.Reader, buf *segmentBuffer) (*segment, error) {
-	s := &segment{buf: buf}
-	if err := b.seal(src, s); err != nil || s.plain == 0 {
+	x, err := b.sealExtent(src, buf, 0)
+	if err != nil || x.plain == 0 {
 		return nil, err
 	}
+	s := &segment{buf: buf, plain: x.plain, key: x.key, sealed: x.length}
+	return s, b.finish(ctx, s)
+}
+
+// finish pads and codes a segment whose extents lie in its buffer.
+func (b *builder) finish(ctx context.Context, s *segment) error {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
+	buf := s.buf
 	size := min(padme(s.sealed), protocol.SegmentSize(b.profile.K))
 	if _, err := io.ReadFull(b.rand, buf.data[s.sealed:size]); err != nil {
-		return nil, fmt.Errorf("draw padding: %w", err)
+		return fmt.Errorf("draw padding: %w", err)
 	}
 	shard := protocol.ShardSize(size, b.profile.K)
 	clear(buf.data[size : shard*int64(b.profile.K)])
 	s.shards = buf.shards(shard)
 	roots, err := b.encode(s.shards, shard)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return s, b.describe(s, size, shard, roots)
+	return b.describe(s, size, shard, roots)
 }
 
 func (b *builder) describe(s *segment, size, shard int64, roots []protocol.Hash) error {
@@ -121,32 +128,37 @@ func (b *builder) describe(s *segment, size, shard int64, roots []protocol.Hash)
 	return s.desc.Validate()
 }
 
-// seal fills the buffer with one extent. It reads each part where it will stay
-// and seals the one before it, since only then is known which is the last.
-func (b *builder) seal(src io.Reader, s *segment) error {
+// sealedExtent is an extent within a segment that is being made.
+type sealedExtent struct {
+	key         protocol.Secret
+	off, length int64 // sealed bytes
+	plain       int64
+}
+
+// sealExtent seals what src gives, or as much as the segment has room for, as
+// one extent at off. It reads each part where it will stay and seals the one
+// before it, since only then is known which is the last.
+func (b *builder) sealExtent(src io.Reader, buf *segmentBuffer, off int64) (x sealedExtent, err error) {
 	sealer, err := seal.NewSealer(b.rand)
 	if err != nil {
-		return fmt.Errorf("seal: %w", err)
+		return x, fmt.Errorf("seal: %w", err)
 	}
+	room := seal.PlainCapacity(protocol.SegmentSize(b.profile.K) - off)
 	commitment := sealer.Commitment()
-	out := append(s.buf.data[:0], commitment[:]...)
-	room := seal.PlainCapacity(protocol.SegmentSize(b.profile.K))
-	part, err := readPart(src, s.buf.data, len(out), room)
+	out := append(buf.data[:off], commitment[:]...)
+	part, err := readPart(src, buf.data, len(out), room)
 	for err == nil && len(part) > 0 {
-		s.plain += int64(len(part))
+		x.plain += int64(len(part))
 		var next []byte
-		next, err = readPart(src, s.buf.data, len(out)+len(part)+seal.Overhead, room-s.plain)
+		next, err = readPart(src, buf.data, len(out)+len(part)+seal.Overhead, room-x.plain)
 		if err != nil {
 			break
 		}
 		out, err = sealer.SealPart(out, part, len(next) == 0)
 		part = next
 	}
-	if err != nil {
-		return err
-	}
-	s.key, s.sealed = protocol.Secret(sealer.Key()), int64(len(out))
-	return nil
+	x.key, x.off, x.length = protocol.Secret(sealer.Key()), off, int64(len(out))-off
+	return x, err
 }
 
 // readPart reads the next part of at most room bytes to buf[at:]. It returns

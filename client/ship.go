@@ -163,6 +163,9 @@ func (p *putter) handle(ev event) error {
 		}
 		return p.c.cfg.Owner.markSafe(p.id, ev.index, &safeState{Extent: place.extent, Descriptor: place.bytes, Acked: ev.acks()})
 	case hopeless:
+		if place.dropped {
+			return nil
+		}
 		return p.moveOn(ev.shipment)
 	case settled:
 		p.land(ev.shipment)
@@ -208,7 +211,7 @@ func (p *putter) awaitSafe() error {
 }
 
 func (p *putter) allSafe() bool {
-	for _, pl := range p.placed {
+	for _, pl := range p.placed[p.told:] {
 		if !pl.isSafe && !pl.dropped {
 			return false
 		}

@@ -17,6 +17,14 @@ type Source struct {
 	Inode  uint64    // likewise
 }
 
+// sourceError is a failure of the source, not of the network.
+type sourceError struct{ err error }
+
+func (e *sourceError) Error() string { return "read source: " + e.err.Error() }
+func (e *sourceError) Unwrap() error { return e.err }
+
+func unread(format string, args ...any) error { return &sourceError{fmt.Errorf(format, args...)} }
+
 // exactReader turns a source of known size that shrinks or grows into an
 // error, and wraps read errors so that they are told from network errors. It
 // gives no byte beyond the size: a source that grows for ever ends there.
@@ -37,9 +45,9 @@ func (e *exactReader) Read(b []byte) (int, error) {
 	e.n += int64(n)
 	switch {
 	case errors.Is(err, io.EOF) && e.n < e.size:
-		return n, fmt.Errorf("read source: %d of %d bytes: %w", e.n, e.size, ErrSourceChanged)
+		return n, unread("%d of %d bytes: %w", e.n, e.size, ErrSourceChanged)
 	case err != nil && !errors.Is(err, io.EOF):
-		return n, fmt.Errorf("read source: %w", err)
+		return n, &sourceError{err}
 	}
 	return n, err
 }
@@ -49,9 +57,9 @@ func (e *exactReader) end() error {
 	n, err := io.ReadFull(e.r, make([]byte, 1))
 	switch {
 	case n > 0:
-		return fmt.Errorf("read source: more than its %d bytes: %w", e.size, ErrSourceChanged)
+		return unread("more than its %d bytes: %w", e.size, ErrSourceChanged)
 	case !errors.Is(err, io.EOF):
-		return fmt.Errorf("read source: %w", err)
+		return &sourceError{err}
 	}
 	return io.EOF
 }

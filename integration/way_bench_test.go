@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"testing"
 	"time"
@@ -105,6 +106,57 @@ func BenchmarkGet(b *testing.B) {
 			b.Fatal(err)
 		}
 		if err := f.WriteTo(b.Context(), io.Discard, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkSmallFiles packs a thousand files in one session and reads them
+// back, one after another, in another session.
+func BenchmarkSmallFiles(b *testing.B) {
+	for _, size := range []int64{4 << 10, 64 << 10} {
+		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
+			boot := realNetwork(b, 10)
+			c := realClient(b, boot, true)
+			texts := make([][]byte, 1000)
+			for i := range texts {
+				texts[i] = randomBytes(size)
+			}
+			var put, get time.Duration
+			for b.Loop() {
+				begun := time.Now()
+				list := putSmall(b, c, texts)
+				put += time.Since(begun)
+				reader := realClient(b, boot, false)
+				begun = time.Now()
+				getSmall(b, reader, list)
+				get += time.Since(begun)
+			}
+			count := float64(b.N * len(texts))
+			b.ReportMetric(count/put.Seconds(), "put-files/s")
+			b.ReportMetric(count/get.Seconds(), "get-files/s")
+		})
+	}
+}
+
+func putSmall(b *testing.B, c *client.Client, texts [][]byte) (list []client.Stored) {
+	b.Helper()
+	_, err := c.PutAll(b.Context(), sourcesOf(texts), client.PutOptions{Profile: protocol.Profile{K: 4, R: 7, N: 10}, Wait: time.Minute},
+		func(s client.Stored) error { list = append(list, s); return nil })
+	if err != nil {
+		b.Fatal(err)
+	}
+	return list
+}
+
+func getSmall(b *testing.B, c *client.Client, list []client.Stored) {
+	b.Helper()
+	for _, s := range list {
+		f, err := c.OpenManifest(b.Context(), s.Manifest)
+		if err == nil {
+			err = f.WriteTo(b.Context(), io.Discard, nil)
+		}
+		if err != nil {
 			b.Fatal(err)
 		}
 	}
