@@ -30,19 +30,21 @@ func (h *Host) startDHT() error {
 		// network does not have.
 		mode = dht.ModeAutoServer
 	}
-	d, err := dht.New(h.host,
+	kept := newRecords(h.host.ID(), maxClaimBytes, time.Now) // the clock of kad-dht
+	d, err := dht.New(guarded(h.host),
 		dht.ProtocolPrefix(libprotocol.ID("/cairn/"+h.cfg.Network)),
 		dht.Mode(mode),
 		dht.DisableValues(),
-		dht.ProviderDatastore(newRecords(maxRecordBytes)),
+		dht.ProviderDatastore(kept),
 		dht.ProviderManagerOpts(kad.Cache(noCache{})),
+		dht.OnRequestHook(kept.guard),
 		dht.AddressFilter(h.filterAddrs),
 		dht.RoutingTablePeerDiversityFilter(newDiversity(h.host.Network())),
 	)
 	if err != nil {
 		return fmt.Errorf("start DHT: %w", err)
 	}
-	h.dht = d
+	h.dht, h.records = d, kept
 	// Nobody can be in the table yet: this host does not listen, and no
 	// bootstrap peers were named to the DHT, which would dial them in New.
 	rt := d.RoutingTable()

@@ -28,6 +28,7 @@ type Host struct {
 	gate      *gate
 	book      *book
 	dht       *dht.IpfsDHT
+	records   *records
 	table     *signal // the routing table changed
 	announcer *announcer
 	mdns      *localSearch

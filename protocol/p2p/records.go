@@ -2,125 +2,140 @@ package p2p
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
+	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	ds "github.com/ipfs/go-datastore"
 	"github.com/ipfs/go-datastore/query"
+	kad "github.com/libp2p/go-libp2p-kad-dht/records"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multihash"
+
+	"github.com/cairnstore/cairn/protocol"
 )
 
-const (
-	// maxRecordBytes bounds the provider records kept for the network.
-	maxRecordBytes = 256 << 20
-	// recordOverhead is what the maps cost for each record, in bytes.
-	recordOverhead = 192
-	// evictShare is the part of the largest contributor's records that makes
-	// room at a time: 1 in so many.
-	evictShare = 16
-)
-
-// records keeps the DHT's provider records in memory, by key and by peer:
-// with the map that kad-dht brings, each lookup walks all records, 80 ms with
-// 40,000 of them. Records are announced again every 22 hours, so a restart
-// needs no disk.
+// records keeps the DHT's provider records in memory, as the datastore that
+// kad-dht wants for them: its own map walks all records at each lookup, 80 ms
+// with 40,000 of them. Records are announced again every 22 hours, so a
+// restart needs no disk.
 //
-// When they outgrow their bound, the peer with the most records loses some.
+// A datastore is not told who wrote, nor from where, and kad-dht holds back up
+// to 256 records that it answers from. So what others announce comes through
+// guard, before kad-dht sees it, and kad-dht's own copy is led to a key that
+// nobody can name.
 type records struct {
-	most int // bytes
+	sink []byte // that key
+	now  func() time.Time
 
-	mu     sync.RWMutex
-	byKey  map[string]map[string][]byte   // provider key → peer → time; guarded by mu
-	byPeer map[string]map[string]struct{} // peer → provider keys; guarded by mu
-	bytes  int                            // guarded by mu
+	mu      sync.Mutex
+	claims  *claims  // guarded by mu
+	buckets *buckets // guarded by mu
 }
 
 var _ ds.Batching = (*records)(nil)
 
-func newRecords(most int) *records {
-	return &records{most: most, byKey: make(map[string]map[string][]byte), byPeer: make(map[string]map[string]struct{})}
+func newRecords(self peer.ID, most int, now func() time.Time) *records {
+	r := &records{
+		sink: hashOf(protocol.Key{}), now: now,
+		claims: newClaims(string(self), most), buckets: newBuckets(),
+	}
+	_, _ = rand.Read(r.sink[len(r.sink)-32:]) // never fails
+	return r
 }
 
-// split parts /providers/KEY/PEER into its key and its peer.
-func split(k ds.Key) (key, peer string) {
-	s := k.String()
-	i := strings.LastIndexByte(s, '/')
-	return s[:max(i, 0)], s[i+1:]
-}
-
-func cost(key, peer string, value []byte) int {
-	return len(key) + 2*len(peer) + len(value) + recordOverhead
-}
-
-// Put stores one record.
-func (r *records) Put(_ context.Context, k ds.Key, value []byte) error {
-	key, peer := split(k)
+// provide takes what a peer announces from an address. It reports false where
+// the peer has had its share of announcing.
+func (r *records) provide(key []byte, p peer.ID, at origin) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.remove(key, peer)
-	need := cost(key, peer, value)
-	for r.bytes+need > r.most && len(r.byPeer) > 0 {
-		r.evict()
+	now := r.now()
+	if r.claims.fresh(string(key), string(p), at, now) {
+		return true
 	}
-	if r.byKey[key] == nil {
-		r.byKey[key] = make(map[string][]byte)
+	if !r.buckets.take(p, now) {
+		return false
 	}
-	if r.byPeer[peer] == nil {
-		r.byPeer[peer] = make(map[string]struct{})
-	}
-	r.byKey[key][peer] = value
-	r.byPeer[peer][key] = struct{}{}
-	r.bytes += need
-	return nil
+	r.claims.add(string(key), string(p), at, now)
+	return true
 }
 
-// evict makes room at the expense of the largest contributor.
-func (r *records) evict() {
-	var largest string
-	for peer, keys := range r.byPeer {
-		if len(keys) > len(r.byPeer[largest]) {
-			largest = peer
-		}
-	}
-	left := len(r.byPeer[largest])/evictShare + 1
-	for key := range r.byPeer[largest] {
-		if left--; left < 0 {
-			return
-		}
-		r.remove(key, largest)
-	}
+// isGroupKey reports whether a key of the DHT can be that of a group.
+func isGroupKey(key []byte) bool {
+	return len(key) == 34 && key[0] == multihash.SHA2_256 && key[1] == 32
 }
 
-// remove forgets a record. The caller holds mu.
-func (r *records) remove(key, peer string) {
-	value, ok := r.byKey[key][peer]
+var errRecordKey = errors.New("not the name of a provider record")
+
+// split parts /providers/KEY/PEER into its key and its peer. peer is empty
+// where k names a key alone.
+func split(k string) (key, peer string, err error) {
+	rest, ok := strings.CutPrefix(k, kad.ProvidersKeyPrefix)
 	if !ok {
-		return
+		return "", "", errRecordKey
 	}
-	r.bytes -= cost(key, peer, value)
-	if delete(r.byKey[key], peer); len(r.byKey[key]) == 0 {
-		delete(r.byKey, key)
+	key32, peer32, _ := strings.Cut(rest, "/")
+	rawKey, err1 := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(key32)
+	rawPeer, err2 := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(peer32)
+	if err1 != nil || err2 != nil || len(rawKey) == 0 {
+		return "", "", errRecordKey
 	}
-	if delete(r.byPeer[peer], key); len(r.byPeer[peer]) == 0 {
-		delete(r.byPeer, peer)
+	return string(rawKey), string(rawPeer), nil
+}
+
+// name is the reverse of split.
+func name(key, peer string) string {
+	enc := base32.StdEncoding.WithPadding(base32.NoPadding)
+	return kad.ProvidersKeyPrefix + enc.EncodeToString([]byte(key)) + "/" + enc.EncodeToString([]byte(peer))
+}
+
+// stamp is how kad-dht writes the time of a record.
+func stamp(t time.Time) []byte { return binary.AppendVarint(nil, t.UnixNano()) }
+
+// Put keeps a record that kad-dht writes by itself: one of this peer's own.
+func (r *records) Put(_ context.Context, k ds.Key, value []byte) error {
+	key, peer, err := split(k.String())
+	nanos, n := binary.Varint(value)
+	if err != nil || peer == "" || n <= 0 {
+		return errRecordKey
 	}
+	if key == string(r.sink) {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.claims.add(key, peer, origin{}, time.Unix(0, nanos))
+	return nil
 }
 
 // Delete forgets one record.
 func (r *records) Delete(_ context.Context, k ds.Key) error {
-	key, peer := split(k)
+	key, peer, err := split(k.String())
+	if err != nil {
+		return err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.remove(key, peer)
+	if v := r.claims.find(key, peer); v != nil {
+		r.claims.remove(v)
+	}
 	return nil
 }
 
 // Get returns one record, or ds.ErrNotFound.
 func (r *records) Get(_ context.Context, k ds.Key) ([]byte, error) {
-	key, peer := split(k)
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if v, ok := r.byKey[key][peer]; ok {
-		return v, nil
+	key, peer, err := split(k.String())
+	if err != nil {
+		return nil, ds.ErrNotFound
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if v := r.claims.find(key, peer); v != nil {
+		return stamp(v.at), nil
 	}
 	return nil, ds.ErrNotFound
 }
@@ -140,25 +155,46 @@ func (r *records) GetSize(ctx context.Context, k ds.Key) (int, error) {
 	return len(v), nil
 }
 
-// Query returns a snapshot. That of one provider key costs as much as the key
-// has records.
+// Query returns a snapshot: of one key, which costs as much as the key has
+// records, or of everything, whose entries are made as they are read.
 func (r *records) Query(_ context.Context, q query.Query) (query.Results, error) {
-	var all []query.Entry
-	add := func(key string, peers map[string][]byte) {
-		for peer, v := range peers {
-			all = append(all, query.Entry{Key: key + "/" + peer, Value: v, Size: len(v)})
+	all := r.snapshot(q.Prefix)
+	next := func() (query.Result, bool) {
+		if len(all) == 0 {
+			return query.Result{}, false
+		}
+		v := all[0]
+		all = all[1:]
+		value := stamp(v.at)
+		return query.Result{Entry: query.Entry{Key: name(v.key, v.peer), Value: value, Size: len(value)}}, true
+	}
+	return query.NaiveQueryApply(q, query.ResultsFromIterator(q, query.Iterator{Next: next})), nil
+}
+
+// told is a claim as it was at some moment.
+type told struct {
+	key, peer string
+	at        time.Time
+}
+
+func (r *records) snapshot(prefix string) []told {
+	key, _, err := split(prefix)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []told
+	add := func(list []*claim) {
+		for _, v := range list {
+			out = append(out, told{v.key, v.by.peer, v.at})
 		}
 	}
-	r.mu.RLock()
-	if peers, ok := r.byKey[q.Prefix]; ok {
-		add(q.Prefix, peers)
-	} else if strings.Count(q.Prefix, "/") < 2 || strings.HasSuffix(q.Prefix, "/") {
-		for key, peers := range r.byKey {
-			add(key, peers)
-		}
+	if err == nil {
+		add(r.claims.of(key))
+		return out
 	}
-	r.mu.RUnlock()
-	return query.NaiveQueryApply(q, query.ResultsWithEntries(q, all)), nil
+	for _, list := range r.claims.keys {
+		add(list)
+	}
+	return out
 }
 
 // Batch returns a batch; nothing is gained by it but kad-dht wants one.

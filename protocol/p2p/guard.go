@@ -1,0 +1,219 @@
+package p2p
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	pb "github.com/libp2p/go-libp2p-kad-dht/pb"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	libprotocol "github.com/libp2p/go-libp2p/core/protocol"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// Bounds of what the DHT takes from one peer.
+const (
+	maxKadRequest  = 16 << 10 // bytes of a request; kad-dht itself would take 4 MiB
+	maxKadStreams  = 2048     // open at once, of all peers,
+	maxKadOrigin   = 256      // of one /24 (IPv6: /48),
+	maxKadPeer     = 16       // of one peer; kad-dht uses one or two
+	announceBurst  = 20_000   // announcements of a peer at once,
+	announceRate   = 10       // and a second after that
+	maxBuckets     = 65_536   // peers whose announcements are counted
+	announcedAddrs = protocol.MaxEnvelopeAddrs
+)
+
+// guard looks at each request to the DHT before kad-dht does. It cannot answer
+// with an error: what is refused is emptied, for which kad-dht resets the
+// stream.
+func (r *records) guard(_ context.Context, s network.Stream, req *pb.Message) {
+	if req.GetType() != pb.Message_ADD_PROVIDER {
+		return
+	}
+	from := s.Conn()
+	req.ProviderPeers = ownEntry(req.GetProviderPeers(), from.RemotePeer())
+	if len(req.ProviderPeers) == 0 {
+		return
+	}
+	if !isGroupKey(req.GetKey()) || !r.provide(req.GetKey(), from.RemotePeer(), originOf(from.RemoteMultiaddr())) {
+		req.ProviderPeers = nil
+		return
+	}
+	req.Key = r.sink
+}
+
+// ownEntry returns what a message says of the peer that sent it, once and with
+// few addresses, or nothing.
+func ownEntry(all []*pb.Message_Peer, sender peer.ID) []*pb.Message_Peer {
+	for _, p := range all {
+		if peer.ID(p.GetId()) == sender && len(p.Addresses()) > 0 {
+			p.Addrs = p.Addrs[:min(len(p.Addrs), announcedAddrs)]
+			return []*pb.Message_Peer{p}
+		}
+	}
+	return nil
+}
+
+// buckets bound how fast each peer may announce. Not safe for concurrent use.
+type buckets struct{ of map[peer.ID]bucket }
+
+// bucket is how much is left of a burst, and since when it has been filling.
+type bucket struct {
+	left float64
+	at   time.Time
+}
+
+func newBuckets() *buckets { return &buckets{make(map[peer.ID]bucket)} }
+
+// take reports whether a peer may announce once more, and counts it.
+func (b *buckets) take(p peer.ID, now time.Time) bool {
+	v, ok := b.of[p]
+	if !ok {
+		b.makeRoom(now)
+		v = bucket{announceBurst, now}
+	}
+	v.left, v.at = v.level(now), now
+	ok = v.left >= 1
+	if ok {
+		v.left--
+	}
+	b.of[p] = v
+	return ok
+}
+
+func (v bucket) level(now time.Time) float64 {
+	return min(announceBurst, v.left+now.Sub(v.at).Seconds()*announceRate)
+}
+
+// makeRoom forgets full buckets, which say nothing, or else any: this is but
+// one of the bounds, and the others know no peers.
+func (b *buckets) makeRoom(now time.Time) {
+	if len(b.of) < maxBuckets {
+		return
+	}
+	for p, v := range b.of {
+		if v.level(now) >= announceBurst {
+			delete(b.of, p)
+		}
+	}
+	for p := range b.of {
+		if len(b.of) < maxBuckets*7/8 {
+			return
+		}
+		delete(b.of, p)
+	}
+}
+
+// guardedHost is the host as the DHT sees it: few streams of one peer and one
+// origin, and no large requests on them.
+type guardedHost struct {
+	host.Host
+	streams *tally
+}
+
+func guarded(h host.Host) guardedHost {
+	return guardedHost{h, newTally(maxKadStreams, maxKadOrigin, maxKadPeer)}
+}
+
+// SetStreamHandler sets a handler that ends the stream before it returns.
+func (g guardedHost) SetStreamHandler(id libprotocol.ID, handle network.StreamHandler) {
+	g.Host.SetStreamHandler(id, func(s network.Stream) {
+		c := s.Conn()
+		leave, ok := g.streams.enter(c.RemotePeer(), originOf(c.RemoteMultiaddr()))
+		if !ok {
+			_ = s.Reset()
+			return
+		}
+		defer leave()
+		handle(&kadStream{Stream: s, in: bufio.NewReaderSize(s, binary.MaxVarintLen64)})
+	})
+}
+
+// kadStream refuses to read a request that announces too great a length: kad-dht
+// takes as much memory as was announced, before any of it has come.
+type kadStream struct {
+	network.Stream
+	in     *bufio.Reader
+	length []byte // of the next request, as still to be handed on
+	body   uint64 // still to come of the request under way
+}
+
+var errKadRequest = errors.New("request to the DHT is too long")
+
+// Read reads requests, each after its length.
+func (s *kadStream) Read(b []byte) (int, error) {
+	if len(s.length) == 0 && s.body == 0 {
+		if err := s.begin(); err != nil {
+			return 0, err
+		}
+	}
+	if len(s.length) > 0 {
+		n := copy(b, s.length)
+		s.length = s.length[n:]
+		return n, nil
+	}
+	n, err := s.in.Read(b[:min(uint64(len(b)), s.body)])
+	s.body -= uint64(n)
+	return n, err
+}
+
+// begin reads the length of the next request.
+func (s *kadStream) begin() error {
+	n, err := binary.ReadUvarint(s.in)
+	if err != nil {
+		return err
+	}
+	if n > maxKadRequest {
+		return errKadRequest
+	}
+	s.length, s.body = binary.AppendUvarint(nil, n), n
+	return nil
+}
+
+var _ io.Reader = (*kadStream)(nil)
+
+// tally counts what is open: in all, of each origin, of each peer.
+type tally struct {
+	most, mostOrigin, mostPeer int
+
+	mu     sync.Mutex
+	all    int
+	origin map[origin]int
+	peer   map[peer.ID]int
+}
+
+func newTally(most, mostOrigin, mostPeer int) *tally {
+	return &tally{most: most, mostOrigin: mostOrigin, mostPeer: mostPeer, origin: make(map[origin]int), peer: make(map[peer.ID]int)}
+}
+
+// enter counts one more, or refuses. leave takes it back.
+func (t *tally) enter(p peer.ID, at origin) (leave func(), ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.all >= t.most || t.peer[p] >= t.mostPeer || !at.exempt() && t.origin[at] >= t.mostOrigin {
+		return nil, false
+	}
+	t.all++
+	t.peer[p]++
+	t.origin[at]++
+	return sync.OnceFunc(func() { t.leave(p, at) }), true
+}
+
+func (t *tally) leave(p peer.ID, at origin) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.all--
+	if t.peer[p]--; t.peer[p] == 0 {
+		delete(t.peer, p)
+	}
+	if t.origin[at]--; t.origin[at] == 0 {
+		delete(t.origin, at)
+	}
+}
