@@ -170,6 +170,18 @@ func (b *book) isSure(p peer.ID, a multiaddr.Multiaddr) bool {
 	})
 }
 
+// any reports whether an address that is known of some peer is as asked for.
+func (b *book) any(is func(multiaddr.Multiaddr) bool) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.known {
+		if slices.ContainsFunc(c.addrs, is) {
+			return true
+		}
+	}
+	return false
+}
+
 // addrs returns the addresses remembered of a peer.
 func (b *book) addrs(p peer.ID) []multiaddr.Multiaddr {
 	b.mu.Lock()

@@ -56,7 +56,8 @@ func (c *city) start(i int) {
 		Bootstrap: []peer.AddrInfo{c.info((i + 1) % len(c.keys)), c.info((i + 5) % len(c.keys))},
 		options: []libp2p.Option{
 			simlibp2p.QUICSimnet(c.net, simnet.NodeBiDiLinkSettings{Downlink: link, Uplink: link}),
-			libp2p.DisableIdentifyAddressDiscovery(), // it stalls synctest
+			libp2p.DisableIdentifyAddressDiscovery(),                               // it stalls synctest
+			func(c *libp2p.Config) error { c.EnableAutoNATv2 = false; return nil }, // it would open real sockets
 		},
 		probe: func(multiaddr.Multiaddr) error { return nil },
 	})

@@ -40,6 +40,9 @@ type Config struct {
 	// Public is PublicAuto, PublicYes or PublicNo; empty: PublicAuto. It
 	// concerns servers only.
 	Public string
+	// PortMap lets a server whose Public is PublicAuto ask the router to open
+	// its port, once a peer was seen at a public address.
+	PortMap bool
 	// Bootstrap are peers to begin with. They may lie in private ranges.
 	Bootstrap []peer.AddrInfo
 	// Book is the file in which peers are remembered over a restart; empty:

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/libp2p/go-libp2p"
 	dht "github.com/libp2p/go-libp2p-kad-dht"
@@ -30,8 +31,17 @@ type Host struct {
 	dht       *dht.IpfsDHT
 	records   *records
 	table     *signal // the routing table changed
+	public    *signal // the network turned out to be public
 	announcer *announcer
 	mdns      *localSearch
+
+	reach    reachState
+	carrier  *carrier
+	ports    *portMapper // nil: no router is asked
+	punched  punchCount
+	punching bool          // it has ports to punch holes from
+	ready    chan struct{} // closed once it can answer whoever punches
+	started  time.Time
 
 	envelope envelopeCache
 	serving  atomic.Int64 // peers connected that speak our protocol
@@ -57,8 +67,8 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 		return nil, fmt.Errorf("start peer: %w", err)
 	}
 	h := &Host{
-		cfg: cfg, log: cfg.Log, book: newBook(), table: newSignal(), lost: newSignal(),
-		met: make(chan struct{}), tried: make(chan struct{}),
+		cfg: cfg, log: cfg.Log, book: newBook(), table: newSignal(), lost: newSignal(), public: newSignal(),
+		met: make(chan struct{}), tried: make(chan struct{}), ready: make(chan struct{}), started: time.Now(),
 	}
 	h.gate = &gate{sure: h.book.isSure, hints: newDialBudget(), now: cfg.Now, log: cfg.Log}
 	for v := cfg.Version; v > 0; v-- {
@@ -90,7 +100,8 @@ func (h *Host) start(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	opts, err := options(h.cfg, h.gate)
+	h.punching = h.punches()
+	opts, err := h.options()
 	if err != nil {
 		return err
 	}
@@ -100,7 +111,7 @@ func (h *Host) start(ctx context.Context) error {
 	running, stop := context.WithCancel(context.Background())
 	h.stop = stop
 	h.host.Network().Notify(&network.NotifyBundle{
-		ConnectedF: func(_ network.Network, c network.Conn) { h.gate.saw(c.RemoteMultiaddr()) },
+		ConnectedF: func(_ network.Network, c network.Conn) { h.saw(c.RemoteMultiaddr()) },
 	})
 	if err := h.watch(running); err != nil {
 		return err
@@ -114,6 +125,12 @@ func (h *Host) start(ctx context.Context) error {
 	}
 	if err := h.listen(); err != nil {
 		return err
+	}
+	h.openPunchPorts()
+	if h.cfg.Server {
+		if err := h.watchReach(running); err != nil {
+			return err
+		}
 	}
 	h.wg.Go(func() { h.announcer.run(running) })
 	h.wg.Go(func() { h.join(running) })
@@ -168,6 +185,12 @@ func (h *Host) ownAddrs() []multiaddr.Multiaddr {
 	return presentable(h.host.Addrs(), h.cfg.Listen, h.gate.public.Load())
 }
 
+// connected reports whether a peer is connected, be it through a relay.
+func (h *Host) connected(p peer.ID) bool {
+	c := h.host.Network().Connectedness(p)
+	return c == network.Connected || c == network.Limited
+}
+
 // Peers returns how many peers are connected that speak our protocol.
 func (h *Host) Peers() int { return int(h.serving.Load()) }
 
@@ -200,7 +223,7 @@ func (h *Host) Learn(info peer.AddrInfo) {
 func (h *Host) Known() []peer.ID {
 	var here, away []peer.ID
 	for _, p := range h.book.peers() {
-		if h.host.Network().Connectedness(p) == network.Connected {
+		if h.connected(p) {
 			here = append(here, p)
 		} else {
 			away = append(away, p)

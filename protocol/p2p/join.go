@@ -127,13 +127,14 @@ func (h *Host) seek(ctx context.Context) {
 
 // meet connects to a peer if it is not connected. Failure is ordinary.
 func (h *Host) meet(ctx context.Context, p peer.ID) {
-	if p == h.Self() || h.host.Network().Connectedness(p) == network.Connected {
+	if p == h.Self() || h.connected(p) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	h.freshen(p)
-	if err := h.host.Connect(ctx, peer.AddrInfo{ID: p}); err != nil {
+	h.awaitPunchReady(ctx, p)
+	if err := h.host.Connect(network.WithAllowLimitedConn(ctx, "cairn"), peer.AddrInfo{ID: p}); err != nil {
 		h.log.Debug("peer does not answer", "peer", p, "error", err)
 	}
 }

@@ -18,7 +18,7 @@ const (
 	// the CPU, and with 256 streams a connection at most (libp2p fixes that).
 	quicDelay      = 500 * time.Millisecond
 	quicDelayLocal = 2 * time.Second
-	relayDelay     = 3 * time.Second // relays after whatever is direct
+	relayDelay     = time.Second // relays after whatever is direct: from there, too, a direct way is sought
 )
 
 // Kinds of addresses in the order of dialling.

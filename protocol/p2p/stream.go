@@ -76,17 +76,23 @@ func (h *Host) Serve(handle func(protocol.Stream)) {
 // Open opens a stream to a peer, in the highest protocol version that both
 // speak. A peer that is not connected is dialled at the addresses remembered
 // and learnt or, if there are none, at those that the DHT knows. It takes 5
-// seconds at most. It returns ErrUnreachable, with the cause, when no address
+// seconds at most. A stream through a relay is opened at once, and does not move
+// when a hole is punched meanwhile; the next one then goes straight. It returns ErrUnreachable, with the cause, when no address
 // works or the peer does not speak our protocol; ctx's error when that ends
 // first.
 func (h *Host) Open(ctx context.Context, to peer.ID) (protocol.Stream, error) {
 	short, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	if h.host.Network().Connectedness(to) != network.Connected {
+	if !h.connected(to) {
 		h.freshen(to)
 		h.locate(short, to)
+		h.awaitPunchReady(short, to)
 	}
-	s, err := h.host.NewStream(short, to, h.protocols...)
+	s, err := h.host.NewStream(network.WithAllowLimitedConn(short, "cairn"), to, h.protocols...)
+	if err == nil && carriesLittle(s.Conn()) {
+		_ = s.Reset()
+		err = errCarriesLittle
+	}
 	if err == nil {
 		h.book.spoke(to, h.cfg.Now())
 		return h.newStream(s), nil

@@ -38,9 +38,10 @@ const (
 	userAgent = "cairn"
 )
 
-// options are libp2p's options for a host. It listens nowhere yet: what libp2p
+// options are libp2p's options for this host. It listens nowhere yet: what libp2p
 // does with a taken port is to go on without it, silently.
-func options(cfg Config, g *gate) ([]libp2p.Option, error) {
+func (h *Host) options() ([]libp2p.Option, error) {
+	cfg := h.cfg
 	resources, err := newResources(cfg.Registerer != nil)
 	if err != nil {
 		return nil, err
@@ -57,11 +58,14 @@ func options(cfg Config, g *gate) ([]libp2p.Option, error) {
 	opts := []libp2p.Option{
 		libp2p.Identity(cfg.Key),
 		libp2p.UserAgent(userAgent),
-		libp2p.NoListenAddrs, // no relay either
+		libp2p.NoListenAddrs,
+		libp2p.EnableRelay(), // as a transport; the line before switches it off
+		libp2p.AddrsFactory(h.tellable),
+		silenceAutoNAT,
 		libp2p.Peerstore(store),
 		libp2p.ResourceManager(resources),
 		libp2p.ConnectionManager(manager),
-		libp2p.ConnectionGater(g),
+		libp2p.ConnectionGater(h.gate),
 		libp2p.Transport(newTCP(refused)),
 		libp2p.Transport(newQUIC(refused)),
 		libp2p.Security(libp2ptls.ID, libp2ptls.New),
@@ -75,24 +79,15 @@ func options(cfg Config, g *gate) ([]libp2p.Option, error) {
 		libp2p.UDPBlackHoleSuccessCounter(nil),
 		libp2p.IPv6BlackHoleSuccessCounter(nil),
 	}
-	opts = append(opts, roleOptions(cfg)...)
+	opts = append(opts, h.roleOptions()...)
 	return append(opts, cfg.options...), nil
 }
 
 // roleOptions tell a client from a node, and metrics from none.
-func roleOptions(cfg Config) []libp2p.Option {
-	var opts []libp2p.Option
-	switch {
-	case !cfg.Server || cfg.Public == PublicNo:
-		opts = append(opts, libp2p.ForceReachabilityPrivate())
-	case cfg.Public == PublicYes:
-		opts = append(opts, libp2p.ForceReachabilityPublic())
-	}
-	if len(cfg.Listen) == 0 {
-		opts = append(opts, libp2p.DisableIdentifyAddressDiscovery())
-	}
-	if cfg.Registerer != nil {
-		return append(opts, libp2p.PrometheusRegisterer(cfg.Registerer))
+func (h *Host) roleOptions() []libp2p.Option {
+	opts := h.natOptions()
+	if h.cfg.Registerer != nil {
+		return append(opts, libp2p.PrometheusRegisterer(h.cfg.Registerer))
 	}
 	return append(opts, libp2p.DisableMetrics())
 }

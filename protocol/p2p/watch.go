@@ -9,6 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	libprotocol "github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
+	"github.com/libp2p/go-libp2p/p2p/protocol/holepunch"
 	"github.com/multiformats/go-multiaddr"
 )
 
@@ -22,6 +23,7 @@ func (h *Host) watch(ctx context.Context) error {
 		new(event.EvtPeerIdentificationCompleted),
 		new(event.EvtPeerProtocolsUpdated),
 		new(event.EvtPeerConnectednessChanged),
+		new(event.EvtLocalProtocolsUpdated),
 	}, eventbus.BufSize(eventBuffer), eventbus.Name("cairn"))
 	if err != nil {
 		return err
@@ -49,6 +51,7 @@ type watcher struct {
 	h       *Host
 	serving map[peer.ID]bool // connected, and speaks our protocol
 	met     bool
+	ready   bool
 }
 
 func (w *watcher) handle(e any) {
@@ -66,6 +69,11 @@ func (w *watcher) handle(e any) {
 	case event.EvtPeerConnectednessChanged:
 		if e.Connectedness == network.NotConnected {
 			w.went(e.Peer)
+		}
+	case event.EvtLocalProtocolsUpdated:
+		if !w.ready && slices.Contains(e.Added, holepunch.Protocol) {
+			w.ready = true
+			close(w.h.ready)
 		}
 	}
 }
@@ -92,7 +100,7 @@ func (w *watcher) came(p peer.ID, named []multiaddr.Multiaddr, reached multiaddr
 		named = onlyPublic(named)
 	}
 	w.h.book.serving(p, named, reached, w.h.cfg.Now())
-	if w.h.host.Network().Connectedness(p) != network.Connected {
+	if !w.h.connected(p) {
 		return // and the event that says so has been handled, or is coming
 	}
 	w.serving[p] = true

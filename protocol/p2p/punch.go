@@ -1,0 +1,91 @@
+package p2p
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/host/observedaddrs"
+	"github.com/libp2p/go-libp2p/p2p/protocol/holepunch"
+	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+)
+
+const (
+	// observers is how many peers must see this one at the same address before
+	// it is taken for its own, to be tested by AutoNAT. libp2p wants four, which
+	// a young network does not have. One would let any peer have us tell others
+	// of addresses that are not ours.
+	observers = 2
+
+	// readyWithin is how long after the start nobody is dialled through a relay
+	// who would try to punch a hole at once, and once only, while this peer does
+	// not know its own address yet.
+	readyWithin = 2 * time.Second
+)
+
+func init() { observedaddrs.ActivationThresh = observers }
+
+// punchListen are the ports of a peer that serves nobody: what a hole is
+// punched from.
+var punchListen = []multiaddr.Multiaddr{
+	multiaddr.StringCast("/ip4/0.0.0.0/tcp/0"), multiaddr.StringCast("/ip4/0.0.0.0/udp/0/quic-v1"),
+	multiaddr.StringCast("/ip6/::/tcp/0"), multiaddr.StringCast("/ip6/::/udp/0/quic-v1"),
+}
+
+// punches reports whether this peer may have to punch holes: whether it serves,
+// or some peer that it knows is not on its own network. A client of a network
+// at home opens no port, so no firewall asks about it.
+func (h *Host) punches() bool {
+	if len(h.cfg.Listen) > 0 {
+		return h.cfg.Server
+	}
+	return !h.cfg.Server && h.book.any(func(a multiaddr.Multiaddr) bool { return manet.IsPublicAddr(a) || relayed(a) })
+}
+
+// openPunchPorts listens where a client's holes begin. Without ports it is as
+// before: holders behind NATs are reached through their relays.
+func (h *Host) openPunchPorts() {
+	if !h.punching || len(h.cfg.Listen) > 0 {
+		return
+	}
+	if err := h.host.Network().Listen(punchListen...); err != nil {
+		h.log.Info("no port to punch holes from", "error", err)
+	}
+}
+
+// awaitPunchReady waits, shortly after the start, until this peer can answer
+// whoever is behind a relay and means to punch a hole.
+func (h *Host) awaitPunchReady(ctx context.Context, p peer.ID) {
+	left := readyWithin - time.Since(h.started)
+	if !h.punching || left <= 0 || !slices.ContainsFunc(h.host.Peerstore().Addrs(p), relayed) {
+		return
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-h.ready:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// punchCount counts the holes that were punched, and direct dials back to who
+// came through a relay.
+type punchCount struct{ atomic.Int64 }
+
+// Trace is called with everything that happens while holes are punched.
+func (n *punchCount) Trace(e *holepunch.Event) {
+	switch e := e.Evt.(type) {
+	case *holepunch.EndHolePunchEvt:
+		if e.Success {
+			n.Add(1)
+		}
+	case *holepunch.DirectDialEvt:
+		if e.Success {
+			n.Add(1)
+		}
+	}
+}
