@@ -27,13 +27,24 @@ func (c *Caller) take(to peer.ID) Stream {
 		last := list[len(list)-1]
 		list = list[:len(list)-1]
 		c.idle[to] = list
-		if time.Since(last.since) < idleLife {
+		if time.Since(last.since) < idleLife && !c.detour(last) {
 			return last.Stream
 		}
 		go func() { _ = last.Close() }()
 	}
 	delete(c.idle, to)
 	return nil
+}
+
+// detour reports whether a stream leads through a relay to a peer that is
+// connected directly by now.
+func (c *Caller) detour(s Stream) bool {
+	r := s.Remote()
+	if !r.Relayed {
+		return false
+	}
+	_, relayed, connected := c.net.RemoteAddr(r.Peer)
+	return connected && !relayed
 }
 
 // keep makes s the idle stream that is taken next, or closes it where there are
