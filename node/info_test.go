@@ -112,7 +112,7 @@ func TestStatus(t *testing.T) {
 	if v = w.node.Status(); v.Reachable != ReachUnknown || v.Why == "" {
 		t.Errorf("%v, %v", v.Reachable, v.Why)
 	}
-	w.cfg.Reach = func() (Reach, string) { return ReachPublic, "others dialled it" }
+	w.cfg.Reach = func() Reachability { return Reachability{State: ReachPublic, Why: "others dialled it"} }
 	w.restart()
 	if v = w.node.Status(); v.Reachable != ReachPublic {
 		t.Errorf("%v", v.Reachable)

@@ -28,9 +28,9 @@ type Config struct {
 	Caps    Caps             // what newcomers may fill; zero fields take the defaults
 	Limits  Limits           // what may be under way at once; zero fields take the defaults
 
-	// Reach tells whether others can dial this node, where the transport
-	// knows; nil: guessed from the node's own addresses.
-	Reach func() (Reach, string)
+	// Reach tells how others reach this node, where the transport knows; nil:
+	// guessed from the node's own addresses.
+	Reach func() Reachability
 	// Stores tells of each donated folder for Status; nil: one row, without
 	// a name.
 	Stores func() []StoreStatus

@@ -21,6 +21,15 @@ const (
 	ReachPublic  Reach = "public"
 )
 
+// Reachability is how others reach a node.
+type Reachability struct {
+	State   Reach
+	Why     string   // in words
+	Relays  []string // peers that lead to it while it cannot be dialled itself
+	Punched int64    // direct connections made through NATs, since the start
+	Carried int64    // bytes carried for other nodes as their relay, since the start
+}
+
 // Status is what `cairn node status --json` shows. Sizes are in bytes, times
 // in seconds.
 type Status struct {
@@ -41,6 +50,9 @@ type Status struct {
 	Donors    int           `json:"donors"`
 	Reachable Reach         `json:"reachable"`
 	Why       string        `json:"why"`
+	Relays    []string      `json:"relays"`  // peers that lead to this node while it cannot be dialled
+	Punched   int64         `json:"punched"` // direct connections made through NATs
+	Carried   int64         `json:"carried"` // for nodes that cannot be dialled, as their relay
 	Uptime    float64       `json:"uptime"`
 	Traffic   Traffic       `json:"traffic"`
 	Stores    []StoreStatus `json:"stores"`
@@ -106,11 +118,12 @@ func (n *Node) Status() Status {
 	if err == nil {
 		s.Addrs = addrTexts(rec)
 	}
+	r := guessReach(rec)
 	if n.cfg.Reach != nil {
-		s.Reachable, s.Why = n.cfg.Reach()
-	} else {
-		s.Reachable, s.Why = guessReach(rec)
+		r = n.cfg.Reach()
 	}
+	s.Reachable, s.Why, s.Punched, s.Carried = r.State, r.Why, r.Punched, r.Carried
+	s.Relays = append([]string{}, r.Relays...) // for programs: a list, if an empty one
 	return s
 }
 
@@ -135,16 +148,16 @@ func addrTexts(r protocol.PeerRecord) []string {
 }
 
 // guessReach judges by the addresses that a node gives out.
-func guessReach(r protocol.PeerRecord) (Reach, string) {
+func guessReach(r protocol.PeerRecord) Reachability {
 	if len(r.Addrs) == 0 {
-		return ReachUnknown, "no address is known yet"
+		return Reachability{State: ReachUnknown, Why: "no address is known yet"}
 	}
 	for _, a := range r.Addrs {
 		if ip, _ := group.Observed(a); ip.IsValid() && !group.IsPrivate(ip) {
-			return ReachUnknown, "it has a public address; whether others can dial it is not known yet"
+			return Reachability{State: ReachUnknown, Why: "it has a public address; whether others can dial it is not known yet"}
 		}
 	}
-	return ReachPrivate, "all its addresses are private: it can be dialled from its own network only"
+	return Reachability{State: ReachPrivate, Why: "all its addresses are private: it can be dialled from its own network only"}
 }
 
 func (n *Node) stores(u storage.Usage) []StoreStatus {

@@ -70,7 +70,7 @@ func (a *app) runNode(ctx context.Context, h home, s *nodeStart) error {
 	}
 	s.node, err = node.New(node.Config{
 		Network: a.flags.network, Agent: agent(), Net: s.host, Store: s.stores, Donated: total(s.gifts),
-		Stores: s.storeRows, Log: a.log,
+		Stores: s.storeRows, Reach: s.reach, Log: a.log,
 	})
 	if err != nil {
 		return err
@@ -173,6 +173,7 @@ func (a *app) openHost(ctx context.Context, h home, s *nodeStart, key crypto.Pri
 	}
 	cfg := a.hostConfig(h.node(peersFile), boot)
 	cfg.Key, cfg.Server, cfg.MDNS, cfg.Public = key, true, !a.flags.noMDNS, s.flags.public
+	cfg.PortMap = true
 	if len(s.listen) > 0 {
 		cfg.Listen = s.listen
 		s.host, err = p2p.New(ctx, cfg)

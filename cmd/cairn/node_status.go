@@ -57,7 +57,10 @@ func (a *app) printStatus(st nodeStatus) error {
 	text += sprintln("traffic    %s received in %d puts, %s sent in %d gets, %d requests refused",
 		bytesText(st.Traffic.Received), st.Traffic.Puts, bytesText(st.Traffic.Sent), st.Traffic.Gets, st.Traffic.Refused)
 	text += sprintln("peers      %d known, %d of them give disk", st.Peers, st.Donors)
-	text += sprintln("%s", reachText(st.Reachable, st.Why))
+	if st.Carried > 0 {
+		text += sprintln("relayed    %s for nodes behind NATs", bytesText(st.Carried))
+	}
+	text += reachText(st)
 	return a.print("%s", text)
 }
 

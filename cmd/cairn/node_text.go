@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"strings"
-
-	"github.com/cairnstore/cairn/node"
 )
 
 // readyEvent says that the node serves: the last line of its start.
@@ -58,20 +56,10 @@ func introduction(r readyEvent, st nodeStatus, s *nodeStart) string {
 	line("it uses that much disk and no more, and your line when somebody stores or fetches.")
 	line("to leave, stop it for good: files stay readable while enough of their other holders live.")
 	line("to come back, start it again. %s is its identity: back it up.", s.key)
-	line("%s", reachText(st.Reachable, st.Why))
+	b.WriteString(reachText(st))
 	if r.Alone {
 		line("alone: a network of one. Others enter by")
 		line("  cairn join %s", r.Join)
 	}
 	return b.String()
-}
-
-func reachText(r node.Reach, why string) string {
-	switch r {
-	case node.ReachPublic:
-		return "reachable: others can dial this node"
-	case node.ReachPrivate:
-		return "not reachable from the internet: " + why + "; forward its port (TCP and UDP) to change that"
-	}
-	return "reachable or not is not known yet (" + why + "); \"cairn node status\" will tell"
 }
