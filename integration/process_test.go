@@ -88,7 +88,9 @@ func newTown(t *testing.T, nodes int, cfg launch.Config) *town {
 	if cfg.Binary == "" {
 		cfg.Binary = program(t, "cmd/cairn")
 	}
-	cfg.Network = "test"
+	if cfg.Network == "" {
+		cfg.Network = "test"
+	}
 	lab, err := launch.New(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -3,20 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
-	"strings"
 )
 
 // Parts of a home. Each of the two folders has a lock of its own, so that a
 // node and a put live side by side.
 const (
-	versionFile = "VERSION"
-	homeVersion = 1 // what this cairn writes and reads
-
 	nodeDir    = "node"
 	ownerDir   = "owner"
 	cacheDir   = "cache" // in owner/
@@ -37,32 +31,6 @@ func (h home) owner(name ...string) string {
 	return filepath.Join(append([]string{h.dir, ownerDir}, name...)...)
 }
 
-// openHome makes the home on first use and checks that it is of a version that
-// this cairn understands.
-func (a *app) openHome() (home, error) {
-	h := home{a.flags.home}
-	if err := os.MkdirAll(h.dir, 0o700); err != nil {
-		return h, withHint(fmt.Errorf("open home: %w", err), "choose another folder: \"--home DIR\"")
-	}
-	path := filepath.Join(h.dir, versionFile)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return h, writeWhole(path, []byte(strconv.Itoa(homeVersion)+"\n"))
-	}
-	if err != nil {
-		return h, fmt.Errorf("open home: %w", err)
-	}
-	v, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	switch {
-	case err != nil || v < 1:
-		return h, fmt.Errorf("open home: %s holds no version number", path)
-	case v > homeVersion:
-		return h, withHint(fmt.Errorf("open home: %s was written by a newer cairn (home version %d, known up to %d)", h.dir, v, homeVersion),
-			"update this cairn, or use another home: \"--home DIR\"")
-	}
-	return h, nil
-}
-
 // lock takes a part of the home for this process, until it ends.
 func (a *app) lock(dir, what string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -74,12 +42,15 @@ func (a *app) lock(dir, what string) error {
 	}
 	if err := tryLock(f); err != nil {
 		_ = f.Close()
-		return withHint(fmt.Errorf("%s of home %s is in use by another process", what, a.flags.home),
+		return withHint(fmt.Errorf("%s of home %s is %w", what, a.flags.home, errLocked),
 			"stop the other one, or use another home: \"--home DIR\"")
 	}
 	a.onClose(func() { _ = f.Close() })
 	return nil
 }
+
+// errLocked says that another process holds a file.
+var errLocked = errors.New("in use by another process")
 
 // dataDir is where the platform keeps a program's data.
 func dataDir() (string, error) {

@@ -49,14 +49,7 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 		return fmt.Errorf("find the home: %w", err)
 	}
 	a.flags.home = home
-	file, err := readConfig(filepath.Join(a.flags.home, configFile))
-	if err != nil {
-		return err
-	}
-	if err := checkConfig(cmd.Root(), file, ""); err != nil {
-		return misuse("the file is "+filepath.Join(a.flags.home, configFile), "%v", err)
-	}
-	joined, err := readJoined(a.flags.home)
+	file, joined, err := a.readSettings(cmd)
 	if err != nil {
 		return err
 	}
@@ -69,6 +62,28 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 	})
 	a.applyJoined(cmd, joined)
 	return errors.Join(errs...)
+}
+
+// readSettings reads the home's two files of settings. Those of a newer cairn
+// may say what this one cannot read: then that is the error.
+func (a *app) readSettings(cmd *cobra.Command) (map[string]any, joined, error) {
+	path := filepath.Join(a.flags.home, configFile)
+	file, err := readConfig(path)
+	if err == nil {
+		if unknown := checkConfig(cmd.Root(), file, ""); unknown != nil {
+			err = misuse("the file is "+path, "%v", unknown)
+		}
+	}
+	var j joined
+	if err == nil {
+		j, err = readJoined(a.flags.home)
+	}
+	if err != nil {
+		if _, newer := (home{a.flags.home}).version(homeVersion); errors.Is(newer, errNewerHome) {
+			err = fmt.Errorf("open home: %w", newer)
+		}
+	}
+	return file, j, err
 }
 
 func applyFlag(cmd *cobra.Command, f *pflag.Flag, file map[string]any) error {
