@@ -111,6 +111,13 @@ func (d *door) stream(id peer.ID) (leave func(), ok bool) {
 	}, true
 }
 
+// open returns how many streams are.
+func (d *door) open() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.streams
+}
+
 // request waits until one more request may be answered. It refuses with
 // CodeUnavailable when that takes too long.
 func (d *door) request(ctx context.Context) (leave func(), err error) {

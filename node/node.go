@@ -61,6 +61,7 @@ type Node struct {
 	door     *door
 	visits   *visits
 	count    counters
+	answers  *answers
 }
 
 var _ protocol.Handler = (*Node)(nil)
@@ -82,7 +83,7 @@ func New(cfg Config) (*Node, error) {
 		started: cfg.Now(), rand: lockedRand{r: cfg.Rand},
 		caller: protocol.NewCaller(cfg.Net), book: newLedger(cfg.Caps, cfg.Donated),
 		frees: newFrees(), donors: newDonors(), announce: newAnnouncer(), door: newDoor(cfg.Limits),
-		visits: newVisits(),
+		visits: newVisits(), answers: newAnswers(),
 	}
 	n.groups = newGroupCache(cfg.Limits.CacheBytes, n.loadGroup)
 	if err := n.survey(context.Background()); err != nil {

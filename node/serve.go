@@ -100,7 +100,7 @@ func (v *session) begin() (end func(), err error) {
 }
 
 // under runs one handler within the session's bounds.
-func under[Q, A any](ctx context.Context, v *session, from protocol.Remote, q Q, do func(context.Context, protocol.Remote, Q) (A, error)) (A, error) {
+func under[Q protocol.Request, A any](ctx context.Context, v *session, from protocol.Remote, q Q, do func(context.Context, protocol.Remote, Q) (A, error)) (A, error) {
 	var none A
 	end, err := v.begin()
 	if err != nil {
@@ -112,8 +112,9 @@ func under[Q, A any](ctx context.Context, v *session, from protocol.Remote, q Q,
 		return none, err
 	}
 	defer leave()
+	begun := v.now()
 	a, err := do(ctx, from, q)
-	v.count.answered(err)
+	v.answered(q.Kind(), err, v.now().Sub(begun))
 	return a, err
 }
 
@@ -135,8 +136,9 @@ func (v *session) Put(ctx context.Context, from protocol.Remote, r *protocol.Put
 		return nil, err
 	}
 	defer end()
+	begun := v.now()
 	reply, err := v.Node.Put(ctx, from, r, body)
-	v.count.answered(err)
+	v.answered(r.Kind(), err, v.now().Sub(begun))
 	return reply, err
 }
 

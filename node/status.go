@@ -75,25 +75,34 @@ type StoreStatus struct {
 	Dir   string `json:"dir"`
 	Quota int64  `json:"quota"`
 	Used  int64  `json:"used"`
-	State string `json:"state"` // ok, suspended, failed
+	Free  int64  `json:"free"` // that it can still take, by quota and by its disk
+	State string `json:"state"`
+	Why   string `json:"why"` // the state is not ok
+}
+
+// The values of a StoreStatus's State.
+const (
+	StoreOK        = "ok"
+	StoreSuspended = "suspended" // its disk is missing
+	StoreFailed    = "failed"    // a write failed: nothing more is taken until a restart
+)
+
+// NewStoreStatus tells of the store in dir.
+func NewStoreStatus(dir string, u storage.Usage) StoreStatus {
+	s := StoreStatus{Dir: dir, Quota: u.Donated, Used: u.Used, Free: u.Free, State: StoreOK}
+	if u.Err == nil {
+		return s
+	}
+	s.State, s.Why = StoreFailed, u.Err.Error()
+	if errors.Is(u.Err, storage.ErrSuspended) {
+		s.State = StoreSuspended
+	}
+	return s
 }
 
 // counters count what Traffic shows.
 type counters struct {
 	received, sent, puts, gets, requests, refused, failed, turnedAway atomic.Int64
-}
-
-// answered counts a request by how it ended.
-func (c *counters) answered(err error) {
-	c.requests.Add(1)
-	var no *protocol.Error
-	switch {
-	case err == nil:
-	case errors.As(err, &no):
-		c.refused.Add(1)
-	default:
-		c.failed.Add(1)
-	}
 }
 
 func (c *counters) traffic() Traffic {
@@ -164,16 +173,5 @@ func (n *Node) stores(u storage.Usage) []StoreStatus {
 	if n.cfg.Stores != nil {
 		return n.cfg.Stores()
 	}
-	return []StoreStatus{{Quota: u.Donated, Used: u.Used, State: StoreState(u.Err)}}
-}
-
-// StoreState names the state that a store's error stands for.
-func StoreState(err error) string {
-	switch {
-	case err == nil:
-		return "ok"
-	case errors.Is(err, storage.ErrSuspended):
-		return "suspended"
-	}
-	return "failed"
+	return []StoreStatus{NewStoreStatus("", u)}
 }

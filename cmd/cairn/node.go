@@ -13,9 +13,10 @@ import (
 var publicValues = []string{"auto", "yes", "no"}
 
 type nodeFlags struct {
-	donate []string
-	listen []string
-	public string
+	donate  []string
+	listen  []string
+	public  string
+	metrics string
 }
 
 func nodeCommand(a *app) *cobra.Command {
@@ -35,9 +36,10 @@ Exit status: 0 ended as asked · 1 failed · 2 wrong usage`,
 		Args: takes(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.node(cmd.Context(), f) },
 	}
-	cmd.Flags().StringArrayVar(&f.donate, "donate", nil, "`SIZE[:DIR]` to give; repeatable, one store in each folder (default: in the home)")
-	cmd.Flags().StringArrayVar(&f.listen, "listen", nil, "`multiaddr` to listen at; repeatable (default: port 4401, TCP and UDP)")
-	cmd.Flags().StringVar(&f.public, "public", "auto", "whether others on the internet can dial this node: yes, no or auto")
+	cmd.Flags().StringArrayVar(&f.donate, "donate", nil, "give `SIZE[:DIR]`; repeatable, one store in each folder (default: in the home)")
+	cmd.Flags().StringArrayVar(&f.listen, "listen", nil, "listen at `MULTIADDR`; repeatable (default: port 4401, TCP and UDP)")
+	cmd.Flags().StringVar(&f.public, "public", "auto", "`ANSWER` to whether others on the internet can dial this node: yes, no or auto")
+	cmd.Flags().StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics at `[ADDRESS:]PORT`, this machine's loopback unless an address is named (docs/metrics.md)")
 	cmd.Flags().SortFlags = false
 	cmd.AddCommand(nodeStatusCommand(a))
 	return cmd

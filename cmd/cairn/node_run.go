@@ -45,11 +45,12 @@ type nodeStart struct {
 	gifts    []gift
 	settings nodeSettings
 
-	key    string // path of the identity
-	host   *p2p.Host
-	stores *storage.Disks
-	node   *node.Node
-	moved  int // the port taken instead of the usual one; 0: the usual one
+	key     string       // path of the identity
+	metrics *metricsDoor // nil: none
+	host    *p2p.Host
+	stores  *storage.Disks
+	node    *node.Node
+	moved   int // the port taken instead of the usual one; 0: the usual one
 }
 
 // runNode assembles a node, says what it does, and waits for its end.
@@ -61,6 +62,11 @@ func (a *app) runNode(ctx context.Context, h home, s *nodeStart) error {
 	s.key = h.node(keyFile)
 	if err := a.keepNetwork(&s.settings); err != nil {
 		return err
+	}
+	if s.flags.metrics != "" {
+		if s.metrics, err = a.openMetrics(s.flags.metrics); err != nil {
+			return err
+		}
 	}
 	if err := a.openStores(h, s, key); err != nil {
 		return err
@@ -81,6 +87,11 @@ func (a *app) runNode(ctx context.Context, h home, s *nodeStart) error {
 		return err
 	}
 	a.onClose(func() { _ = ctl.Close() })
+	if s.metrics != nil {
+		if err := s.metrics.serve(a, s.node); err != nil {
+			return err
+		}
+	}
 	return a.serveNode(ctx, s)
 }
 
@@ -159,7 +170,7 @@ func explainStore(g gift, err error) error {
 func (s *nodeStart) storeRows() []node.StoreStatus {
 	var rows []node.StoreStatus
 	for i, u := range s.stores.Usages() {
-		rows = append(rows, node.StoreStatus{Dir: s.gifts[i].Dir, Quota: u.Donated, Used: u.Used, State: node.StoreState(u.Err)})
+		rows = append(rows, node.NewStoreStatus(s.gifts[i].Dir, u))
 	}
 	return rows
 }
@@ -174,6 +185,9 @@ func (a *app) openHost(ctx context.Context, h home, s *nodeStart, key crypto.Pri
 	cfg := a.hostConfig(h.node(peersFile), boot)
 	cfg.Key, cfg.Server, cfg.MDNS, cfg.Public = key, true, !a.flags.noMDNS, s.flags.public
 	cfg.PortMap = true
+	if s.metrics != nil {
+		cfg.Registerer = s.metrics.registry
+	}
 	if len(s.listen) > 0 {
 		cfg.Listen = s.listen
 		s.host, err = p2p.New(ctx, cfg)

@@ -11,10 +11,11 @@ type readyEvent struct {
 	Peer    string   `json:"peer"`
 	Addrs   []string `json:"addrs"` // each ends in /p2p/ID and serves as --bootstrap
 	Network string   `json:"network"`
-	Donated int64    `json:"donated"`        // bytes
-	Join    string   `json:"join"`           // an invitation to this network; empty: no address yet
-	Alone   bool     `json:"alone"`          // nobody answered yet
-	Port    int      `json:"port,omitempty"` // taken instead of the usual one
+	Donated int64    `json:"donated"`           // bytes
+	Join    string   `json:"join"`              // an invitation to this network; empty: no address yet
+	Alone   bool     `json:"alone"`             // nobody answered yet
+	Port    int      `json:"port,omitempty"`    // taken instead of the usual one
+	Metrics string   `json:"metrics,omitempty"` // URL of the metrics, where they are served
 }
 
 // introduce says in plain words what runs here, then that it is ready.
@@ -24,6 +25,9 @@ func (a *app) introduce(ctx context.Context, s *nodeStart) error {
 	ready := readyEvent{
 		Event: "ready", Peer: s.host.Self().String(), Addrs: s.addrs(), Network: a.flags.network,
 		Donated: total(s.gifts), Alone: alone, Port: s.moved,
+	}
+	if s.metrics != nil {
+		ready.Metrics = s.metrics.url
 	}
 	if inv, err := a.nodeInvitation(s); err == nil {
 		ready.Join = inv.Text
@@ -48,6 +52,9 @@ func introduction(r readyEvent, st nodeStatus, s *nodeStart) string {
 	}
 	if r.Port != 0 {
 		line("listens at port %d, because %d was taken; it stays at it", r.Port, defaultPort)
+	}
+	if r.Metrics != "" {
+		line("metrics at %s", r.Metrics)
 	}
 	for _, g := range s.gifts {
 		line("gives %s in %s", bytesText(g.Bytes), g.Dir)

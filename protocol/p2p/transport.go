@@ -7,6 +7,7 @@ import (
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/p2p/host/peerstore/pstoremem"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
@@ -87,6 +88,7 @@ func (h *Host) options() ([]libp2p.Option, error) {
 func (h *Host) roleOptions() []libp2p.Option {
 	opts := h.natOptions()
 	if h.cfg.Registerer != nil {
+		rcmgr.MustRegisterWith(h.cfg.Registerer)
 		return append(opts, libp2p.PrometheusRegisterer(h.cfg.Registerer))
 	}
 	return append(opts, libp2p.DisableMetrics())

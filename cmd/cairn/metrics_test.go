@@ -1,0 +1,82 @@
+package main
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+func TestMetricsAddr(t *testing.T) {
+	for text, want := range map[string]string{
+		"9401": "127.0.0.1:9401", ":9401": "127.0.0.1:9401", "localhost:0": "127.0.0.1:0",
+		"192.0.2.7:9401": "192.0.2.7:9401", "[::1]:9401": "[::1]:9401",
+		"0.0.0.0:9401": "", "[::]:9401": "", "example.org:9401": "", "70000": "", "127.0.0.1": "", "": "", "x:y": "",
+	} {
+		at, err := parseMetricsAddr(text)
+		if (err != nil) != (want == "") || err == nil && at.String() != want {
+			t.Errorf("%q: %v, %v, want %q", text, at, err, want)
+		}
+	}
+}
+
+// TestMetricsHost: only who names the door as it is called gets in, whatever
+// the method.
+func TestMetricsHost(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	d := &metricsDoor{registry: prometheus.NewRegistry(), listener: l, port: port}
+	h := d.handler()
+	for _, c := range []struct {
+		method, host, path string
+		want               int
+	}{
+		{"GET", "127.0.0.1:" + port, "/metrics", 200},
+		{"GET", "localhost:" + port, "/metrics", 200},
+		{"HEAD", "localhost:" + port, "/metrics", 200},
+		{"GET", "localhost", "/metrics", 421},
+		{"GET", "localhost.:" + port, "/metrics", 421},
+		{"GET", "127.0.0.2:" + port, "/metrics", 421},
+		{"GET", "evil.example:" + port, "/metrics", 421},
+		{"POST", "evil.example", "/metrics", 421},
+		{"OPTIONS", "evil.example", "/", 421},
+		{"POST", "localhost:" + port, "/metrics", 405},
+		{"GET", "localhost:" + port, "/", 404},
+	} {
+		r := httptest.NewRequest(c.method, c.path, nil)
+		r.Host = c.host
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != c.want || w.Header().Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%s %s%s: %d, want %d; %v", c.method, c.host, c.path, w.Code, c.want, w.Header())
+		}
+	}
+}
+
+func TestMetricsOnTakenPort(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	a := newApp(strings.NewReader(""), io.Discard, io.Discard)
+	defer a.close()
+	if _, err := a.openMetrics(l.Addr().String()); err == nil || statusOf(err) != statusFailed || len(hintsOf(err)) != 1 {
+		t.Fatalf("a taken port: %v", err)
+	}
+	d, err := a.openMetrics("0")
+	if err != nil || !strings.HasPrefix(d.url, "http://127.0.0.1:") || strings.Contains(d.url, ":0/") {
+		t.Fatalf("any port: %+v, %v", d, err)
+	}
+	if _, err := http.NewRequest(http.MethodGet, d.url, nil); err != nil {
+		t.Error(err)
+	}
+}

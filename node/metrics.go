@@ -1,0 +1,166 @@
+package node
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// docs/metrics.md says what each name means. Names stay: dashboards and alerts
+// live on them.
+
+// How a request ended, as the label outcome says it.
+const (
+	outcomeOK      = "ok"
+	outcomeRefused = "refused" // for a cause, which the peer was told
+	outcomeFailed  = "failed"  // on our side
+)
+
+// States that a gauge of their own stands for, 1 for the one that holds.
+var (
+	reaches     = []Reach{ReachUnknown, ReachPrivate, ReachPublic}
+	storeStates = []string{StoreOK, StoreSuspended, StoreFailed}
+)
+
+// answers counts requests for Collector.
+type answers struct {
+	total   *prometheus.CounterVec
+	seconds *prometheus.HistogramVec
+}
+
+func newAnswers() *answers {
+	a := &answers{
+		total: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cairn_node_requests_total", Help: "Requests answered, by kind and outcome.",
+		}, []string{"request", "outcome"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "cairn_node_request_seconds", Help: "Time from a request to its reply, by kind; a put includes its bytes' way here.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9), // to half a minute
+		}, []string{"request"}),
+	}
+	for kind := protocol.KindInfo; kind <= protocol.KindFacts; kind++ { // from 0 on, so that the first of a kind shows
+		for _, outcome := range []string{outcomeOK, outcomeRefused, outcomeFailed} {
+			a.total.WithLabelValues(kind.String(), outcome)
+		}
+		a.seconds.WithLabelValues(kind.String())
+	}
+	return a
+}
+
+// answered counts a request by how it ended.
+func (n *Node) answered(kind protocol.Kind, err error, took time.Duration) {
+	outcome := outcomeOK
+	var no *protocol.Error
+	n.count.requests.Add(1)
+	switch {
+	case err == nil:
+	case errors.As(err, &no):
+		outcome = outcomeRefused
+		n.count.refused.Add(1)
+	default:
+		outcome = outcomeFailed
+		n.count.failed.Add(1)
+	}
+	n.answers.total.WithLabelValues(kind.String(), outcome).Inc()
+	n.answers.seconds.WithLabelValues(kind.String()).Observe(took.Seconds())
+}
+
+// Collector gives a Prometheus registry what the node counts. A registry takes
+// one node's only.
+func (n *Node) Collector() prometheus.Collector { return collector{n} }
+
+type collector struct{ n *Node }
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+var (
+	infoDesc       = describe("cairn_node_info", "1, with the node's peer ID, network and program.", "peer", "network", "agent")
+	reachDesc      = describe("cairn_node_reach", "1 for whether others can dial this node, as far as it knows.", "state")
+	donatedDesc    = describe("cairn_node_donated_bytes", "Bytes given.")
+	usedDesc       = describe("cairn_node_used_bytes", "Bytes that live shards and records take.")
+	freeDesc       = describe("cairn_node_free_bytes", "Bytes that groups without a reservation may still take.")
+	reservedDesc   = describe("cairn_node_reserved_bytes", "Bytes promised to groups that are being formed.")
+	shardsDesc     = describe("cairn_node_shards", "Shards held.")
+	groupsDesc     = describe("cairn_node_groups", "Groups of which something is held.")
+	announcedDesc  = describe("cairn_node_groups_announced", "Groups that this node announces in the DHT.")
+	freeingDesc    = describe("cairn_node_segments_freeing", "Deleted segments whose bytes are still here.")
+	peersDesc      = describe("cairn_node_peers", "Peers known.")
+	donorsDesc     = describe("cairn_node_donors", "Nodes spoken to within a day.")
+	streamsDesc    = describe("cairn_node_streams", "Streams open for requests.")
+	turnedAwayDesc = describe("cairn_node_streams_turned_away_total", "Streams reset because too many were open.")
+	receivedDesc   = describe("cairn_node_received_bytes_total", "Bytes of shards stored.")
+	sentDesc       = describe("cairn_node_sent_bytes_total", "Bytes of shards and slices served.")
+	quotaDesc      = describe("cairn_store_quota_bytes", "Bytes given in a folder.", "dir")
+	storeUsedDesc  = describe("cairn_store_used_bytes", "Bytes that live records take in a folder.", "dir")
+	storeFreeDesc  = describe("cairn_store_free_bytes", "Bytes that a folder can still take, by its quota and by its disk.", "dir")
+	storeStateDesc = describe("cairn_store_state", "1 for the state that a store is in.", "dir", "state")
+)
+
+// Describe implements prometheus.Collector.
+func (c collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		infoDesc, reachDesc, donatedDesc, usedDesc, freeDesc, reservedDesc, shardsDesc, groupsDesc, announcedDesc,
+		freeingDesc, peersDesc, donorsDesc, streamsDesc, turnedAwayDesc, receivedDesc, sentDesc,
+		quotaDesc, storeUsedDesc, storeFreeDesc, storeStateDesc,
+	} {
+		out <- d
+	}
+	c.n.answers.total.Describe(out)
+	c.n.answers.seconds.Describe(out)
+}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(out chan<- prometheus.Metric) {
+	s := c.n.Status()
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	counter := func(d *prometheus.Desc, v int64) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v))
+	}
+	gauge(infoDesc, 1, s.Peer, s.Network, s.Agent)
+	oneOf(reaches, s.Reachable, func(r Reach, v float64) { gauge(reachDesc, v, string(r)) })
+	gauge(donatedDesc, float64(s.Donated))
+	gauge(usedDesc, float64(s.Used))
+	gauge(freeDesc, float64(s.Free))
+	gauge(reservedDesc, float64(s.Reserved))
+	gauge(shardsDesc, float64(s.Shards))
+	gauge(groupsDesc, float64(s.Groups))
+	gauge(announcedDesc, float64(s.Announced))
+	gauge(freeingDesc, float64(s.Freeing))
+	gauge(peersDesc, float64(s.Peers))
+	gauge(donorsDesc, float64(s.Donors))
+	gauge(streamsDesc, float64(c.n.door.open()))
+	counter(turnedAwayDesc, s.Traffic.TurnedAway)
+	counter(receivedDesc, s.Traffic.Received)
+	counter(sentDesc, s.Traffic.Sent)
+	for _, d := range s.Stores {
+		gauge(quotaDesc, float64(d.Quota), d.Dir)
+		gauge(storeUsedDesc, float64(d.Used), d.Dir)
+		gauge(storeFreeDesc, float64(d.Free), d.Dir)
+		oneOf(storeStates, d.State, func(state string, v float64) { gauge(storeStateDesc, v, d.Dir, state) })
+	}
+	c.n.answers.total.Collect(out)
+	c.n.answers.seconds.Collect(out)
+}
+
+// oneOf tells each of the states whether it is the one: 1 or 0. One that is
+// not in the list is told, too.
+func oneOf[T comparable](states []T, is T, tell func(T, float64)) {
+	known := false
+	for _, s := range states {
+		v := 0.0
+		if s == is {
+			v, known = 1, true
+		}
+		tell(s, v)
+	}
+	if !known {
+		tell(is, 1)
+	}
+}
