@@ -94,6 +94,9 @@ var (
 	streamsDesc    = describe("cairn_node_streams", "Streams open for requests.")
 	turnedAwayDesc = describe("cairn_node_streams_turned_away_total", "Streams reset because too many were open.")
 	receivedDesc   = describe("cairn_node_received_bytes_total", "Bytes of shards stored.")
+	relaysDesc     = describe("cairn_node_relays", "Peers that lead to this node while it cannot be dialled.")
+	punchedDesc    = describe("cairn_node_punched_total", "Direct connections made through NATs.")
+	carriedDesc    = describe("cairn_node_carried_bytes_total", "Bytes carried for other nodes, as their relay.")
 	sentDesc       = describe("cairn_node_sent_bytes_total", "Bytes of shards and slices served.")
 	quotaDesc      = describe("cairn_store_quota_bytes", "Bytes given in a folder.", "dir")
 	storeUsedDesc  = describe("cairn_store_used_bytes", "Bytes that live records take in a folder.", "dir")
@@ -106,6 +109,7 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		infoDesc, reachDesc, donatedDesc, usedDesc, freeDesc, reservedDesc, shardsDesc, groupsDesc, announcedDesc,
 		freeingDesc, peersDesc, donorsDesc, streamsDesc, turnedAwayDesc, receivedDesc, sentDesc,
+		relaysDesc, punchedDesc, carriedDesc,
 		quotaDesc, storeUsedDesc, storeFreeDesc, storeStateDesc,
 	} {
 		out <- d
@@ -139,6 +143,9 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	counter(turnedAwayDesc, s.Traffic.TurnedAway)
 	counter(receivedDesc, s.Traffic.Received)
 	counter(sentDesc, s.Traffic.Sent)
+	gauge(relaysDesc, float64(len(s.Relays)))
+	counter(punchedDesc, s.Punched)
+	counter(carriedDesc, s.Carried)
 	for _, d := range s.Stores {
 		gauge(quotaDesc, float64(d.Quota), d.Dir)
 		gauge(storeUsedDesc, float64(d.Used), d.Dir)
