@@ -5,6 +5,7 @@ BIN      := bin
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10s
+ROUNDS   ?= 500
 
 # One way of building for all: with another, the libraries, which take longer
 # than all the rest, are built a second time.
@@ -12,7 +13,7 @@ export CGO_ENABLED ?= 0
 export GOFLAGS     ?= -trimpath
 TARGETS  := linux/amd64 linux/arm64 linux/arm windows/amd64 darwin/arm64 freebsd/amd64
 
-.PHONY: build demo test test-all race lint fuzz bench cross clean
+.PHONY: build demo test test-all race lint fuzz campaign bench cross clean
 
 build: ## bin/cairn
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/cairn ./cmd/cairn
@@ -38,6 +39,9 @@ lint: ## golangci-lint, built from tools/go.mod
 
 fuzz: ## each decoder for FUZZTIME
 	GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh .ci/fuzz
+
+campaign: ## a node killed by SIGKILL during puts, ROUNDS times, its index deleted: nothing acknowledged is lost
+	CAIRN_CAMPAIGN=$(ROUNDS) $(GO) test -count=1 -timeout 2h -v -run '^TestCampaign$$' ./integration
 
 bench: build ## put and get of 256 MiB through ten nodes, against a yardstick of the same run
 	$(GO) run ./lab/bench -cairn $(BIN)/cairn
