@@ -13,7 +13,7 @@ export CGO_ENABLED ?= 0
 export GOFLAGS     ?= -trimpath
 TARGETS  := linux/amd64 linux/arm64 linux/arm windows/amd64 darwin/arm64 freebsd/amd64
 
-.PHONY: build demo test test-all race lint fuzz campaign bench cross clean
+.PHONY: build demo test test-all race lint fuzz matrix campaign bench cross clean
 
 build: ## bin/cairn
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/cairn ./cmd/cairn
@@ -39,6 +39,9 @@ lint: ## golangci-lint, built from tools/go.mod
 
 fuzz: ## each decoder for FUZZTIME
 	GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh .ci/fuzz
+
+matrix: ## every operation on a disk upset in every way: some 6,000 crashes and failures
+	CAIRN_MATRIX=full $(GO) test -count=1 -timeout 2h -v -run '^TestFaultMatrix$$' ./storage
 
 campaign: ## a node killed by SIGKILL during puts, ROUNDS times, its index deleted: nothing acknowledged is lost
 	CAIRN_CAMPAIGN=$(ROUNDS) $(GO) test -count=1 -timeout 2h -v -run '^TestCampaign$$' ./integration

@@ -13,13 +13,18 @@ type activeLog struct {
 	reserved int64 // the file system has room ready up to here
 }
 
-// rotate ends the active log and begins the next. When that fails the store
-// does, too, except on a full disk that has no trace of the next log: whatever
-// is not the last log is believed to be synced to its end.
+// rotate ends the active log and begins the next.
 func (d *Disk) rotate() error {
 	_ = d.active.Truncate(d.active.end) // gives back what was reserved; nothing is cut
+	return d.beginNext(nil)
+}
+
+// beginNext begins the log behind the active one. When that fails the store
+// does, too, except on a full disk that has no trace of the next log: whatever
+// is not the last log is believed to be synced to its end.
+func (d *Disk) beginNext(kills []placed) error {
 	id := d.active.id + 1
-	err := d.begin(id, nil)
+	err := d.begin(id, kills)
 	if err == nil {
 		return nil
 	}
@@ -29,6 +34,19 @@ func (d *Disk) rotate() error {
 		return err
 	}
 	return d.fail(err)
+}
+
+// mendTail begins the log that the end of the last one asks for, if it could
+// not be begun when the store was opened: the disk was full to its last byte.
+func (d *Disk) mendTail() error {
+	if d.torn == nil {
+		return nil
+	}
+	if err := d.beginNext(d.torn.torn); err != nil {
+		return err
+	}
+	d.torn = nil
+	return nil
 }
 
 // begin makes log id, whole with its first records or not at all: the start,

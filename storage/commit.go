@@ -85,9 +85,11 @@ func (d *Disk) ready() error {
 		return err
 	}
 	if d.index.backlog() >= maxBacklog {
-		return d.index.save()
+		if err := d.save(); err != nil {
+			return err
+		}
 	}
-	return nil
+	return d.mendTail()
 }
 
 // gather plans requests into the batch as long as some wait and there is room.

@@ -103,6 +103,11 @@ func (d *Disk) compactOnce(ctx context.Context, pressing bool) (freed bool, err 
 		switch {
 		case err == nil:
 			return true, nil
+		case errors.Is(err, ErrFailed):
+			if gone := present(&d.cfg); gone != nil {
+				return false, gone
+			}
+			return false, d.fail(fmt.Errorf("compact log %d: %w", id, err)) // a sync failed, whatever of
 		case passing(err):
 			return false, fmt.Errorf("compact log %d: %w", id, err)
 		}
@@ -174,7 +179,7 @@ func (d *Disk) compact(ctx context.Context, id uint64, size int64) error {
 	if needed != 0 {
 		return fmt.Errorf("%w: %d bytes of records that cannot be read any more", ErrCorrupt, needed)
 	}
-	if err := x.save(); err != nil {
+	if err := d.save(); err != nil {
 		return err
 	}
 	if err := d.logs.remove(id); err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,8 +18,8 @@ const (
 	// saveEvery is how often the index follows the logs.
 	saveEvery = time.Second
 
-	// askEvery is how many of these pass before an idle store asks how much
-	// the file system has left.
+	// askEvery is how many of these pass before an idle store looks whether its
+	// disk is there and how much room it has.
 	askEvery = 10
 )
 
@@ -42,6 +41,7 @@ type Disk struct {
 	closed    bool
 
 	active *activeLog // the committer's
+	torn   *tail      // the committer's: how the active log ends, where another must be begun before anything is written
 	seen   time.Time  // the committer's: when the sentinel was there
 
 	kick       chan struct{}
@@ -105,15 +105,12 @@ func open(cfg Config) (d *Disk, err error) {
 		}
 	}
 	if err == nil {
-		if err = d.index.save(); err != nil && !unreadable(err) {
+		if err = d.save(); err != nil && d.failure() == nil {
 			cfg.Log.Warn("the index cannot follow; it is kept in memory", "err", err)
 			err = nil // as on a full disk: what is stored must be served all the same
 		}
 	}
 	if err != nil {
-		if unreadable(err) {
-			err = d.spoil(err)
-		}
 		return nil, errors.Join(err, d.Close())
 	}
 	d.wake()
@@ -177,16 +174,25 @@ func (d *Disk) saveLoop(ctx context.Context) {
 		if d.failure() != nil {
 			continue
 		}
-		if err := d.index.save(); unreadable(err) {
-			_ = d.spoil(err)
-		} else if err != nil {
+		if err := d.save(); err != nil && d.failure() == nil {
 			d.cfg.Log.Warn("the index cannot follow; it is kept in memory", "err", err)
 		}
 		if n%askEvery == 0 {
-			if err := d.space.ask(); err != nil {
-				d.cfg.Log.Warn("cannot ask for free space", "err", err)
-			}
+			d.look()
 		}
+	}
+}
+
+// look sees whether the disk is there, and how much room it has: who only reads
+// would not notice.
+func (d *Disk) look() {
+	gone := present(&d.cfg)
+	d.suspend(gone)
+	if gone != nil {
+		return
+	}
+	if err := d.space.ask(); err != nil {
+		d.cfg.Log.Warn("cannot ask for free space", "err", err)
 	}
 }
 
@@ -236,7 +242,7 @@ func (d *Disk) Close() error {
 	var err error
 	if d.failure() == nil {
 		_ = d.active.Truncate(d.active.end) // gives back what was reserved; nothing is cut
-		err = d.index.save()
+		err = d.save()
 	}
 	d.active.done()
 	if err = errors.Join(err, d.release()); err != nil {
@@ -254,7 +260,7 @@ func (d *Disk) release() error {
 	d.stateMu.Lock()
 	defer d.stateMu.Unlock()
 	if d.spoilt {
-		err = errors.Join(err, os.Remove(d.cfg.Index))
+		err = errors.Join(err, d.dropIndex())
 	}
 	return errors.Join(err, d.lock.Close())
 }

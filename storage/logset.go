@@ -130,7 +130,7 @@ func (s *logSet) trim() {
 }
 
 // remove deletes a log once its last reader has left. Nobody can open it any
-// more from the start.
+// more from the start. ErrFailed says that the disk failed to make that durable.
 func (s *logSet) remove(id uint64) error {
 	s.mu.Lock()
 	s.dead[id] = true
@@ -152,7 +152,9 @@ func (s *logSet) remove(id uint64) error {
 		err = s.fs.Remove(s.name(id))
 	}
 	if err == nil {
-		err = s.fs.SyncDir(s.dir)
+		if err = s.fs.SyncDir(s.dir); err != nil {
+			err = fmt.Errorf("%w: %w", ErrFailed, err)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("remove log %d: %w", id, err)

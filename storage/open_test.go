@@ -95,6 +95,16 @@ func TestSuspended(t *testing.T) {
 			t.Errorf("usage without a disk: %+v", u)
 		}
 		restore()
+		time.Sleep(15 * time.Second) // a store that nobody writes to looks as well
+		if u := d.Usage(); u.Err != nil {
+			t.Errorf("usage of an idle store after the disk came back: %+v", u)
+		}
+		restore = fs.Drop("/store")
+		time.Sleep(15 * time.Second)
+		if u := d.Usage(); !errors.Is(u.Err, storage.ErrSuspended) {
+			t.Errorf("usage of an idle store without a disk: %+v", u)
+		}
+		restore()
 		if err := put(b); err != nil {
 			t.Errorf("put after the disk came back: %v", err)
 		}
@@ -129,6 +139,62 @@ func TestReserve(t *testing.T) {
 	if err := d.DeleteShard(t.Context(), storagetest.Shard(1, 1, 1, 1, 10_000).Key); err != nil {
 		t.Errorf("delete on a full disk: %v", err)
 	}
+}
+
+// A crash leaves half a record at the end of the log, and others fill the disk
+// to its last byte: there is no room for the log that would have to be begun.
+// What is stored is served; once there is room, all goes on.
+func TestTornTailOnFullDisk(t *testing.T) {
+	index := filepath.Join(fast(t), "index.db")
+	fs := storagetest.NewFS()
+	d := openDisk(t, crashConfig(fs, index))
+	a, b, c := crashShard(4), crashShard(5), crashShard(3)
+	if err := d.PutShard(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	fs.Inject(func(op storagetest.Op) error { return storagetest.ErrPower }) // half of it is written
+	if err := d.PutShard(t.Context(), b); err == nil {
+		t.Fatal("a put outlived the power")
+	}
+	_ = d.Close()
+	synctest.Test(t, func(t *testing.T) {
+		fs := fs.Restart(storagetest.Everything, nil)
+		fs.Limit(fs.Used())
+		d := openDisk(t, crashConfig(fs, index))
+		for range 2 {
+			if err := storagetest.Holds(t.Context(), d, a); err != nil {
+				t.Error(err)
+			}
+			if err := d.PutShard(t.Context(), c); !errors.Is(err, storage.ErrFull) {
+				t.Errorf("put without room: %v, want ErrFull", err)
+			}
+			if err := d.DeleteShard(t.Context(), a.Key); !errors.Is(err, storage.ErrFull) {
+				t.Errorf("delete without room: %v, want ErrFull", err)
+			}
+			if u := d.Usage(); u.Err != nil || u.Free != 0 || u.Shards != 1 {
+				t.Errorf("usage %+v", u)
+			}
+			time.Sleep(2 * time.Second) // of the bubble
+		}
+		fs.Limit(1 << 20)
+		time.Sleep(2 * time.Second)
+		if err := d.PutShard(t.Context(), c); err != nil {
+			t.Fatalf("put with room again: %v", err)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := sameRebuilt(t, fs, index); err != nil {
+			t.Error(err)
+		}
+		d = openDisk(t, crashConfig(fs, index))
+		for sh, want := range map[*storage.Shard]error{a: nil, b: storage.ErrNotFound, c: nil} {
+			if err := storagetest.Holds(t.Context(), d, sh); !errors.Is(err, want) {
+				t.Errorf("after all: %v, want %v", err, want)
+			}
+		}
+		_ = d.Close()
+	})
 }
 
 // After a failed sync nothing is acknowledged, and everything is still read.

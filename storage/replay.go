@@ -127,16 +127,23 @@ func (d *Disk) removeCondemned(ids []uint64) (rest []uint64, err error) {
 
 // resume finds where to write on: behind the last log's records, or in a new
 // log if the last one ends in anything else. What a crash left is never cut
-// off or written over: nobody can tell it from what was synced and rotted.
+// off or written over: nobody can tell it from what was synced and rotted. On a
+// disk without room for the new log, what is there is served all the same.
 func (d *Disk) resume(ids []uint64, last tail) error {
 	if len(ids) == 0 {
 		return d.begin(1, nil)
 	}
 	id := ids[len(ids)-1]
-	if last.bad > 0 || len(last.torn) > 0 {
-		return d.begin(id+1, last.torn)
+	if err := d.activate(id, last.end); err != nil || last.bad == 0 && len(last.torn) == 0 {
+		return err
 	}
-	return d.activate(id, last.end)
+	d.torn = &last
+	err := d.mendTail()
+	if errors.Is(err, ErrFull) && d.failure() == nil {
+		d.cfg.Log.Warn("the disk is full to the last byte: nothing can be stored or deleted till there is room", "dir", d.cfg.Dir)
+		return nil
+	}
+	return err
 }
 
 // sweep removes files that a crash left half-made. Only those of our own names:

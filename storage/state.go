@@ -1,6 +1,15 @@
 package storage
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/cairnstore/cairn/storage/kv"
+)
 
 // fail makes the store acknowledge nothing any more.
 func (d *Disk) fail(cause error) error {
@@ -13,13 +22,40 @@ func (d *Disk) fail(cause error) error {
 	return d.failed
 }
 
-// spoil is fail for an index that cannot be read: it is removed on Close, and
-// made again by the next Open.
+// spoil is fail for an index that cannot be believed: it is removed, and made
+// again by the next Open.
 func (d *Disk) spoil(cause error) error {
 	d.stateMu.Lock()
 	d.spoilt = true
 	d.stateMu.Unlock()
+	_ = d.dropIndex() // a crash may come before Close; where open files cannot be removed, Close does it
 	return d.fail(fmt.Errorf("index: %w", cause))
+}
+
+// dropIndex removes the index's file.
+func (d *Disk) dropIndex() error {
+	err := os.Remove(d.cfg.Index)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err == nil {
+		err = kv.SyncDir(filepath.Dir(d.cfg.Index))
+	}
+	return err
+}
+
+// save lets the index follow the logs. A full disk, or one that is not there,
+// costs nothing: all waits in memory. Of an index that the disk failed to write
+// nobody knows what the next process would find in it.
+func (d *Disk) save() error {
+	err := d.index.save()
+	if err == nil || !unreadable(err) && !errors.Is(err, syscall.EIO) {
+		return err
+	}
+	if gone := present(&d.cfg); gone != nil {
+		return gone
+	}
+	return d.spoil(err)
 }
 
 func (d *Disk) failure() error {

@@ -26,7 +26,8 @@ var (
 	ErrNotFound = errors.New("not held")
 
 	// ErrFull says that the donation or the file system's reserve is used up.
-	// Deleting still works.
+	// Deleting still works, as long as the file system has room for a record of
+	// it (144 bytes).
 	ErrFull = errors.New("full")
 
 	// ErrSuspended says that the disk is not there, as when it is not mounted:

@@ -50,6 +50,7 @@ type FS struct {
 	room   int64 // bytes of all files; 0: no bound
 	ops    int
 	dead   bool
+	broken bool // a sync has failed
 	dirs   map[string]bool
 	names  map[string]*inode // as shown
 	kept   map[string]*inode // as synced
@@ -111,6 +112,14 @@ func (f *FS) Ops() int {
 	return f.ops
 }
 
+// SyncFailed reports whether a sync of a file or a folder has failed: whoever
+// is acknowledged something that began afterwards is told a lie.
+func (f *FS) SyncFailed() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.broken
+}
+
 // Used returns the bytes of all files as shown.
 func (f *FS) Used() int64 {
 	f.mu.Lock()
@@ -136,8 +145,11 @@ func (f *FS) change(kind OpKind, name string) error {
 		return nil
 	}
 	err := f.inject(op)
-	if errors.Is(err, ErrPower) {
+	switch {
+	case errors.Is(err, ErrPower):
 		f.dead = true
+	case err != nil && (kind == OpSync || kind == OpSyncDir):
+		f.broken = true
 	}
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", kind, name, err)

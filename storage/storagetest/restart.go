@@ -15,6 +15,8 @@ const (
 	Nothing    Survival = iota // only what was synced
 	Everything                 // all of it happened to be written
 	Something                  // any sectors of any write, any first changes of names
+	Unnamed                    // all bytes, but only names that were synced
+	Unwritten                  // all names, but only bytes that were synced
 )
 
 // sector is what a disk writes whole or not at all, in bytes.
@@ -30,7 +32,7 @@ func (f *FS) Restart(how Survival, rng *rand.Rand) *FS {
 	after.room = f.room
 	after.dirs = maps.Clone(f.dirs)
 	names := f.names
-	if how != Everything {
+	if how != Everything && how != Unwritten {
 		names = maps.Clone(f.kept)
 	}
 	if how == Something {
@@ -101,9 +103,9 @@ func (i *inode) clone(copies map[*inode]*inode) *inode {
 // after returns the bytes that survive.
 func (i *inode) after(how Survival, rng *rand.Rand) []byte {
 	switch how {
-	case Nothing:
+	case Nothing, Unwritten:
 		return bytes.Clone(i.disk)
-	case Everything:
+	case Everything, Unnamed:
 		return bytes.Clone(i.shown)
 	}
 	b := bytes.Clone(i.disk)
