@@ -114,8 +114,7 @@ func (c *groupCache) release(e *cacheEntry) {
 	keep := false
 	if s := e.loaded(); s != nil {
 		size = s.size()
-		_, _, err := s.founded()
-		keep = err == nil
+		keep = s.isFounded() && !s.partial // what is partial is loaded anew: the rest may be back
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

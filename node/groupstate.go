@@ -20,6 +20,7 @@ type groupState struct {
 	// facts that are durable. A channel, so that waiting ends with a context.
 	turn chan struct{}
 
+	partial   bool // a folder was missing when it was loaded; set once
 	forgotten bool // the cache has dropped it, for it may lie; guarded by turn
 
 	mu        sync.Mutex // everything below; never held over I/O

@@ -13,17 +13,20 @@ import (
 // loadGroup makes a group's state from the store. A group that is not held
 // gives an empty state. Facts that count no more, left over from a crash
 // between keeping a newer one and dropping them, are dropped now.
+//
+// While one folder of several is missing, a group whose record and table lie in
+// another one is served from there; what the missing one has of it comes back
+// with it, or from the co-members.
 func (n *Node) loadGroup(ctx context.Context, id protocol.GroupID) (*groupState, error) {
 	g := newGroupState(id)
 	var facts []protocol.Fact
+	var missing error
 	for f, err := range n.store.Facts(ctx, id) {
-		if n.damaged(id, err) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("load group %s: %w", id.Prefix(), err)
-		}
-		if !isNote(f.Kind) {
+		switch {
+		case n.damaged(id, err):
+		case err != nil:
+			missing = errors.Join(missing, err)
+		case !isNote(f.Kind):
 			facts = append(facts, fromStore(f))
 		}
 	}
@@ -31,14 +34,26 @@ func (n *Node) loadGroup(ctx context.Context, id protocol.GroupID) (*groupState,
 	stale := n.mergeStored(g, facts)
 	for s, err := range n.store.Shards(ctx, id) {
 		if err != nil {
-			return nil, fmt.Errorf("load group %s: %w", id.Prefix(), err)
+			missing = errors.Join(missing, err)
+			continue
 		}
 		if g.table == nil || int(s.Key.Slot) == g.slot {
 			g.held[s.Key.Segment] = struct{}{}
 		}
 	}
+	if missing != nil && !(n.elsewhere(missing) && g.isFounded()) {
+		return nil, fmt.Errorf("load group %s: %w", id.Prefix(), missing)
+	}
+	g.partial = missing != nil
 	n.dropFacts(ctx, id, stale)
 	return g, nil
+}
+
+// elsewhere reports whether err is about one folder of several, of which
+// another one works: what lies there is served.
+func (n *Node) elsewhere(err error) bool {
+	away := errors.Is(err, storage.ErrSuspended) || errors.Is(err, storage.ErrFailed) || errors.Is(err, storage.ErrClosed)
+	return away && n.store.Usage().Err == nil
 }
 
 // damaged reports whether err is about one damaged fact, which the others of
@@ -90,6 +105,10 @@ func (n *Node) dropFacts(ctx context.Context, g protocol.GroupID, ids []protocol
 // and whom it is charged to, what waits to be freed, what is to be announced.
 func (n *Node) survey(ctx context.Context) error {
 	for id, err := range n.store.Groups(ctx) {
+		if err != nil && n.elsewhere(err) {
+			n.log.Warn("a folder is missing; what it holds is surveyed when it is back", "err", err)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("survey the store: %w", err)
 		}
@@ -104,7 +123,7 @@ func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
 	now := n.now()
 	s := groupSurvey{seen: now.Unix(), deleted: make(map[protocol.SegmentID]bool)}
 	for f, err := range n.store.Facts(ctx, id) {
-		if n.damaged(id, err) {
+		if n.damaged(id, err) || err != nil && n.elsewhere(err) {
 			continue
 		}
 		if err != nil {
@@ -117,6 +136,9 @@ func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
 		size = s.table.Profile.N
 	}
 	for sh, err := range n.store.Shards(ctx, id) {
+		if err != nil && n.elsewhere(err) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
