@@ -41,8 +41,9 @@ type File struct {
 // fileExtent is an extent with its place in the file.
 type fileExtent struct {
 	protocol.Extent
-	at    int64 // plain bytes before it
-	plain int64 // plain bytes in it
+	at        int64 // plain bytes before it
+	plain     int64 // plain bytes in it
+	firstPart int64 // parts before it
 }
 
 // Open opens the file behind a link. It returns ErrNoPeers, ErrTooFew,
@@ -192,14 +193,14 @@ func (f *File) page(ctx context.Context, depth int, e *protocol.Extent) (*protoc
 // lay gives each extent its place. They must make exactly the file's size.
 func (f *File) lay(content []protocol.Extent) error {
 	f.extents = make([]fileExtent, len(content))
-	at := int64(0)
+	at, parts := int64(0), int64(0)
 	for i, e := range content {
 		plain, err := seal.PlainSize(e.Length)
 		if err != nil {
 			return fmt.Errorf("read manifest: extent %d of %d sealed bytes: %w", i, e.Length, ErrDamaged)
 		}
-		f.extents[i] = fileExtent{Extent: e, at: at, plain: plain}
-		at += plain
+		f.extents[i] = fileExtent{Extent: e, at: at, plain: plain, firstPart: parts}
+		at, parts = at+plain, parts+seal.Parts(plain)
 	}
 	if at != f.Size {
 		return fmt.Errorf("read manifest: extents of %d bytes for a file of %d: %w", at, f.Size, ErrDamaged)

@@ -74,12 +74,18 @@ func (f *File) WriteTo(ctx context.Context, w io.Writer, progress func(done, tot
 // WriteRangeTo is WriteTo for n bytes from byte off on; beyond the file's end
 // there are none. It returns how many it wrote.
 func (f *File) WriteRangeTo(ctx context.Context, w io.Writer, off, n int64, progress func(done, total int64)) (int64, error) {
+	return f.writeRange(ctx, w, off, n, progress, nil)
+}
+
+// writeRange is WriteRangeTo. tag, if not nil, is told where each part's tag
+// stands among those of the file and what it is, once the part is written.
+func (f *File) writeRange(ctx context.Context, w io.Writer, off, n int64, progress func(done, total int64), tag tagFunc) (int64, error) {
 	end := min(off+n, f.Size)
 	if off < 0 || n < 0 || off >= end {
 		return 0, nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	r := &reading{f: f, w: w, off: off, end: end, next: off, progress: progress}
+	r := &reading{f: f, w: w, off: off, end: end, next: off, progress: progress, tag: tag}
 	r.scratch = make([]byte, min(seal.PartSize, f.Size)+seal.Overhead)
 	defer func() {
 		cancel()
@@ -94,6 +100,9 @@ func (f *File) WriteRangeTo(ctx context.Context, w io.Writer, off, n int64, prog
 	return r.done, nil
 }
 
+// tagFunc takes the tag of a part, and where it stands among a file's.
+type tagFunc func(at int64, tag [seal.Overhead]byte) error
+
 // reading is one sequential read under way.
 type reading struct {
 	f        *File
@@ -102,6 +111,7 @@ type reading struct {
 	next     int64 // first byte that no step covers yet
 	done     int64 // bytes written
 	progress func(done, total int64)
+	tag      tagFunc
 	scratch  []byte
 	pulls    []*pull // in order
 }
@@ -179,6 +189,8 @@ func (r *reading) write(ctx context.Context) error {
 func (r *reading) writePart(p *pull, e *fileExtent, part int64) error {
 	off, n := seal.PartRange(part, e.plain)
 	sealed := p.run.view(e.Offset+off, n, r.scratch)
+	var tag [seal.Overhead]byte
+	copy(tag[:], sealed[max(0, len(sealed)-len(tag)):])
 	plain, err := p.opener.OpenPart(sealed[:0], sealed, part)
 	if err != nil {
 		return fmt.Errorf("part %d of extent %d: %w: %w", part, p.extent, ErrDamaged, err)
@@ -189,6 +201,11 @@ func (r *reading) writePart(p *pull, e *fileExtent, part int64) error {
 		return err
 	}
 	r.done += int64(len(plain))
+	if r.tag != nil {
+		if err := r.tag(r.f.tagAt(p.extent, part), tag); err != nil {
+			return err
+		}
+	}
 	if r.progress != nil {
 		r.progress(r.done, r.end-r.off)
 	}

@@ -86,8 +86,8 @@ func TestSourceChangesUnderPut(t *testing.T) {
 	w.newcomer("b").get(before.Link, sum)
 }
 
-// TestDiskFullUnderGet has a get run out of disk: a sentence, no file, no
-// temporary one; and cat into a full device is a failure, not silence.
+// TestDiskFullUnderGet has a get run out of disk: a sentence, no file, and what
+// came is kept where it says; and cat into a full device is a failure, not silence.
 func TestDiskFullUnderGet(t *testing.T) {
 	w := newTown(t, 3, launch.Config{})
 	a := w.newcomer("a")
@@ -107,8 +107,12 @@ func TestDiskFullUnderGet(t *testing.T) {
 	})
 	t.Run("get", func(t *testing.T) {
 		dir := smallDisk(t, 2<<20)
-		w.newcomer("b").fails(1, "no space left", link, "get", "-", filepath.Join(dir, "x"))
-		w.noLeftovers(dir)
+		b := w.newcomer("b")
+		b.fails(1, "no space left", link, "get", "-", filepath.Join(dir, "x"))
+		b.fails(1, "is kept in", link, "get", "-", filepath.Join(dir, "x"))
+		if _, err := os.Stat(filepath.Join(dir, "x")); err == nil {
+			t.Error("half a file has its name")
+		}
 	})
 }
 

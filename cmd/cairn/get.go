@@ -18,7 +18,8 @@ func getCommand(a *app) *cobra.Command {
 		Short: "get a file back by its link",
 		Long: `get finds the holders of a file, checks every byte that they send and writes the
 file when it is whole. DEST is a file or a folder (default: here, under its own
-name), or "-" for standard output.
+name), or "-" for standard output. Until it is whole its bytes lie beside it in a
+file ".cairn-….part". When a get is cut off, the same command goes on from there.
 ` + linkHelp + `
 
 ` + exitHelp,
@@ -57,12 +58,13 @@ type getResult struct {
 	Path string `json:"path"`
 	Name string `json:"name"` // as the link's file calls itself
 	Size int64  `json:"size"` // bytes
+	Had  int64  `json:"had"`  // of these, bytes that an earlier get had left
 	K    int    `json:"k"`
 	R    int    `json:"r"`
 	N    int    `json:"n"`
 }
 
-// get writes to a temporary file, which exists before the network is asked: an
+// get writes to a partial file, which exists before the network is asked: an
 // unwritable folder or an existing target shows at once.
 func (a *app) get(ctx context.Context, arg, dest string, force bool) error {
 	link, err := a.readLink(arg)
@@ -72,37 +74,51 @@ func (a *app) get(ctx context.Context, arg, dest string, force bool) error {
 	if dest == stdio {
 		return a.catLink(ctx, link)
 	}
-	t, err := newTarget(dest, force)
+	t, err := newTarget(dest, force, link.Pointer)
 	if err != nil {
 		return err
 	}
-	defer t.abandon()
-	s, err := a.openFor(ctx, link)
-	if err != nil {
-		return err
-	}
-	f, err := s.client.Open(ctx, link)
+	defer func() {
+		if kept := t.abandon(); kept != "" {
+			a.note("what has come is kept in %q: the same command goes on from there", kept)
+		}
+	}()
+	f, err := a.openLink(ctx, link)
 	if err != nil {
 		return err
 	}
 	if err := t.name(f.Name); err != nil {
 		return err
 	}
-	if err := a.fetch(ctx, f, t); err != nil {
+	had, err := a.resume(ctx, f, t.files())
+	if err != nil {
 		return err
 	}
-	if err := t.finish(f.MTime); err != nil {
+	if err := t.finish(f.Size, f.MTime); err != nil {
 		return err
 	}
-	return a.showGet(f, t.path)
+	return a.showGet(f, t.path, had)
 }
 
-func (a *app) showGet(f *client.File, path string) error {
+// resume completes a partial file under a progress display.
+func (a *app) resume(ctx context.Context, f *client.File, p client.Partial) (had int64, err error) {
+	m := a.getMeter(f.Name, f.Size)
+	defer m.close()
+	if had, err = f.Resume(ctx, p, m.get); err != nil {
+		return had, fmt.Errorf("get %q: %w", f.Name, err)
+	}
+	return had, nil
+}
+
+func (a *app) showGet(f *client.File, path string, had int64) error {
 	if a.flags.json {
 		p := f.Profile
-		return a.result(getResult{path, f.Name, f.Size, p.K, p.R, p.N})
+		return a.result(getResult{path, f.Name, f.Size, had, p.K, p.R, p.N})
 	}
 	a.note("%s %s, every byte checked: %q", a.green("done:"), bytesText(f.Size), path)
+	if had > 0 {
+		a.note("%s of it had come before", bytesText(had))
+	}
 	return nil
 }
 
@@ -115,15 +131,19 @@ func (a *app) cat(ctx context.Context, arg string) error {
 }
 
 func (a *app) catLink(ctx context.Context, link protocol.Link) error {
-	s, err := a.openFor(ctx, link)
-	if err != nil {
-		return err
-	}
-	f, err := s.client.Open(ctx, link)
+	f, err := a.openLink(ctx, link)
 	if err != nil {
 		return err
 	}
 	return a.fetch(ctx, f, a.out)
+}
+
+func (a *app) openLink(ctx context.Context, link protocol.Link) (*client.File, error) {
+	s, err := a.openFor(ctx, link)
+	if err != nil {
+		return nil, err
+	}
+	return s.client.Open(ctx, link)
 }
 
 // fetch brings a file's bytes to w under a progress display.

@@ -24,6 +24,24 @@ func syncDir(dir string) error {
 	return nil
 }
 
+// removesOpen says that a file can be renamed and removed while it is open.
+const removesOpen = true
+
+// newFileMode is what the user's mask leaves of a new file's rights. It is read
+// once, before anybody makes files: to read the mask one must set it.
+var newFileMode = func() os.FileMode {
+	mask := syscall.Umask(0o077)
+	syscall.Umask(mask)
+	return os.FileMode(0o666 &^ mask)
+}()
+
+// isOwn reports whether a file is a regular one of this user's, under one name,
+// to which nobody else can write.
+func isOwn(info os.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && info.Mode().IsRegular() && info.Mode().Perm()&0o022 == 0 && st.Nlink == 1 && int(st.Uid) == os.Geteuid()
+}
+
 // fileID tells a file from another that has taken its name.
 func fileID(info os.FileInfo) uint64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {

@@ -15,5 +15,15 @@ func tryLock(f *os.File) error {
 // syncDir does nothing: Windows has no handle for it, and NTFS journals names.
 func syncDir(string) error { return nil }
 
+// removesOpen says that a file can be renamed and removed while it is open.
+const removesOpen = false
+
+// newFileMode is not known here: rights come from the folder.
+const newFileMode = os.FileMode(0o666)
+
+// isOwn reports whether a file is a regular one. Whose it is, its folder's
+// rights say.
+func isOwn(info os.FileInfo) bool { return info.Mode().IsRegular() }
+
 // fileID is not known here: size and time alone tell a changed source.
 func fileID(os.FileInfo) uint64 { return 0 }

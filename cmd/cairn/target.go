@@ -7,23 +7,26 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/cairnstore/cairn/protocol"
 )
 
-// target is a file in the making: bytes go to a temporary name in the folder
-// of the final one, which appears when they are whole.
+// target is a file in the making: bytes go to a partial file in the folder of
+// the final one, which appears when they are whole.
 type target struct {
-	*os.File
+	*partial
 	path  string // the final one; empty: decided later
 	dir   string
 	force bool
+	done  bool // the partial file has its name
 }
 
 // errExists says that nothing is overwritten unasked.
 var errExists = errors.New("it exists")
 
-// newTarget makes the temporary file for path; where path is a folder, the
-// name comes later by name. Nothing that exists is touched without force.
-func newTarget(path string, force bool) (*target, error) {
+// newTarget opens the partial file of a link for path; where path is a folder,
+// the name comes later by name. Nothing that exists is touched without force.
+func newTarget(path string, force bool, link protocol.PointerID) (*target, error) {
 	t := &target{force: force, dir: path}
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
 		t.dir, t.path = filepath.Dir(path), path
@@ -31,24 +34,12 @@ func newTarget(path string, force bool) (*target, error) {
 			return nil, err
 		}
 	}
-	f, err := createTemp(t.dir)
+	p, err := openPartial(t.dir, link)
 	if err != nil {
 		return nil, withHint(fmt.Errorf("write %q: %w", path, cause(err)), "choose a folder that exists and that you may write to")
 	}
-	t.File = f
+	t.partial = p
 	return t, nil
-}
-
-// createTemp makes a file as any program would, subject to the user's mask: a
-// file that is fetched is no more secret than the user's others.
-func createTemp(dir string) (*os.File, error) {
-	for i := 0; ; i++ {
-		name := filepath.Join(dir, fmt.Sprintf(".cairn-%d-%d.part", os.Getpid(), i))
-		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
-		if !errors.Is(err, fs.ErrExist) {
-			return f, err
-		}
-	}
 }
 
 // cause drops the path that an error of package os repeats.
@@ -87,20 +78,33 @@ func (t *target) exists() error {
 	return withHint(fmt.Errorf("write %q: %w", t.path, errExists), "\"--force\" overwrites it; or name another file")
 }
 
-// finish gives the file its name: sync, rename, sync the folder.
-func (t *target) finish(mtime time.Time) error {
-	err := t.Sync()
-	if !mtime.IsZero() {
-		_ = os.Chtimes(t.Name(), mtime, mtime) // an odd time is no reason to lose the file
+// finish gives the file its size, its rights and its name: sync, rename, sync
+// the folder. The rights are those of any new file: what was fetched is no more
+// secret than the user's others.
+func (t *target) finish(size int64, mtime time.Time) error {
+	err := errors.Join(t.data.Truncate(size), t.data.Chmod(newFileMode))
+	if err == nil {
+		err = t.data.Sync()
 	}
-	err = errors.Join(err, t.Close())
+	if !mtime.IsZero() {
+		_ = os.Chtimes(t.data.Name(), mtime, mtime) // an odd time is no reason to lose the file
+	}
+	if !removesOpen {
+		err = errors.Join(err, t.data.Close()) // a file that is open keeps its name there
+	}
 	if err == nil {
 		err = t.rename()
 	}
 	if err != nil {
-		_ = os.Remove(t.Name())
-		return fmt.Errorf("write %q: %w", t.path, err)
+		_ = t.data.Chmod(0o600)
+		if errors.Is(err, errExists) {
+			return t.exists()
+		}
+		return fmt.Errorf("write %q: %w", t.path, cause(err))
 	}
+	t.done = true
+	t.closeTags(true)
+	_ = t.data.Close() // it is synced
 	return syncDir(t.dir)
 }
 
@@ -108,11 +112,11 @@ func (t *target) finish(mtime time.Time) error {
 // where the name is taken. File systems without them get the plain check.
 func (t *target) rename() error {
 	if t.force {
-		return os.Rename(t.Name(), t.path)
+		return os.Rename(t.data.Name(), t.path)
 	}
-	err := os.Link(t.Name(), t.path)
+	err := os.Link(t.data.Name(), t.path)
 	if err == nil {
-		return os.Remove(t.Name())
+		return os.Remove(t.data.Name())
 	}
 	if errors.Is(err, fs.ErrExist) {
 		return errExists
@@ -120,12 +124,16 @@ func (t *target) rename() error {
 	if err := t.check(); err != nil {
 		return errExists
 	}
-	return os.Rename(t.Name(), t.path)
+	return os.Rename(t.data.Name(), t.path)
 }
 
-// abandon leaves nothing behind; after finish it does nothing.
-func (t *target) abandon() {
-	if t.Close() == nil {
-		_ = os.Remove(t.Name())
+// abandon gives up what has no final name. It returns the name of what another
+// get can go on with, or "": then nothing is left behind. After finish it does
+// nothing.
+func (t *target) abandon() (kept string) {
+	if t.done {
+		return ""
 	}
+	t.done = true
+	return t.close()
 }
