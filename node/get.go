@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/cairnstore/cairn/protocol"
@@ -89,6 +90,7 @@ func (n *Node) readBody(ctx context.Context, from protocol.Remote, sh storage.Sh
 	if r.Length == 0 {
 		if err := sh.Check(*buf); err != nil {
 			release()
+			n.shardDamaged(ctx, sh.Info().Group, sh.Info().Key, err)
 			return nil, nil, n.hideStore("read shard", err)
 		}
 		return *buf, release, nil
@@ -115,7 +117,11 @@ func (n *Node) cut(ctx context.Context, sh storage.ShardReader, leaves []byte, d
 		_, err = protocol.VerifySlice(raw, r.Offset, r.Length, d.ShardSize, d.Roots[key.Slot])
 	}
 	if err != nil {
-		n.log.Error("a shard on disk cannot be cut", "segment", r.Segment, "err", err, "verified", n.store.Verify(ctx, key))
+		if rot := n.store.Verify(ctx, key); errors.Is(rot, storage.ErrCorrupt) {
+			n.shardDamaged(ctx, sh.Info().Group, key, rot)
+		} else {
+			n.log.Error("a shard on disk cannot be cut", "segment", r.Segment, "err", err, "verified", rot)
+		}
 		return nil, protocol.Refuse(protocol.CodeCorrupt, "segment %s", r.Segment)
 	}
 	return raw, nil

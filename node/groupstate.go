@@ -39,6 +39,7 @@ type groupState struct {
 	pointed   int
 	granting  map[string]int                                  // grants on their way to the store, by subject
 	held      map[protocol.SegmentID]struct{}                 // durable here
+	rotten    map[protocol.SegmentID]struct{}                 // of them, those that the disk damaged since
 	unsaved   map[protocol.Hash]struct{}                      // merged, not yet durable
 	digests   map[digestKind]*[protocol.Buckets]protocol.Hash // nil after a change
 	rawBytes  int
@@ -76,6 +77,7 @@ func newGroupState(id protocol.GroupID) *groupState {
 		ids:       make(map[protocol.Hash]int),
 		granting:  make(map[string]int),
 		held:      make(map[protocol.SegmentID]struct{}),
+		rotten:    make(map[protocol.SegmentID]struct{}),
 		unsaved:   make(map[protocol.Hash]struct{}),
 		digests:   make(map[digestKind]*[protocol.Buckets]protocol.Hash),
 	}
@@ -150,10 +152,13 @@ func (g *groupState) keyOf(s protocol.SegmentID) (key storage.ShardKey, p protoc
 	return storage.ShardKey{Segment: s, Slot: uint8(g.slot)}, g.table.Profile, true
 }
 
-// holdsLocked reports whether a segment's shard is durable here and not
-// deleted. g.mu is held.
+// holdsLocked reports whether a segment's shard is durable here, not deleted
+// and not known to be damaged. g.mu is held.
 func (g *groupState) holdsLocked(s protocol.SegmentID) bool {
 	if _, gone := g.deletes[string(s[:])]; gone {
+		return false
+	}
+	if _, bad := g.rotten[s]; bad {
 		return false
 	}
 	_, ok := g.held[s]
@@ -178,6 +183,21 @@ func (g *groupState) hold(s protocol.SegmentID) bool {
 	g.held[s] = struct{}{}
 	delete(g.digests, digestSegments)
 	return true
+}
+
+// judge notes whether the disk has damaged a shard that is held.
+func (g *groupState) judge(key storage.ShardKey, damaged bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.table != nil && int(key.Slot) != g.slot {
+		return
+	}
+	if damaged {
+		g.rotten[key.Segment] = struct{}{}
+	} else {
+		delete(g.rotten, key.Segment)
+	}
+	delete(g.digests, digestSegments)
 }
 
 // lose notes that a segment's shard is gone from the store.

@@ -39,6 +39,9 @@ func (n *Node) loadGroup(ctx context.Context, id protocol.GroupID) (*groupState,
 		}
 		if g.table == nil || int(s.Key.Slot) == g.slot {
 			g.held[s.Key.Segment] = struct{}{}
+			if n.scrub.isDamaged(s.Key) {
+				g.rotten[s.Key.Segment] = struct{}{}
+			}
 		}
 	}
 	if missing != nil && !(n.elsewhere(missing) && g.isFounded()) {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -27,6 +28,7 @@ type Config struct {
 	Accepts protocol.Accepts // whose segments are taken; empty: open
 	Caps    Caps             // what newcomers may fill; zero fields take the defaults
 	Limits  Limits           // what may be under way at once; zero fields take the defaults
+	Scrub   ScrubConfig      // how the disk is read over; zero fields take the defaults
 
 	// Reach tells how others reach this node, where the transport knows; nil:
 	// guessed from the node's own addresses.
@@ -60,6 +62,8 @@ type Node struct {
 	buffers  buffers
 	door     *door
 	visits   *visits
+	scrub    *scrubber
+	underWay atomic.Int64 // requests
 	count    counters
 	answers  *answers
 }
@@ -83,7 +87,10 @@ func New(cfg Config) (*Node, error) {
 		started: cfg.Now(), rand: lockedRand{r: cfg.Rand},
 		caller: protocol.NewCaller(cfg.Net), book: newLedger(cfg.Caps, cfg.Donated),
 		frees: newFrees(), donors: newDonors(), announce: newAnnouncer(), door: newDoor(cfg.Limits),
-		visits: newVisits(), answers: newAnswers(),
+		visits: newVisits(), scrub: newScrubber(cfg.Scrub), answers: newAnswers(),
+	}
+	if err := n.scrub.load(); err != nil {
+		n.log.Warn("the disk is read over from its beginning", "err", err)
 	}
 	n.groups = newGroupCache(cfg.Limits.CacheBytes, n.loadGroup)
 	if err := n.survey(context.Background()); err != nil {

@@ -65,6 +65,9 @@ func (n *Node) stillHeld(ctx context.Context, o *putOrder) (bool, error) {
 		n.log.Warn("a shard held is damaged, it is taken again", "segment", o.segment, "err", err)
 		return false, nil
 	}
+	if err == nil {
+		n.shardMended(ctx, o.group.id, key)
+	}
 	return err == nil, n.hideStore("verify shard", err)
 }
 
@@ -144,6 +147,7 @@ func (n *Node) takeShard(ctx context.Context, from protocol.Remote, o *putOrder,
 		return err
 	}
 	room.stored()
+	n.shardMended(ctx, shard.Group, shard.Key)
 	n.count.received.Add(r.Length)
 	return n.commitShard(ctx, o, room)
 }

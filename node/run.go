@@ -13,13 +13,15 @@ import (
 const stopPatience = 8 * time.Second
 
 // Run does what a node does on its own, until ctx is done: it announces its
-// groups, gets to know other nodes and frees what is deleted. Then it finishes
+// groups, gets to know other nodes, frees what is deleted and reads its disk
+// over. Then it finishes
 // what is being acknowledged, for at most 8 seconds, and ends every stream.
 func (n *Node) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { n.announceLoop(ctx) })
 	loops.Go(func() { n.gossipLoop(ctx) })
 	loops.Go(func() { n.upkeepLoop(ctx) })
+	loops.Go(func() { n.scrubLoop(ctx) })
 	<-ctx.Done()
 	err := n.visits.stop(stopPatience)
 	loops.Wait()
@@ -32,7 +34,8 @@ func (n *Node) Run(ctx context.Context) error {
 
 // RunOnce does one round of each of Run's loops.
 func (n *Node) RunOnce(ctx context.Context) error {
-	return errors.Join(n.gossipOnce(ctx), n.announceOnce(ctx), n.upkeepOnce(ctx))
+	_, scrub := n.scrubOnce(ctx)
+	return errors.Join(n.gossipOnce(ctx), n.announceOnce(ctx), n.upkeepOnce(ctx), scrub)
 }
 
 func (n *Node) announceLoop(ctx context.Context) {

@@ -86,7 +86,9 @@ func (v *session) begin() (end func(), err error) {
 	v.busy = true
 	stopping := v.draining
 	v.mu.Unlock()
+	v.underWay.Add(1)
 	done := func() {
+		v.underWay.Add(-1)
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		v.replied = true

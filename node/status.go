@@ -55,6 +55,7 @@ type Status struct {
 	Carried   int64         `json:"carried"` // for nodes that cannot be dialled, as their relay
 	Uptime    float64       `json:"uptime"`
 	Traffic   Traffic       `json:"traffic"`
+	Scrub     ScrubStatus   `json:"scrub"`
 	Stores    []StoreStatus `json:"stores"`
 }
 
@@ -121,7 +122,7 @@ func (n *Node) Status() Status {
 		Donated: n.cfg.Donated, Used: u.Used, Free: n.book.free(local, n.storeFree(), now), Reserved: n.book.promisedBytes(),
 		Shards: u.Shards, Groups: u.Groups, Announced: n.announce.announced(), Freeing: n.frees.count(),
 		Accepts: string(n.cfg.Accepts), Peers: len(n.cfg.Net.Known()), Donors: n.donors.count(now),
-		Uptime: now.Sub(n.started).Seconds(), Traffic: n.count.traffic(), Stores: n.stores(u),
+		Uptime: now.Sub(n.started).Seconds(), Traffic: n.count.traffic(), Scrub: n.scrub.status(), Stores: n.stores(u),
 	}
 	rec, err := n.ownRecord()
 	if err == nil {

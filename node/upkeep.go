@@ -153,5 +153,6 @@ func (n *Node) removeShard(ctx context.Context, g *groupState, s protocol.Segmen
 		return 0, err
 	}
 	g.lose(s)
+	n.shardMended(ctx, g.id, key)
 	return size, nil
 }

@@ -18,7 +18,7 @@ import (
 const (
 	crashQuota = 2 << 20 // logs of 64 KiB: a short run makes and compacts several
 	writers    = 3
-	steps      = 39 // of each writer
+	steps      = 48 // of each writer
 	perWriter  = 15 // shards, and facts
 )
 
@@ -119,7 +119,7 @@ func noticed(d *storage.Disk) bool {
 // phases are what writers do: P puts a shard, D deletes one, p and d do so with
 // a fact, s saves the index. The deletes leave logs that are worth compacting,
 // and the puts behind them meet the compactor.
-var phases = []string{"PPPPPPpps", "DDDDDdPs", "PPPPDpds"}
+var phases = []string{"PPPPPPpps", "DDDDDDdds", "DDDDDDdds", "PPPPDpds"}
 
 func step(s storage.Store, l *ledger, verb byte, n int) error {
 	ctx := context.Background()

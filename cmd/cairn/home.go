@@ -15,6 +15,7 @@ const (
 	ownerDir   = "owner"
 	cacheDir   = "cache" // in owner/
 	peersFile  = "peers"
+	scrubFile  = "scrub"
 	lockFile   = "lock"
 	keyFile    = "key"
 	storeDir   = "store"

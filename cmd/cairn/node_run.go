@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"time"
@@ -76,7 +77,7 @@ func (a *app) runNode(ctx context.Context, h home, s *nodeStart) error {
 	}
 	s.node, err = node.New(node.Config{
 		Network: a.flags.network, Agent: agent(), Net: s.host, Store: s.stores, Donated: total(s.gifts),
-		Stores: s.storeRows, Reach: s.reach, Log: a.log,
+		Stores: s.storeRows, Reach: s.reach, Scrub: scrubConfig(h), Log: a.log,
 	})
 	if err != nil {
 		return err
@@ -93,6 +94,21 @@ func (a *app) runNode(ctx context.Context, h home, s *nodeStart) error {
 		}
 	}
 	return a.serveNode(ctx, s)
+}
+
+// scrubConfig keeps where the reading over of the disks stands in the home.
+func scrubConfig(h home) node.ScrubConfig {
+	path := h.node(scrubFile)
+	return node.ScrubConfig{
+		Load: func() ([]byte, error) {
+			b, err := os.ReadFile(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil, nil
+			}
+			return b, err
+		},
+		Save: func(b []byte) error { return writeWhole(path, b) },
+	}
 }
 
 // serveNode runs the node beside its first words.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cairnstore/cairn/node"
 	"github.com/cairnstore/cairn/node/control"
 )
 
@@ -54,6 +55,7 @@ func (a *app) printStatus(st nodeStatus) error {
 		text += sprintln("  %-9s %s of %s in %s", s.State, bytesText(s.Used), bytesText(s.Quota), s.Dir)
 	}
 	text += sprintln("keeps      %d shards of %d groups, announces %d", st.Shards, st.Groups, st.Announced)
+	text += sprintln("read over  %s", scrubText(st.Scrub))
 	text += sprintln("traffic    %s received in %d puts, %s sent in %d gets, %d requests refused",
 		bytesText(st.Traffic.Received), st.Traffic.Puts, bytesText(st.Traffic.Sent), st.Traffic.Gets, st.Traffic.Refused)
 	text += sprintln("peers      %d known, %d of them give disk", st.Peers, st.Donors)
@@ -62,6 +64,21 @@ func (a *app) printStatus(st nodeStatus) error {
 	}
 	text += reachText(st)
 	return a.print("%s", text)
+}
+
+// scrubText tells how the reading over of the disk goes.
+func scrubText(s node.ScrubStatus) string {
+	text := "not yet; it begins some minutes after the start"
+	switch {
+	case s.Begun != "":
+		text = fmt.Sprintf("since %s: %d shards, %s so far", s.Begun, s.Shards, bytesText(s.Bytes))
+	case s.Finished != "":
+		text = fmt.Sprintf("last at %s: %d shards, %s", s.Finished, s.Shards, bytesText(s.Bytes))
+	}
+	if s.Damaged > 0 {
+		text += fmt.Sprintf("; %d shards are damaged and not put again yet", s.Damaged)
+	}
+	return text
 }
 
 func sprintln(format string, args ...any) string { return fmt.Sprintf(format, args...) + "\n" }
