@@ -38,7 +38,7 @@ var mayImport = map[string][]string{
 
 	"lab/launch": {},
 	"lab/liar":   {"protocol", "node"},
-	"lab/bench":  {"lab/launch", "client/seal", "protocol", "storage", "storage/erasure"},
+	"lab/bench":  {"client", "client/seal", "lab/launch", "protocol", "protocol/p2p", "storage/erasure"},
 
 	"cmd/cairn": {"client", "lab/launch", "node", "node/control", "protocol", "protocol/group", "protocol/p2p", "storage"},
 

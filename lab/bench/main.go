@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"text/tabwriter"
 
 	"golang.org/x/sys/unix"
 
@@ -31,6 +30,7 @@ type settings struct {
 	size    int64 // bytes
 	rounds  int
 	json    bool
+	quick   bool // bulk only
 }
 
 func main() {
@@ -42,6 +42,7 @@ func main() {
 	flag.IntVar(&s.nodes, "nodes", 10, "node processes")
 	flag.IntVar(&s.rounds, "rounds", 3, "repetitions; the median counts")
 	flag.BoolVar(&s.json, "json", false, "one JSON object instead of a table")
+	flag.BoolVar(&s.quick, "quick", false, "put and get of the one file, nothing else")
 	flag.Parse()
 	s.size = *size << 20
 	var err error
@@ -64,23 +65,15 @@ func main() {
 func memoryDir(s settings) string {
 	const shm = "/dev/shm"
 	var fs unix.Statfs_t
-	need := s.size / int64(s.profile.K) * int64(s.profile.N) * int64(s.rounds+2)
+	user := s.size * int64(s.rounds+2)
+	if !s.quick {
+		user += rangeFile + smallBytes()
+	}
+	need := user / int64(s.profile.K) * int64(s.profile.N)
 	if unix.Statfs(shm, &fs) != nil || int64(fs.Bavail)*fs.Bsize < need {
 		return ""
 	}
 	return shm
-}
-
-// row is one measured thing.
-type row struct {
-	Name   string  `json:"name"`
-	CPU    float64 `json:"cpuSecondsPerGiB"` // of all processes
-	Rate   float64 `json:"mbPerSecond"`      // 10^6 user bytes a second
-	Yard   float64 `json:"yardstickCPU"`     // seconds per GiB; 0: none
-	Ratio  float64 `json:"ratio"`            // CPU to yardstick; 0: none
-	RSS    int64   `json:"clientRSS"`        // bytes; 0: not measured
-	First  float64 `json:"firstByteSeconds"` // 0: not measured
-	Target string  `json:"target"`
 }
 
 func bench(ctx context.Context, s settings) error {
@@ -88,33 +81,19 @@ func bench(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	rows, err := measureNetwork(ctx, s, yard)
+	r, err := measureNetwork(ctx, s, yard)
 	if err != nil {
 		return err
 	}
+	if !s.quick {
+		idle, err := measureIdle(ctx, s)
+		if err != nil {
+			return fmt.Errorf("idle: %w", err)
+		}
+		r.Figures = append(r.Figures, idle...)
+	}
 	if s.json {
-		return json.NewEncoder(os.Stdout).Encode(map[string]any{
-			"profile": s.profile.String(), "nodes": s.nodes, "bytes": s.size, "rows": rows,
-		})
+		return json.NewEncoder(os.Stdout).Encode(r)
 	}
-	return print(s, rows)
-}
-
-func print(s settings, rows []row) error {
-	fmt.Printf("profile %s, %d node processes, %d MiB, median of %d\n\n", s.profile, s.nodes, s.size>>20, s.rounds)
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(w, "\tCPU-s/GiB\tyardstick\tratio\ttarget\tMB/s\tclient RSS\tfirst byte")
-	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%.1f\t%s\t%s\t%s\t%.0f\t%s\t%s\n", r.Name, r.CPU,
-			orDash(r.Yard, "%.1f"), orDash(r.Ratio, "%.2f"), r.Target, r.Rate,
-			orDash(float64(r.RSS)/(1<<20), "%.0f MiB"), orDash(r.First, "%.2f s"))
-	}
-	return w.Flush()
-}
-
-func orDash(v float64, format string) string {
-	if v == 0 {
-		return "–"
-	}
-	return fmt.Sprintf(format, v)
+	return r.print(os.Stdout)
 }

@@ -30,30 +30,18 @@ type run struct {
 // network is a lab of nodes and the commands that use it.
 type network struct {
 	settings
+	dir   string
 	lab   *launch.Lab
 	links []string
 }
 
-func measureNetwork(ctx context.Context, s settings, y yardstick) ([]row, error) {
-	dir, err := os.MkdirTemp(s.dir, "cairn-bench-")
+func measureNetwork(ctx context.Context, s settings, y yardstick) (report, error) {
+	r := report{Profile: s.profile.String(), Nodes: s.nodes, Bytes: s.size, Rounds: s.rounds}
+	n, err := startNetwork(ctx, s, s.nodes)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	lab, err := launch.New(launch.Config{Binary: s.cairn, Dir: dir, Donate: fmt.Sprintf("%dMB", 2000+4*s.size>>20*int64(s.rounds)), NodeArgs: []string{"--no-mdns"}})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = lab.Close() }()
-	if _, err := lab.AddNodes(ctx, s.nodes); err != nil {
-		return nil, err
-	}
-	n := &network{settings: s, lab: lab}
-	idle, err := n.idle(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rows := []row{idle}
+	defer n.close()
 	for _, step := range []struct {
 		name, target string
 		yard         float64
@@ -61,17 +49,47 @@ func measureNetwork(ctx context.Context, s settings, y yardstick) ([]row, error)
 	}{
 		{"put", "≤ 1.3", y.put, n.put},
 		{"get", "≤ 1.3", y.get, n.get},
-		{"get, n−k holders killed", "≤ 1.3 × get", y.get, n.getWithDead},
 	} {
-		r, err := n.measure(ctx, step.measure)
+		row, err := n.measure(ctx, step.measure)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", step.name, err)
+			return r, fmt.Errorf("%s: %w", step.name, err)
 		}
-		r.Name, r.Target, r.Yard = step.name, step.target, step.yard
-		r.Ratio = r.CPU / step.yard
-		rows = append(rows, r)
+		r.Rows = append(r.Rows, row.named(step.name, step.target, step.yard))
 	}
-	return rows, nil
+	if !s.quick {
+		if r.Figures, err = n.figures(ctx); err != nil {
+			return r, err
+		}
+	}
+	dead, first, err := n.lossy(ctx)
+	r.Rows, r.Figures = append(r.Rows, dead.named("get, n−k holders dead", "≤ 1.3 × get", y.get)), append(r.Figures, first...)
+	return r, err
+}
+
+// startNetwork starts so many nodes in a new lab. close ends it.
+func startNetwork(ctx context.Context, s settings, nodes int) (*network, error) {
+	dir, err := os.MkdirTemp(s.dir, "cairn-bench-")
+	if err != nil {
+		return nil, err
+	}
+	donate := 2000 + (s.size*int64(s.rounds+1)+rangeFile+smallBytes())>>20*int64(s.profile.N)/int64(s.profile.K)
+	n := &network{settings: s, dir: dir}
+	n.lab, err = launch.New(launch.Config{Binary: s.cairn, Dir: dir, Donate: fmt.Sprintf("%dMB", donate), NodeArgs: []string{"--no-mdns"}})
+	if err == nil {
+		_, err = n.lab.AddNodes(ctx, nodes)
+	}
+	if err != nil {
+		n.close()
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *network) close() {
+	if n.lab != nil {
+		_ = n.lab.Close()
+	}
+	_ = os.RemoveAll(n.dir)
 }
 
 // measure repeats a measurement and takes each figure's median.
@@ -88,21 +106,6 @@ func (n *network) measure(ctx context.Context, f func(context.Context) (run, err
 		first = append(first, r.first.Seconds())
 	}
 	return row{CPU: middle(cpu), Rate: middle(rate), RSS: int64(middle(rss)), First: middle(first)}, nil
-}
-
-const idleTime = 10 * time.Second
-
-// idle measures what the nodes use while nobody asks them for anything.
-func (n *network) idle(ctx context.Context) (row, error) {
-	before := n.nodesCPU()
-	select {
-	case <-time.After(idleTime):
-	case <-ctx.Done():
-		return row{}, ctx.Err()
-	}
-	used := n.nodesCPU() - before
-	percent := 100 * used.Seconds() / idleTime.Seconds() / float64(n.nodes)
-	return row{Name: fmt.Sprintf("idle node: %.2f %% of a core", percent), Target: "≤ 0.25 %"}, nil
 }
 
 func (n *network) put(ctx context.Context) (run, error) {
@@ -135,25 +138,6 @@ func (n *network) get(ctx context.Context) (run, error) {
 	}
 	r.first = count.first
 	return r, err
-}
-
-// getWithDead kills as many nodes as the profile may lose, once, then gets.
-func (n *network) getWithDead(ctx context.Context) (run, error) {
-	running := 0
-	for _, node := range n.lab.Nodes() {
-		if node.Running() {
-			running++
-		}
-	}
-	for _, node := range n.lab.Nodes() {
-		if running > n.nodes-(n.profile.N-n.profile.K) && node.Running() {
-			if err := node.Kill(); err != nil {
-				return run{}, err
-			}
-			running--
-		}
-	}
-	return n.get(ctx)
 }
 
 // command runs the program from a client's home and measures it and the nodes.

@@ -61,17 +61,30 @@ func watchMemory(pid int, ended <-chan struct{}) (peak int64) {
 			return peak
 		case <-tick.C:
 		}
-		b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
-		if err != nil {
-			continue
-		}
-		_, rest, ok := strings.Cut(string(b), "VmHWM:")
-		if f := strings.Fields(rest); ok && len(f) > 0 {
-			if kb, err := strconv.ParseInt(f[0], 10, 64); err == nil {
-				peak = kb << 10
-			}
-		}
+		peak = max(peak, memoryOf(pid, "VmHWM:"))
 	}
+}
+
+// processMemory returns another process's resident memory, in bytes; 0 where
+// it cannot be read.
+func processMemory(pid int) int64 { return memoryOf(pid, "VmRSS:") }
+
+// memoryOf reads one line of /proc/PID/status.
+func memoryOf(pid int, line string) int64 {
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	if err != nil {
+		return 0
+	}
+	_, rest, ok := strings.Cut(string(b), line)
+	f := strings.Fields(rest)
+	if !ok || len(f) == 0 {
+		return 0
+	}
+	kb, err := strconv.ParseInt(f[0], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return kb << 10
 }
 
 func datasync(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }
