@@ -13,9 +13,10 @@ import (
 
 // Bounds of a search.
 const (
-	crawlAfter    = time.Second // hints and the DHT have that long for themselves
-	providerWidth = 64          // claims are cheap to make: look at many at a time
-	providerMost  = 10_000      // claims looked at in one lookup
+	dhtAfter      = 300 * time.Millisecond // hints have that long for themselves: those that live spare the DHT
+	crawlAfter    = time.Second            // hints and the DHT have that long for themselves
+	providerWidth = 64                     // claims are cheap to make: look at many at a time
+	providerMost  = 10_000                 // claims looked at in one lookup
 	providerAgain = 2 * time.Second
 )
 
@@ -61,7 +62,11 @@ func (s *search) run(ctx context.Context, hints []peer.AddrInfo) {
 		s.offer(id, false)
 	}
 	var sources sync.WaitGroup
-	sources.Go(func() { s.fromDHT(ctx) })
+	sources.Go(func() {
+		if len(hints)+len(s.named) == 0 || sleep(ctx, dhtAfter) {
+			s.fromDHT(ctx)
+		}
+	})
 	sources.Go(func() { s.fromCrawl(ctx) })
 	sources.Wait()
 	s.visits.Wait()
