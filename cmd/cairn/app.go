@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strings"
 
 	"github.com/mattn/go-isatty"
 )
@@ -35,11 +34,18 @@ type globalFlags struct {
 
 func newApp(in io.Reader, out, errs io.Writer) *app {
 	a := &app{in: in, out: out, errs: errs, log: slog.New(slog.DiscardHandler)}
-	if f, ok := errs.(*os.File); ok {
-		a.terminal = isatty.IsTerminal(f.Fd())
-	}
-	a.colour = a.terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	a.terminal, a.colour = isTerminal(errs), wantsColour(errs)
 	return a
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}
+
+// wantsColour reports whether colour is of use there, and wanted.
+func wantsColour(w io.Writer) bool {
+	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
 // onClose has f called when the command has ended, the last one first.
@@ -96,36 +102,6 @@ func (a *app) event(v any) {
 	if err == nil {
 		_, _ = fmt.Fprintf(a.errs, "%s\n", b)
 	}
-}
-
-// startLog begins logging to standard error at the level asked for.
-func (a *app) startLog() error {
-	if a.flags.logLevel == "" || a.flags.logLevel == "none" {
-		return nil
-	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(strings.ToUpper(a.flags.logLevel))); err != nil {
-		return misuse("the levels are none, error, warn, info and debug", "--log-level %q: no such level", a.flags.logLevel)
-	}
-	opt := &slog.HandlerOptions{Level: level, ReplaceAttr: redactAttr}
-	if a.flags.json {
-		a.log = slog.New(slog.NewJSONHandler(a.errs, opt))
-	} else {
-		a.log = slog.New(slog.NewTextHandler(a.errs, opt))
-	}
-	return nil
-}
-
-// redactAttr is the last line of defence: whatever looks like a link in a
-// log's text is cut.
-func redactAttr(_ []string, at slog.Attr) slog.Attr {
-	switch v := at.Value.Any().(type) {
-	case string:
-		at.Value = slog.StringValue(redact(v))
-	case error:
-		at.Value = slog.StringValue(redact(v.Error()))
-	}
-	return at
 }
 
 func (a *app) paint(code, text string) string {

@@ -34,6 +34,7 @@ const (
 const (
 	verbStatus = "status"
 	verbInvite = "invite"
+	verbDoctor = "doctor"
 )
 
 // nodeStatus is what node status --json shows.
@@ -250,5 +251,6 @@ func (a *app) verbs(s *nodeStart) map[string]control.Handler {
 	return map[string]control.Handler{
 		verbStatus: func(context.Context, json.RawMessage) (any, error) { return s.node.Status(), nil },
 		verbInvite: func(context.Context, json.RawMessage) (any, error) { return a.nodeInvitation(s) },
+		verbDoctor: func(context.Context, json.RawMessage) (any, error) { return s.facts(), nil },
 	}
 }

@@ -39,7 +39,7 @@ who holds a link can read them, and gives them back while enough holders live.`,
 	root.AddCommand(
 		demoCommand(a), nodeCommand(a), joinCommand(a), networkCommand(a),
 		putCommand(a), getCommand(a), catCommand(a), uploadsCommand(a), healthCommand(a),
-		versionCommand(a),
+		doctorCommand(a), versionCommand(a),
 	)
 	root.InitDefaultCompletionCmd()
 	if c := childCommand(root, "completion"); c != nil {

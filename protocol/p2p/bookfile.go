@@ -36,6 +36,20 @@ type savedPeer struct {
 	Seen  int64    `json:"seen"` // Unix seconds
 }
 
+// Remembered reads which peers the file of a Config's Book holds, the most
+// recently spoken to first. A missing file holds none.
+func Remembered(path string) ([]peer.AddrInfo, error) {
+	b := newBook()
+	if err := b.load(path); err != nil {
+		return nil, err
+	}
+	var out []peer.AddrInfo
+	for _, p := range b.peers() {
+		out = append(out, peer.AddrInfo{ID: p, Addrs: b.addrs(p)})
+	}
+	return out, nil
+}
+
 // load fills the book from a file. A missing file is an empty book.
 func (b *book) load(path string) error {
 	f, err := os.Open(path)

@@ -66,6 +66,7 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start peer: %w", err)
 	}
+	adoptLogs(cfg.Log)
 	h := &Host{
 		cfg: cfg, log: cfg.Log, book: newBook(), table: newSignal(), lost: newSignal(), public: newSignal(),
 		met: make(chan struct{}), tried: make(chan struct{}), ready: make(chan struct{}), started: time.Now(),

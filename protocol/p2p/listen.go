@@ -53,6 +53,10 @@ func (h *Host) listenOne(a multiaddr.Multiaddr) error {
 	return nil
 }
 
+// PortFree returns ErrPortTaken where a Host could not listen at an address
+// because of another program, and nil where it could.
+func PortFree(a multiaddr.Multiaddr) error { return probe(a) }
+
 // probe opens and closes the port in the plain way. libp2p shares ports
 // between processes of one user (SO_REUSEPORT), so a second node at a port
 // would start well and then hear every other connection.

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"log/slog"
+	"strings"
+)
+
+// startLog begins logging to standard error at the level asked for.
+func (a *app) startLog() error {
+	if a.flags.logLevel == "" || a.flags.logLevel == "none" {
+		return nil
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(strings.ToUpper(a.flags.logLevel))); err != nil {
+		return misuse("the levels are none, error, warn, info and debug", "--log-level %q: no such level", a.flags.logLevel)
+	}
+	opt := &slog.HandlerOptions{Level: level, ReplaceAttr: redactAttr}
+	if a.flags.json {
+		a.log = slog.New(slog.NewJSONHandler(a.errs, opt))
+	} else {
+		a.log = slog.New(slog.NewTextHandler(a.errs, opt))
+	}
+	return nil
+}
+
+// redactAttr is the last line of defence: whatever looks like a link in a
+// log's text is cut.
+func redactAttr(_ []string, at slog.Attr) slog.Attr {
+	switch v := at.Value.Any().(type) {
+	case string:
+		at.Value = slog.StringValue(redact(v))
+	case error:
+		at.Value = slog.StringValue(redact(v.Error()))
+	}
+	return at
+}
