@@ -293,3 +293,46 @@ func TestRoguesOfOnePrefix(t *testing.T) {
 		c.stop(1)
 	})
 }
+
+// A peer that opens streams and says nothing on them is borne up to a number,
+// and another opens its own meanwhile.
+func TestMuteStreams(t *testing.T) {
+	node := startNode(t, Config{})
+	client := startClient(t, Config{}, node)
+	goroutines := runtime.NumGoroutine()
+	r := newRogue(t, node)
+	c := r.Network().ConnsToPeer(node.Self())[0]
+	for range 2*maxPeerMute - 8 { // QUIC and yamux open no more at once
+		s, err := c.NewStream(deadline(t))
+		if err == nil {
+			_, err = s.Write([]byte{19}) // "/multistream/1.0.0" would follow
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	control, ok := node.host.Network().ResourceManager().(*crowdControl)
+	if !ok {
+		t.Fatal("the host has another resource manager")
+	}
+	eventually(t, "the streams arrive", func() bool { return control.mute.count() == maxPeerMute })
+	for range 50 {
+		s, err := client.Open(deadline(t), node.Self())
+		if err == nil {
+			_, err = s.Write([]byte("x"))
+		}
+		if err == nil {
+			_, err = io.ReadFull(s, make([]byte, 1))
+		}
+		if err != nil {
+			t.Fatal("an honest stream: ", err)
+		}
+		_ = s.Reset()
+	}
+	if n := control.mute.count(); n > maxPeerMute+8 {
+		t.Errorf("%d mute streams are borne", n)
+	}
+	_ = r.Close()
+	settled(t, node, goroutines)
+	eventually(t, "nothing is counted any more", func() bool { return control.mute.count() == 0 })
+}

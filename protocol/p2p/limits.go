@@ -21,20 +21,30 @@ const (
 	maxPeerStreams  = 1024 // of all protocols
 	maxPeerRequests = 512  // of any one protocol
 	maxHandshakes   = 512  // connections not yet authenticated
+	maxMute         = 4096 // streams whose protocol is not known yet
 	maxFD           = 4096
 
 	maxMemory          = 512 << 20 // bytes that windows of streams may reserve
 	maxPeerMemory      = 160 << 20
 	maxHandshakeMemory = 64 << 20
 
+	// Of one peer, and of all peers of one /24 (IPv6: /48). The least that a
+	// stream reserves is 256 KiB, so those of one origin take at most a
+	// quarter of the memory, and windows do not grow into its second half.
+	maxPeerMute         = 128
+	maxOriginMute       = 512
+	maxOriginStreams    = 512
+	maxOriginHandshakes = 64
+
 	maxConns4   = 64  // from one IPv4 address
+	maxConns4In = 256 // from one IPv4 /24
 	maxConns6   = 64  // from one IPv6 /56
 	maxConns6In = 256 // from one IPv6 /48
 
 	connRate      = 5 // new connections a second from one IPv4 address or IPv6 /56
 	connBurst     = 128
-	conn48Rate    = 20 // and from one IPv6 /48
-	conn48Burst   = 512
+	connWideRate  = 20 // and from one IPv4 /24 or IPv6 /48
+	connWideBurst = 512
 	rateForgotten = time.Minute
 )
 
@@ -56,7 +66,7 @@ func newResources(metrics bool) (network.ResourceManager, error) {
 	opts := []rcmgr.Option{
 		rcmgr.WithConnRateLimiters(connRates()),
 		rcmgr.WithLimitPerSubnet(
-			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: maxConns4}},
+			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: maxConns4}, {PrefixLength: 24, ConnCount: maxConns4In}},
 			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 56, ConnCount: maxConns6}, {PrefixLength: 48, ConnCount: maxConns6In}},
 		),
 		rcmgr.WithNetworkPrefixLimit(ownPrefixes()),
@@ -64,7 +74,11 @@ func newResources(metrics bool) (network.ResourceManager, error) {
 	if !metrics {
 		opts = append(opts, rcmgr.WithMetricsDisabled())
 	}
-	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits()), opts...)
+	m, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits()), opts...)
+	if err != nil {
+		return nil, err
+	}
+	return newCrowdControl(m), nil
 }
 
 func limits() rcmgr.ConcreteLimitConfig {
@@ -74,7 +88,7 @@ func limits() rcmgr.ConcreteLimitConfig {
 			Streams: maxStreams, FD: maxFD, Memory: maxMemory,
 		},
 		Transient: rcmgr.ResourceLimits{
-			Conns: maxHandshakes, Streams: maxPeerStreams, FD: maxHandshakes, Memory: maxHandshakeMemory,
+			Conns: maxHandshakes, Streams: maxMute, FD: maxHandshakes, Memory: maxHandshakeMemory,
 		},
 		PeerDefault: rcmgr.ResourceLimits{
 			Conns: maxPeerConns, Streams: maxPeerStreams, FD: maxPeerConns, Memory: maxPeerMemory,
@@ -104,10 +118,13 @@ func connRates() *rate.Limiter {
 	return &rate.Limiter{
 		NetworkPrefixLimits: free,
 		SubnetRateLimiter: rate.SubnetLimiter{
-			IPv4SubnetLimits: []rate.SubnetLimit{{PrefixLength: 32, Limit: one}},
+			IPv4SubnetLimits: []rate.SubnetLimit{
+				{PrefixLength: 32, Limit: one},
+				{PrefixLength: 24, Limit: rate.Limit{RPS: connWideRate, Burst: connWideBurst}},
+			},
 			IPv6SubnetLimits: []rate.SubnetLimit{
 				{PrefixLength: 56, Limit: one},
-				{PrefixLength: 48, Limit: rate.Limit{RPS: conn48Rate, Burst: conn48Burst}},
+				{PrefixLength: 48, Limit: rate.Limit{RPS: connWideRate, Burst: connWideBurst}},
 			},
 			GracePeriod: rateForgotten,
 		},
