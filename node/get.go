@@ -77,7 +77,7 @@ func (n *Node) readBody(ctx context.Context, from protocol.Remote, sh storage.Sh
 		}
 		off, length = protocol.AlignRange(r.Offset, r.Length, size)
 	}
-	free, err := n.door.body(ctx, from.Peer, length)
+	free, err := n.door.body(ctx, from, length)
 	if err != nil {
 		return nil, nil, err
 	}

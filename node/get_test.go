@@ -70,8 +70,8 @@ func TestGetRefusals(t *testing.T) {
 			release()
 		}
 	}
-	if len(w.node.door.peers) != 0 {
-		t.Errorf("%d peers still count as under way", len(w.node.door.peers))
+	if len(w.node.door.guests) != 0 {
+		t.Errorf("%d peers still count as under way", len(w.node.door.guests))
 	}
 }
 

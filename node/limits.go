@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -12,103 +13,188 @@ import (
 )
 
 // Limits bounds what may be under way at once, so that no crowd and no single
-// peer takes all of a node's memory.
+// peer takes all of a node's memory. A source is a /24 (IPv6: /48): peers are
+// free, addresses are not. A /16 (IPv6: /32) gets half of all; private and
+// loopback addresses count by peer alone.
 type Limits struct {
-	Streams     int   // open streams in all
-	PeerStreams int   // open streams of one peer
-	Requests    int   // requests being answered, Puts apart
-	Body        int64 // bytes of shards in memory
-	PeerBody    int64 // of one peer's requests
-	CacheBytes  int64 // bytes of group states in memory
+	Streams        int   // open streams in all
+	SourceStreams  int   // of the peers of one source
+	PeerStreams    int   // of one peer
+	Requests       int   // requests being answered, Puts apart
+	SourceRequests int   // of the peers of one source
+	Body           int64 // bytes of shards in memory
+	SourceBody     int64 // of the requests of one source
+	PeerBody       int64 // of one peer's
+	CacheBytes     int64 // bytes of group states in memory
 }
 
 // DefaultLimits returns what a small machine bears.
 func DefaultLimits() Limits {
 	return Limits{
-		Streams: 4096, PeerStreams: 64, Requests: 512,
-		Body: 128 << 20, PeerBody: 32 << 20, CacheBytes: 64 << 20,
+		Streams: 4096, SourceStreams: 512, PeerStreams: 64,
+		Requests: 512, SourceRequests: 128,
+		Body: 128 << 20, SourceBody: 48 << 20, PeerBody: 32 << 20,
+		CacheBytes: 64 << 20,
 	}
 }
 
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
 	setDefault(&l.Streams, d.Streams)
+	setDefault(&l.SourceStreams, d.SourceStreams)
 	setDefault(&l.PeerStreams, d.PeerStreams)
 	setDefault(&l.Requests, d.Requests)
+	setDefault(&l.SourceRequests, d.SourceRequests)
 	setDefault(&l.Body, d.Body)
+	setDefault(&l.SourceBody, d.SourceBody)
 	setDefault(&l.PeerBody, d.PeerBody)
 	setDefault(&l.CacheBytes, d.CacheBytes)
 	// Less than one shard would refuse every Put.
 	l.Body = max(l.Body, protocol.MaxShardSize)
-	l.PeerBody = min(max(l.PeerBody, protocol.MaxShardSize), l.Body)
+	l.SourceBody = min(max(l.SourceBody, protocol.MaxShardSize), l.Body)
+	l.PeerBody = min(max(l.PeerBody, protocol.MaxShardSize), l.SourceBody)
 	return l
 }
 
-// doorPatience is how long a request waits for its turn.
-const doorPatience = 10 * time.Second
+const (
+	// doorPatience is how long a request waits for its turn.
+	doorPatience = 10 * time.Second
+	// doorUnease is how long one waits for memory before the slowest of those
+	// who have it is sent away.
+	doorUnease = doorPatience / 4
+)
 
 // door lets in as much as Limits allow.
 type door struct {
 	limits   Limits
+	now      func() time.Time
 	requests *semaphore.Weighted
 	memory   *semaphore.Weighted
 
 	mu      sync.Mutex
-	streams int
-	peers   map[peer.ID]*peerUse
+	streams int                 // guarded by mu
+	guests  map[guest]*guestUse // guarded by mu
+	holds   map[*hold]struct{}  // memory that is taken; guarded by mu
 }
 
-// peerUse is what one peer has under way.
-type peerUse struct {
-	streams int
-	users   int
-	memory  *semaphore.Weighted
+// guest is whoever has a part of its own in what a door lets in: a peer, a
+// source, or a wide prefix.
+type guest struct {
+	peer peer.ID
+	at   source
+	wide netip.Prefix
 }
 
-func newDoor(l Limits) *door {
+// guestUse is what a guest has under way.
+type guestUse struct {
+	users       int // guarded by the door's mu, as is streams
+	streams     int
+	mostStreams int
+	requests    *semaphore.Weighted
+	memory      *semaphore.Weighted
+}
+
+func newDoor(l Limits, now func() time.Time) *door {
 	return &door{
-		limits:   l,
+		limits: l, now: now,
 		requests: semaphore.NewWeighted(int64(l.Requests)),
 		memory:   semaphore.NewWeighted(l.Body),
-		peers:    make(map[peer.ID]*peerUse),
+		guests:   make(map[guest]*guestUse),
+		holds:    make(map[*hold]struct{}),
 	}
 }
 
-// use returns a peer's entry, which is kept until unuse. mu is held.
-func (d *door) use(id peer.ID) *peerUse {
-	p := d.peers[id]
-	if p == nil {
-		p = &peerUse{memory: semaphore.NewWeighted(d.limits.PeerBody)}
-		d.peers[id] = p
+// guestsOf returns who is charged for what a peer asks, the smallest first.
+func guestsOf(from protocol.Remote) []guest {
+	all := []guest{{peer: from.Peer}}
+	at := sourceOf(from)
+	if at.exempt() {
+		return all
 	}
-	p.users++
-	return p
+	all = append(all, guest{at: at})
+	if wide, ok := at.Wide(); ok {
+		all = append(all, guest{wide: wide})
+	}
+	return all
 }
 
-func (d *door) unuse(id peer.ID, p *peerUse) {
-	if p.users--; p.users == 0 {
-		delete(d.peers, id)
+// newUse returns what a guest may have under way.
+func (l Limits) newUse(s guest) *guestUse {
+	streams, requests, body := l.Streams/2, l.Requests/2, max(l.Body/2, l.SourceBody)
+	switch {
+	case s.peer != "":
+		streams, requests, body = l.PeerStreams, l.SourceRequests, l.PeerBody
+	case s.at != source{} || !s.wide.IsValid():
+		streams, requests, body = l.SourceStreams, l.SourceRequests, l.SourceBody
 	}
+	return &guestUse{
+		mostStreams: streams,
+		requests:    semaphore.NewWeighted(int64(max(requests, 1))),
+		memory:      semaphore.NewWeighted(body),
+	}
+}
+
+// use returns the guests' uses that a peer's request is charged to; leave ends
+// it.
+func (d *door) use(from protocol.Remote) (all []*guestUse, leave func()) {
+	names := guestsOf(from)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range names {
+		v := d.guests[s]
+		if v == nil {
+			v = d.limits.newUse(s)
+			d.guests[s] = v
+		}
+		v.users++
+		all = append(all, v)
+	}
+	return all, sync.OnceFunc(func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		for i, s := range names {
+			if all[i].users--; all[i].users == 0 {
+				delete(d.guests, s)
+			}
+		}
+	})
 }
 
 // stream lets a stream in, or not. leave ends it.
-func (d *door) stream(id peer.ID) (leave func(), ok bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	p := d.use(id)
-	if d.streams >= d.limits.Streams || p.streams >= d.limits.PeerStreams {
-		d.unuse(id, p)
+func (d *door) stream(from protocol.Remote) (leave func(), ok bool) {
+	uses, unuse := d.use(from)
+	if !d.enter(uses) {
+		unuse()
 		return nil, false
 	}
+	return func() { d.leave(uses); unuse() }, true
+}
+
+func (d *door) enter(uses []*guestUse) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.streams >= d.limits.Streams {
+		return false
+	}
+	for _, v := range uses {
+		if v.streams >= v.mostStreams {
+			return false
+		}
+	}
 	d.streams++
-	p.streams++
-	return func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.streams--
-		p.streams--
-		d.unuse(id, p)
-	}, true
+	for _, v := range uses {
+		v.streams++
+	}
+	return true
+}
+
+func (d *door) leave(uses []*guestUse) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.streams--
+	for _, v := range uses {
+		v.streams--
+	}
 }
 
 // open returns how many streams are.
@@ -118,44 +204,77 @@ func (d *door) open() int {
 	return d.streams
 }
 
-// request waits until one more request may be answered. It refuses with
-// CodeUnavailable when that takes too long.
-func (d *door) request(ctx context.Context) (leave func(), err error) {
+// request waits until one more request of a peer may be answered. It refuses
+// with CodeUnavailable when that takes too long.
+func (d *door) request(ctx context.Context, from protocol.Remote) (leave func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, doorPatience)
 	defer cancel()
-	if err := d.requests.Acquire(ctx, 1); err != nil {
+	uses, unuse := d.use(from)
+	queue := make([]*semaphore.Weighted, 0, len(uses)+1)
+	for _, v := range uses {
+		queue = append(queue, v.requests)
+	}
+	release, ok := acquire(ctx, append(queue, d.requests), 1)
+	if !ok {
+		unuse()
 		return nil, protocol.Refuse(protocol.CodeUnavailable, "too many requests at once")
 	}
-	return func() { d.requests.Release(1) }, nil
+	return func() { release(); unuse() }, nil
+}
+
+// acquire takes n of each semaphore in turn: who waits for its own share keeps
+// nobody else waiting.
+func acquire(ctx context.Context, queue []*semaphore.Weighted, n int64) (release func(), ok bool) {
+	release = func() {}
+	for i, s := range queue {
+		if s.Acquire(ctx, n) != nil {
+			release()
+			return nil, false
+		}
+		release = func() {
+			for _, s := range queue[:i+1] {
+				s.Release(n)
+			}
+		}
+	}
+	return release, true
 }
 
 // body waits until n bytes of a peer's shard may be held in memory. It refuses
 // with CodeUnavailable when that takes too long.
-func (d *door) body(ctx context.Context, id peer.ID, n int64) (release func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, doorPatience)
+func (d *door) body(ctx context.Context, from protocol.Remote, n int64) (release func(), err error) {
+	patient, cancel := context.WithTimeout(ctx, doorPatience)
 	defer cancel()
-	d.mu.Lock()
-	p := d.use(id)
-	d.mu.Unlock()
-	leave := func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.unuse(id, p)
+	uses, unuse := d.use(from)
+	queue := make([]*semaphore.Weighted, 0, len(uses))
+	for _, v := range uses {
+		queue = append(queue, v.memory)
 	}
-	if err := p.memory.Acquire(ctx, n); err != nil {
-		leave()
+	own, ok := acquire(patient, queue, n)
+	if !ok {
+		unuse()
 		return nil, protocol.Refuse(protocol.CodeUnavailable, "too many of your shards at once")
 	}
-	if err := d.memory.Acquire(ctx, n); err != nil {
-		p.memory.Release(n)
-		leave()
+	if !d.remember(patient, n) {
+		own()
+		unuse()
 		return nil, protocol.Refuse(protocol.CodeUnavailable, "too many shards at once")
 	}
+	h := d.hold(ctx, n)
 	return func() {
+		d.unhold(h)
 		d.memory.Release(n)
-		p.memory.Release(n)
-		leave()
+		own()
+		unuse()
 	}, nil
+}
+
+// remember waits for n bytes of all memory. Who has to wait long sends the
+// slowest away of those who have it.
+func (d *door) remember(ctx context.Context, n int64) bool {
+	unease := time.AfterFunc(doorUnease, d.relieve)
+	defer unease.Stop()
+	return d.memory.Acquire(ctx, n) == nil
 }
 
 // bufferClasses are the sizes, in bytes, of pooled buffers.

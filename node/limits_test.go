@@ -15,11 +15,11 @@ import (
 )
 
 func TestStreamsAreBounded(t *testing.T) {
-	d := newDoor(Limits{Streams: 5, PeerStreams: 2}.withDefaults())
+	d := newDoor(Limits{Streams: 5, PeerStreams: 2}.withDefaults(), time.Now)
 	var leave []func()
 	enter := func(id peer.ID, want bool) {
 		t.Helper()
-		l, ok := d.stream(id)
+		l, ok := d.stream(at(id, ""))
 		if ok != want {
 			t.Fatalf("stream of %s: %t", id, ok)
 		}
@@ -39,48 +39,48 @@ func TestStreamsAreBounded(t *testing.T) {
 	for _, l := range leave[1:] {
 		l()
 	}
-	if len(d.peers) != 0 || d.streams != 0 {
-		t.Errorf("%d peers, %d streams at the end", len(d.peers), d.streams)
+	if len(d.guests) != 0 || d.streams != 0 {
+		t.Errorf("%d guests, %d streams at the end", len(d.guests), d.streams)
 	}
 }
 
 func TestBodiesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = protocol.MaxShardSize
-		d := newDoor(Limits{Body: 3 * most, PeerBody: 2 * most}.withDefaults())
+		d := newDoor(Limits{Body: 3 * most, PeerBody: 2 * most}.withDefaults(), time.Now)
 		ctx := t.Context()
 		var frees []func()
 		for range 2 {
-			free, err := d.body(ctx, "a", most)
+			free, err := d.body(ctx, at("a", ""), most)
 			if err != nil {
 				t.Fatal(err)
 			}
 			frees = append(frees, free)
 		}
 		begun := time.Now()
-		if _, err := d.body(ctx, "a", 64); protocol.CodeOf(err) != protocol.CodeUnavailable {
+		if _, err := d.body(ctx, at("a", ""), 64); protocol.CodeOf(err) != protocol.CodeUnavailable {
 			t.Errorf("a third shard of one peer: %v", err)
 		}
 		if time.Since(begun) != doorPatience {
 			t.Errorf("refused after %v", time.Since(begun))
 		}
-		free, err := d.body(ctx, "b", most)
+		free, err := d.body(ctx, at("b", ""), most)
 		if err != nil {
 			t.Errorf("one peer shuts out another: %v", err)
 		}
-		if _, err := d.body(ctx, "c", 64); protocol.CodeOf(err) != protocol.CodeUnavailable {
+		if _, err := d.body(ctx, at("c", ""), 64); protocol.CodeOf(err) != protocol.CodeUnavailable {
 			t.Errorf("beyond all memory: %v", err)
 		}
 		go func() { time.Sleep(time.Second); frees[0]() }()
-		last, err := d.body(ctx, "a", most)
+		last, err := d.body(ctx, at("a", ""), most)
 		if err != nil {
 			t.Errorf("after one was freed: %v", err)
 		}
 		frees[1]()
 		free()
 		last()
-		if len(d.peers) != 0 {
-			t.Errorf("%d peers at the end", len(d.peers))
+		if len(d.guests) != 0 || len(d.holds) != 0 {
+			t.Errorf("%d guests at the end", len(d.guests))
 		}
 	})
 }
@@ -148,7 +148,7 @@ func TestStreamsBeyondTheLimitAreReset(t *testing.T) {
 	w := newWorld(t, 82, func(c *Config) { c.Limits.PeerStreams = 1 })
 	a, b := net.Pipe()
 	defer func() { _ = a.Close() }()
-	leave, ok := w.node.door.stream("x")
+	leave, ok := w.node.door.stream(at("x", ""))
 	if !ok {
 		t.Fatal("no stream")
 	}

@@ -61,6 +61,7 @@ type Node struct {
 	announce *announcer
 	buffers  buffers
 	door     *door
+	strikes  *strikes
 	visits   *visits
 	scrub    *scrubber
 	underWay atomic.Int64 // requests
@@ -86,8 +87,8 @@ func New(cfg Config) (*Node, error) {
 		cfg: cfg, self: cfg.Net.Self(), store: cfg.Store, log: cfg.Log, now: cfg.Now,
 		started: cfg.Now(), rand: lockedRand{r: cfg.Rand},
 		caller: protocol.NewCaller(cfg.Net), book: newLedger(cfg.Caps, cfg.Donated),
-		frees: newFrees(), donors: newDonors(), announce: newAnnouncer(), door: newDoor(cfg.Limits),
-		visits: newVisits(), scrub: newScrubber(cfg.Scrub), answers: newAnswers(),
+		frees: newFrees(), donors: newDonors(), announce: newAnnouncer(), door: newDoor(cfg.Limits, cfg.Now),
+		strikes: newStrikes(), visits: newVisits(), scrub: newScrubber(cfg.Scrub), answers: newAnswers(),
 	}
 	if err := n.scrub.load(); err != nil {
 		n.log.Warn("the disk is read over from its beginning", "err", err)

@@ -127,7 +127,7 @@ func (n *Node) takeShard(ctx context.Context, from protocol.Remote, o *putOrder,
 	if err != nil {
 		return err
 	}
-	free, err := n.door.body(ctx, from.Peer, r.Length)
+	free, err := n.door.body(ctx, from, r.Length)
 	if err != nil {
 		room.dropped()
 		return err

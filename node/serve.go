@@ -14,7 +14,7 @@ import (
 // A stream beyond the limits is reset at once.
 func (n *Node) Serve(s protocol.Stream) {
 	from := s.Remote()
-	leave, ok := n.door.stream(from.Peer)
+	leave, ok := n.letIn(from)
 	if !ok {
 		n.count.turnedAway.Add(1)
 		_ = s.Reset()
@@ -27,9 +27,18 @@ func (n *Node) Serve(s protocol.Stream) {
 		return
 	}
 	defer n.visits.leave(v)
+	defer v.end()
 	if err := protocol.Serve(context.Background(), v, v); err != nil {
 		n.log.Debug("stream ends", "peer", protocol.ShortPeer(from.Peer), "err", err)
+		v.judge(nil, err) // of requests that cannot be read
 	}
+}
+
+func (n *Node) letIn(from protocol.Remote) (leave func(), ok bool) {
+	if n.strikes.out(from, n.now()) {
+		return nil, false
+	}
+	return n.door.stream(from)
 }
 
 // session is one stream and what it has under way. As protocol.Stream it sees
@@ -39,14 +48,16 @@ type session struct {
 	protocol.Stream
 
 	mu       sync.Mutex
-	busy     bool // between a request's arrival and its reply's end
-	replied  bool // the handler has returned
+	busy     bool   // between a request's arrival and its reply's end
+	replied  bool   // the handler has returned
+	leave    func() // gives back the request's place, once its reply is out
 	draining bool
 }
 
 var (
 	_ protocol.Stream  = (*session)(nil)
 	_ protocol.Handler = (*session)(nil)
+	_ protocol.Keeper  = (*session)(nil)
 
 	errStopping = protocol.Refuse(protocol.CodeUnavailable, "this node is stopping")
 )
@@ -66,8 +77,24 @@ func (v *session) rest() bool {
 	defer v.mu.Unlock()
 	if v.replied {
 		v.busy, v.replied = false, false
+		v.free()
 	}
 	return v.draining && !v.busy
+}
+
+// free gives back the place of a request. mu is held.
+func (v *session) free() {
+	if v.leave != nil {
+		v.leave()
+		v.leave = nil
+	}
+}
+
+// end gives back what the session's last request had.
+func (v *session) end() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.free()
 }
 
 // drain ends the session: at once if nothing is under way, else after that.
@@ -101,7 +128,8 @@ func (v *session) begin() (end func(), err error) {
 	return done, nil
 }
 
-// under runs one handler within the session's bounds.
+// under runs one handler within the session's bounds. The place that it takes
+// is given back when its reply is out: replies that nobody reads are memory.
 func under[Q protocol.Request, A any](ctx context.Context, v *session, from protocol.Remote, q Q, do func(context.Context, protocol.Remote, Q) (A, error)) (A, error) {
 	var none A
 	end, err := v.begin()
@@ -109,15 +137,25 @@ func under[Q protocol.Request, A any](ctx context.Context, v *session, from prot
 		return none, err
 	}
 	defer end()
-	leave, err := v.door.request(ctx)
+	leave, err := v.door.request(ctx, from)
 	if err != nil {
 		return none, err
 	}
-	defer leave()
+	v.mu.Lock()
+	v.leave = leave
+	v.mu.Unlock()
 	begun := v.now()
-	a, err := do(ctx, from, q)
+	a, err := do(withCut(ctx, v.cut), from, q)
 	v.answered(q.Kind(), err, v.now().Sub(begun))
+	v.judge(a, err)
 	return a, err
+}
+
+func (v *session) cut() { _ = v.Reset() }
+
+// Keep takes memory for a long request that is on its way.
+func (v *session) Keep(ctx context.Context, from protocol.Remote, n int) (release func(), err error) {
+	return v.door.body(withCut(ctx, v.cut), from, int64(n))
 }
 
 // Info is Node.Info within the session's bounds.
@@ -139,8 +177,9 @@ func (v *session) Put(ctx context.Context, from protocol.Remote, r *protocol.Put
 	}
 	defer end()
 	begun := v.now()
-	reply, err := v.Node.Put(ctx, from, r, body)
+	reply, err := v.Node.Put(withCut(ctx, v.cut), from, r, body)
 	v.answered(r.Kind(), err, v.now().Sub(begun))
+	v.judge(nil, err)
 	return reply, err
 }
 

@@ -69,6 +69,7 @@ type Traffic struct {
 	Refused    int64 `json:"refused"`    // requests refused for a cause
 	Failed     int64 `json:"failed"`     // requests that failed on our side
 	TurnedAway int64 `json:"turnedAway"` // streams beyond the limits
+	Shunned    int64 `json:"shunned"`    // peers that lied too much
 }
 
 // StoreStatus is one donated folder.
@@ -103,13 +104,13 @@ func NewStoreStatus(dir string, u storage.Usage) StoreStatus {
 
 // counters count what Traffic shows.
 type counters struct {
-	received, sent, puts, gets, requests, refused, failed, turnedAway atomic.Int64
+	received, sent, puts, gets, requests, refused, failed, turnedAway, shunned atomic.Int64
 }
 
 func (c *counters) traffic() Traffic {
 	return Traffic{
 		Received: c.received.Load(), Sent: c.sent.Load(), Puts: c.puts.Load(), Gets: c.gets.Load(),
-		Requests: c.requests.Load(), Refused: c.refused.Load(), Failed: c.failed.Load(), TurnedAway: c.turnedAway.Load(),
+		Requests: c.requests.Load(), Refused: c.refused.Load(), Failed: c.failed.Load(), TurnedAway: c.turnedAway.Load(), Shunned: c.shunned.Load(),
 	}
 }
 

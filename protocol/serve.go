@@ -23,6 +23,14 @@ type Handler interface {
 	Facts(context.Context, Remote, *FactsRequest) (*FactsReply, error)
 }
 
+// Keeper is a Handler that bounds the memory of requests on their way to it.
+type Keeper interface {
+	// Keep waits until a request of n bytes may be held in memory, or
+	// refuses. It is asked for those above 16 KiB. Serve calls release once
+	// the reply is sent.
+	Keep(ctx context.Context, from Remote, n int) (release func(), err error)
+}
+
 // Serve answers the requests of one stream, one after another, until the peer
 // closes it, breaks the norm, idles for two minutes or falls below the least
 // rate. It always ends the stream.
@@ -90,6 +98,13 @@ func serveOne(ctx context.Context, s Stream, h Handler) error {
 	req := newRequest(Kind(first))
 	if req == nil {
 		return refuseAndEnd(s, Refuse(CodeVersion, "message of kind %d", first))
+	}
+	if k, ok := h.(Keeper); ok && n > maxSmall && n <= req.MaxLen() {
+		release, err := k.Keep(ctx, s.Remote(), n)
+		if err != nil {
+			return refuseAndEnd(s, err)
+		}
+		defer release()
 	}
 	if err := s.SetReadDeadline(time.Now().Add(transferTime(int64(n)))); err != nil {
 		return err

@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	libprotocol "github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/multiformats/go-multiaddr"
+
+	"github.com/cairnstore/cairn/protocol"
 )
 
 // crowdControl adds to libp2p's resource manager what that cannot count: what
@@ -22,6 +25,7 @@ type crowdControl struct {
 	shaking *tally // connections that are not authenticated
 	mute    *tally // streams whose protocol is not known
 	streams *tally
+	pace    *protocol.Pace[peer.ID] // of opening streams
 
 	mu   sync.Mutex
 	seen map[peer.ID][]origin // of its connections, the newest last; guarded by mu
@@ -34,6 +38,7 @@ func newCrowdControl(m network.ResourceManager) *crowdControl {
 		mute:            newTally(maxMute, maxOriginMute, maxPeerMute),
 		streams:         newTally(maxStreams, maxOriginStreams, maxPeerStreams),
 		seen:            make(map[peer.ID][]origin),
+		pace:            protocol.NewPace[peer.ID](streamRate, streamBurst, maxPaced),
 	}
 }
 
@@ -59,6 +64,10 @@ func (c *crowdControl) OpenConnection(dir network.Direction, fd bool, at multiad
 func (c *crowdControl) OpenStream(p peer.ID, dir network.Direction) (network.StreamManagementScope, error) {
 	if dir != network.DirInbound {
 		return c.ResourceManager.OpenStream(p, dir)
+	}
+	// Each costs this peer some 100 µs, which a request on an open one does not.
+	if !c.pace.Take(p, 1, time.Now()) {
+		return nil, fmt.Errorf("stream of %s: too many a second: %w", p, network.ErrResourceLimitExceeded)
 	}
 	from := c.originOf(p)
 	gone, ok := c.streams.enter(p, from)

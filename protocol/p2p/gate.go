@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,9 +26,38 @@ type gate struct {
 	hints *dialBudget
 	now   func() time.Time
 	log   *slog.Logger
+
+	mu      sync.Mutex
+	shunned map[peer.ID]time.Time // until when; guarded by mu
 }
 
 var _ connmgr.ConnectionGater = (*gate)(nil)
+
+// maxShunned bounds the peers that are kept out at a time: a new identity costs
+// a liar nothing but a handshake, and these are counted by address.
+const maxShunned = 16_384
+
+// shun keeps a peer out until some time.
+func (g *gate) shun(p peer.ID, until time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shunned == nil || len(g.shunned) >= maxShunned {
+		g.shunned = make(map[peer.ID]time.Time)
+	}
+	g.shunned[p] = until
+}
+
+// shuns reports whether a peer is to be kept out.
+func (g *gate) shuns(p peer.ID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	until, ok := g.shunned[p]
+	if ok && !g.now().Before(until) {
+		delete(g.shunned, p)
+		return false
+	}
+	return ok
+}
 
 // saw learns from the address of a connection what kind of network this is.
 // Only addresses of live connections count: advertised ones cost a liar
@@ -61,9 +91,10 @@ func (g *gate) InterceptAddrDial(p peer.ID, a multiaddr.Multiaddr) bool {
 // InterceptAccept accepts; the resource manager counts.
 func (g *gate) InterceptAccept(network.ConnMultiaddrs) bool { return true }
 
-// InterceptSecured refuses identities that anybody could sign for.
-func (g *gate) InterceptSecured(_ network.Direction, p peer.ID, _ network.ConnMultiaddrs) bool {
-	return protocol.CheckPeer(p) == nil
+// InterceptSecured refuses identities that anybody could sign for, and peers
+// that are shunned.
+func (g *gate) InterceptSecured(dir network.Direction, p peer.ID, _ network.ConnMultiaddrs) bool {
+	return protocol.CheckPeer(p) == nil && (dir == network.DirOutbound || !g.shuns(p))
 }
 
 // InterceptUpgraded accepts.

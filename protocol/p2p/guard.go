@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"time"
 
 	pb "github.com/libp2p/go-libp2p-kad-dht/pb"
 	"github.com/libp2p/go-libp2p/core/host"
@@ -25,7 +24,7 @@ const (
 	maxKadPeer     = 16       // of one peer; kad-dht uses one or two
 	announceBurst  = 20_000   // announcements of a peer at once,
 	announceRate   = 10       // and a second after that
-	maxBuckets     = 65_536   // peers whose announcements are counted
+	maxPaced       = 65_536   // peers whose pace is watched
 	announcedAddrs = protocol.MaxEnvelopeAddrs
 )
 
@@ -58,56 +57,6 @@ func ownEntry(all []*pb.Message_Peer, sender peer.ID) []*pb.Message_Peer {
 		}
 	}
 	return nil
-}
-
-// buckets bound how fast each peer may announce. Not safe for concurrent use.
-type buckets struct{ of map[peer.ID]bucket }
-
-// bucket is how much is left of a burst, and since when it has been filling.
-type bucket struct {
-	left float64
-	at   time.Time
-}
-
-func newBuckets() *buckets { return &buckets{make(map[peer.ID]bucket)} }
-
-// take reports whether a peer may announce once more, and counts it.
-func (b *buckets) take(p peer.ID, now time.Time) bool {
-	v, ok := b.of[p]
-	if !ok {
-		b.makeRoom(now)
-		v = bucket{announceBurst, now}
-	}
-	v.left, v.at = v.level(now), now
-	ok = v.left >= 1
-	if ok {
-		v.left--
-	}
-	b.of[p] = v
-	return ok
-}
-
-func (v bucket) level(now time.Time) float64 {
-	return min(announceBurst, v.left+now.Sub(v.at).Seconds()*announceRate)
-}
-
-// makeRoom forgets full buckets, which say nothing, or else any: this is but
-// one of the bounds, and the others know no peers.
-func (b *buckets) makeRoom(now time.Time) {
-	if len(b.of) < maxBuckets {
-		return
-	}
-	for p, v := range b.of {
-		if v.level(now) >= announceBurst {
-			delete(b.of, p)
-		}
-	}
-	for p := range b.of {
-		if len(b.of) < maxBuckets*7/8 {
-			return
-		}
-		delete(b.of, p)
-	}
 }
 
 // guardedHost is the host as the DHT sees it: few streams of one peer and one

@@ -210,6 +210,15 @@ func (h *Host) RemoteAddr(p peer.ID) (addr multiaddr.Multiaddr, viaRelay, connec
 	return addr, viaRelay, addr != nil
 }
 
+// Shun ends all connections to a peer and lets it open none until some time.
+// This peer may still open one itself.
+func (h *Host) Shun(p peer.ID, until time.Time) {
+	h.gate.shun(p, until)
+	if err := h.host.Network().ClosePeer(p); err != nil {
+		h.log.Debug("connection to a shunned peer", "peer", p, "error", err)
+	}
+}
+
 // Learn remembers addresses of a peer for half an hour. They are hints.
 func (h *Host) Learn(info peer.AddrInfo) {
 	if info.ID == h.Self() || protocol.CheckPeer(info.ID) != nil {

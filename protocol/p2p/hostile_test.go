@@ -22,7 +22,10 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-const kadProtocol = "/cairn/" + testNetwork + "/kad/1.0.0"
+const (
+	kadProtocol  = "/cairn/" + testNetwork + "/kad/1.0.0"
+	testProtocol = "/cairn/" + testNetwork + "/1"
+)
 
 // rogue is a bare libp2p host: it keeps no rule.
 type rogue struct {
@@ -335,4 +338,40 @@ func TestMuteStreams(t *testing.T) {
 	_ = r.Close()
 	settled(t, node, goroutines)
 	eventually(t, "nothing is counted any more", func() bool { return control.mute.count() == 0 })
+}
+
+// A shunned peer loses its connections and gets none for a while; the others
+// keep theirs.
+func TestShun(t *testing.T) {
+	now := time.Now()
+	var mu sync.Mutex
+	node := startNode(t, Config{Now: func() time.Time { mu.Lock(); defer mu.Unlock(); return now }})
+	r, client := newRogue(t, node), startClient(t, Config{}, node)
+	node.Shun(r.ID(), now.Add(time.Minute))
+	eventually(t, "the connection ends", func() bool { return len(r.Network().ConnsToPeer(node.Self())) == 0 })
+	for range 3 {
+		if s, err := r.open(node, testProtocol); err == nil {
+			if _, err = s.Read(make([]byte, 1)); err == nil {
+				t.Fatal("a shunned peer is served")
+			}
+		}
+	}
+	if s, err := client.Open(deadline(t), node.Self()); err != nil {
+		t.Error("another peer: ", err)
+	} else {
+		_ = s.Reset()
+	}
+	mu.Lock()
+	now = now.Add(time.Minute)
+	mu.Unlock()
+	eventually(t, "it is let in again", func() bool {
+		s, err := r.open(node, testProtocol)
+		if err == nil {
+			_, err = s.Write([]byte("x"))
+		}
+		if err == nil {
+			_, err = io.ReadFull(s, make([]byte, 1))
+		}
+		return err == nil
+	})
 }

@@ -31,6 +31,8 @@ const (
 	// Of one peer, and of all peers of one /24 (IPv6: /48). The least that a
 	// stream reserves is 256 KiB, so those of one origin take at most a
 	// quarter of the memory, and windows do not grow into its second half.
+	streamRate          = 500 // streams a second that a peer opens,
+	streamBurst         = 2000
 	maxPeerMute         = 128
 	maxOriginMute       = 512
 	maxOriginStreams    = 512

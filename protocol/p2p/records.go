@@ -31,10 +31,10 @@ import (
 type records struct {
 	sink []byte // that key
 	now  func() time.Time
+	pace *protocol.Pace[peer.ID] // of announcing
 
-	mu      sync.Mutex
-	claims  *claims  // guarded by mu
-	buckets *buckets // guarded by mu
+	mu     sync.Mutex
+	claims *claims // guarded by mu
 }
 
 var _ ds.Batching = (*records)(nil)
@@ -42,7 +42,7 @@ var _ ds.Batching = (*records)(nil)
 func newRecords(self peer.ID, most int, now func() time.Time) *records {
 	r := &records{
 		sink: hashOf(protocol.Key{}), now: now,
-		claims: newClaims(string(self), most), buckets: newBuckets(),
+		claims: newClaims(string(self), most), pace: protocol.NewPace[peer.ID](announceRate, announceBurst, maxPaced),
 	}
 	_, _ = rand.Read(r.sink[len(r.sink)-32:]) // never fails
 	return r
@@ -57,7 +57,7 @@ func (r *records) provide(key []byte, p peer.ID, at origin) bool {
 	if r.claims.fresh(string(key), string(p), at, now) {
 		return true
 	}
-	if !r.buckets.take(p, now) {
+	if !r.pace.Take(p, 1, now) {
 		return false
 	}
 	r.claims.add(string(key), string(p), at, now)

@@ -171,21 +171,3 @@ func TestAnnouncementsOfOnePeerAreBounded(t *testing.T) {
 		}
 	}
 }
-
-func TestBucketsAreBounded(t *testing.T) {
-	b := newBuckets()
-	for range 2 * maxBuckets {
-		b.take(newFakeID(len(b.of)), claimTime)
-	}
-	for i := range 2 * maxBuckets {
-		if b.take(newFakeID(i), claimTime); len(b.of) > maxBuckets {
-			t.Fatalf("%d buckets", len(b.of))
-		}
-	}
-	b.take("late", claimTime.Add(time.Hour))
-	if b.makeRoom(claimTime.Add(time.Hour)); len(b.of) > maxBuckets {
-		t.Fatalf("%d buckets", len(b.of))
-	}
-}
-
-func newFakeID(i int) peer.ID { return peer.ID(claimPeer(i)) }

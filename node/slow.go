@@ -1,0 +1,63 @@
+package node
+
+import (
+	"context"
+	"time"
+)
+
+// crowdedRate is what a peer must keep up, in bytes a second, once others wait
+// for the memory that its shard takes. The norm's own least rate is a
+// sixteenth of it: a node that is not crowded bears slow peers.
+const (
+	crowdedRate  = 256 << 10
+	crowdedGrace = 10 * time.Second // before that
+)
+
+// hold is memory that one request has taken: to receive a shard, or until one
+// is sent.
+type hold struct {
+	late time.Time // from when it may be taken away, should others wait
+	cut  func()    // ends the request
+}
+
+type cutKey struct{}
+
+// withCut tells requests under ctx how they are ended from outside.
+func withCut(ctx context.Context, cut func()) context.Context {
+	return context.WithValue(ctx, cutKey{}, cut)
+}
+
+// hold notes that a request has taken n bytes.
+func (d *door) hold(ctx context.Context, n int64) *hold {
+	cut, _ := ctx.Value(cutKey{}).(func())
+	h := &hold{late: d.now().Add(crowdedGrace + time.Duration(n)*time.Second/crowdedRate), cut: cut}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.holds[h] = struct{}{}
+	return h
+}
+
+func (d *door) unhold(h *hold) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.holds, h)
+}
+
+// relieve ends the request that is latest, if one is late.
+func (d *door) relieve() {
+	now := d.now()
+	d.mu.Lock()
+	var latest *hold
+	for h := range d.holds {
+		if h.cut != nil && !h.late.After(now) && (latest == nil || h.late.Before(latest.late)) {
+			latest = h
+		}
+	}
+	if latest != nil {
+		delete(d.holds, latest) // it is on its way out
+	}
+	d.mu.Unlock()
+	if latest != nil {
+		latest.cut()
+	}
+}
