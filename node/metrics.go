@@ -93,6 +93,7 @@ var (
 	donorsDesc     = describe("cairn_node_donors", "Nodes spoken to within a day.")
 	streamsDesc    = describe("cairn_node_streams", "Streams open for requests.")
 	turnedAwayDesc = describe("cairn_node_streams_turned_away_total", "Streams reset because too many were open.")
+	shunnedDesc    = describe("cairn_node_peers_shunned_total", "Peers cut off because they lied too much.")
 	receivedDesc   = describe("cairn_node_received_bytes_total", "Bytes of shards stored.")
 	relaysDesc     = describe("cairn_node_relays", "Peers that lead to this node while it cannot be dialled.")
 	punchedDesc    = describe("cairn_node_punched_total", "Direct connections made through NATs.")
@@ -108,7 +109,7 @@ var (
 func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		infoDesc, reachDesc, donatedDesc, usedDesc, freeDesc, reservedDesc, shardsDesc, groupsDesc, announcedDesc,
-		freeingDesc, peersDesc, donorsDesc, streamsDesc, turnedAwayDesc, receivedDesc, sentDesc,
+		freeingDesc, peersDesc, donorsDesc, streamsDesc, turnedAwayDesc, shunnedDesc, receivedDesc, sentDesc,
 		relaysDesc, punchedDesc, carriedDesc,
 		quotaDesc, storeUsedDesc, storeFreeDesc, storeStateDesc,
 	} {
@@ -141,6 +142,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(donorsDesc, float64(s.Donors))
 	gauge(streamsDesc, float64(c.n.door.open()))
 	counter(turnedAwayDesc, s.Traffic.TurnedAway)
+	counter(shunnedDesc, s.Traffic.Shunned)
 	counter(receivedDesc, s.Traffic.Received)
 	counter(sentDesc, s.Traffic.Sent)
 	gauge(relaysDesc, float64(len(s.Relays)))
