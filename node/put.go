@@ -153,10 +153,10 @@ func (n *Node) takeShard(ctx context.Context, from protocol.Remote, o *putOrder,
 }
 
 func readShard(body io.Reader, buf []byte, root protocol.Hash) (*storage.Shard, error) {
-	if _, err := io.ReadFull(body, buf); err != nil {
+	outboard, got, err := protocol.ReadOutboard(body, buf)
+	if err != nil {
 		return nil, fmt.Errorf("read shard: %w", err)
 	}
-	outboard, got := protocol.Outboard(buf)
 	if got != root {
 		return nil, protocol.Refuse(protocol.CodeForged, "the bytes do not fit the slot's root")
 	}

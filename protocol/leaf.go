@@ -18,16 +18,6 @@ const (
 // ErrForged says that bytes do not fit the hash that they were asked by.
 var ErrForged = errors.New("bytes do not fit their hash")
 
-// Outboard returns the tree of hashes over data (0.4 % of its length), from
-// which Slice proves any range, and the tree's root: the BLAKE3-256 of data.
-func Outboard(data []byte) (outboard []byte, root Hash) {
-	outboard, r := bao.EncodeBuf(data, leafGroup, true)
-	return outboard, r
-}
-
-// OutboardSize returns the length in bytes of the outboard of n bytes.
-func OutboardSize(n int64) int64 { return int64(bao.EncodedSize(int(n), leafGroup, true)) }
-
 // Leaves returns how many leaves a shard of n bytes has; never less than one.
 func Leaves(n int64) int64 { return max(1, (n+LeafSize-1)/LeafSize) }
 
