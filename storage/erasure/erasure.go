@@ -9,9 +9,6 @@ import (
 )
 
 const (
-	// Align is what every shard's length is a multiple of, in bytes.
-	Align = 64
-
 	// MaxShards is the greatest n; larger ones would need another code.
 	MaxShards = 256
 
@@ -32,13 +29,6 @@ var (
 	// fit one another.
 	ErrShape = errors.New("shards do not fit the code")
 )
-
-// ShardSize returns the length in bytes of each of k data shards that together
-// hold size ≥ 1 bytes: ⌈size/k⌉, rounded up to a multiple of Align.
-func ShardSize(size int64, k int) int64 {
-	per := (size-1)/int64(k) + 1
-	return (per + Align - 1) / Align * Align
-}
 
 // Code codes segments of k data shards into n shards. Making one costs up to a
 // millisecond, so callers keep it; it caches the matrices by which it decodes.

@@ -10,7 +10,20 @@ import (
 	"github.com/zeebo/blake3"
 )
 
-const seed = 7 // of every random byte here
+const (
+	seed  = 7  // of every random byte here
+	align = 64 // what every shard's length is a multiple of, in bytes
+)
+
+// blank returns n shards of size bytes, 64 bytes apart: those of a power of two
+// would fall into the same cache sets.
+func blank(n int, size int64) [][]byte {
+	mem, out := make([]byte, int64(n)*(size+64)), make([][]byte, n)
+	for i := range out {
+		out[i] = mem[int64(i)*(size+64):][:size:size]
+	}
+	return out
+}
 
 // segment returns n coded shards of size bytes.
 func segment(t testing.TB, k, n int, size int64) (*Code, [][]byte) {
@@ -19,7 +32,7 @@ func segment(t testing.TB, k, n int, size int64) (*Code, [][]byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shards := NewBuffer(n, size).Shards()
+	shards := blank(n, size)
 	rng := rand.New(rand.NewPCG(seed, uint64(k)<<32|uint64(n)))
 	for _, s := range shards[:k] {
 		for i := range s {
@@ -35,7 +48,7 @@ func segment(t testing.TB, k, n int, size int64) (*Code, [][]byte) {
 func TestEveryLossPattern(t *testing.T) {
 	for n := 1; n <= 8; n++ {
 		for k := 1; k <= n; k++ {
-			c, whole := segment(t, k, n, 3*Align)
+			c, whole := segment(t, k, n, 3*align)
 			for lost := range 1 << n {
 				checkLoss(t, c, whole, lost)
 			}
@@ -84,9 +97,9 @@ func checkLoss(t *testing.T, c *Code, whole [][]byte, lost int) {
 }
 
 func TestReconstructColumnsInPlace(t *testing.T) {
-	const size = 2*column + 5*Align // two whole columns and a part of one
+	const size = 2*column + 5*align // two whole columns and a part of one
 	c, whole := segment(t, 4, 10, size)
-	for _, cut := range [][2]int{{0, size}, {Align, 3 * Align}, {column - 1, column + 1}, {size - 1, size}} {
+	for _, cut := range [][2]int{{0, size}, {align, 3 * align}, {column - 1, column + 1}, {size - 1, size}} {
 		shards, want := make([][]byte, 10), make([]bool, 10)
 		room := make([]byte, 10*size)
 		for i := range shards {
@@ -111,11 +124,11 @@ func TestReconstructColumnsInPlace(t *testing.T) {
 }
 
 func TestMirrorsAndNoParity(t *testing.T) {
-	_, mirrors := segment(t, 1, 3, Align)
+	_, mirrors := segment(t, 1, 3, align)
 	if !bytes.Equal(mirrors[0], mirrors[1]) || !bytes.Equal(mirrors[0], mirrors[2]) {
 		t.Error("1 of 3: shards are not copies")
 	}
-	_, plain := segment(t, 3, 3, Align)
+	_, plain := segment(t, 3, 3, align)
 	if len(plain) != 3 {
 		t.Errorf("3 of 3: %d shards", len(plain))
 	}
@@ -135,10 +148,10 @@ func TestVector(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		shards := NewBuffer(v.n, Align).Shards()
+		shards := blank(v.n, align)
 		for i, s := range shards[:v.k] {
 			for j := range s {
-				s[j] = byte(i*Align + j)
+				s[j] = byte(i*align + j)
 			}
 		}
 		if err := c.Encode(shards); err != nil {
@@ -157,7 +170,7 @@ func TestShape(t *testing.T) {
 			t.Errorf("New(%d, %d): %v, want ErrShape", v[0], v[1], err)
 		}
 	}
-	c, shards := segment(t, 2, 4, Align)
+	c, shards := segment(t, 2, 4, align)
 	if err := c.Encode(shards[:3]); !errors.Is(err, ErrShape) {
 		t.Errorf("encode 3 of 4 shards: %v", err)
 	}
@@ -175,20 +188,5 @@ func TestShape(t *testing.T) {
 	}
 	if err := c.Reconstruct(make([][]byte, 4), []bool{true, false, false, false}); !errors.Is(err, ErrTooFew) {
 		t.Errorf("reconstruct from nothing: %v", err)
-	}
-}
-
-func TestShardSize(t *testing.T) {
-	for _, v := range []struct {
-		size int64
-		k    int
-		want int64
-	}{
-		{1, 1, 64}, {64, 1, 64}, {65, 1, 128}, {1, 20, 64}, {64*20 + 1, 20, 128},
-		{16 << 20, 4, 4 << 20}, {64 << 20, 20, 3355456},
-	} {
-		if got := ShardSize(v.size, v.k); got != v.want {
-			t.Errorf("ShardSize(%d, %d) = %d, want %d", v.size, v.k, got, v.want)
-		}
 	}
 }
