@@ -26,6 +26,7 @@ type Config struct {
 type Client struct {
 	cfg   Config
 	net   protocol.Network
+	pulse *pulses
 	call  *protocol.Caller
 	peers *peers
 	log   *slog.Logger
@@ -45,8 +46,9 @@ func New(cfg Config) *Client {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	pulse := newPulses(cfg.Net, cfg.Now)
 	c := &Client{
-		cfg: cfg, net: cfg.Net, call: protocol.NewCaller(cfg.Net), peers: newPeers(cfg.Now),
+		cfg: cfg, net: cfg.Net, pulse: pulse, call: protocol.NewCaller(pulse), peers: newPeers(cfg.Now),
 		log: cfg.Log, now: cfg.Now, rand: cfg.Rand,
 	}
 	c.found.init(c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -18,6 +19,10 @@ import (
 const (
 	lanesPerHolder = 2 // requests under way to one holder: while one is synced the next is sent
 	maxPause       = 30 * time.Second
+
+	// mostStill is how long no byte may move to or from a holder while others
+	// store their shards. A slow one moves some.
+	mostStill = 8 * time.Second
 )
 
 // carrier brings segments to the members of one group, to each at its own
@@ -42,6 +47,13 @@ type lane struct {
 	resume  time.Time // after a failure, shards before this count as missing at once
 	refused error     // a no that will not change during this put
 	last    error     // of the strikes
+	busy    map[*shipment]delivery
+}
+
+// delivery is a shard on its way to its holder.
+type delivery struct {
+	begun  time.Time
+	cancel context.CancelCauseFunc
 }
 
 // newCarrier starts the lanes of a group. queue is how many shipments can be
@@ -50,7 +62,7 @@ type lane struct {
 func newCarrier(ctx context.Context, c *Client, g *ownGroup, queue int, events chan<- event) *carrier {
 	k := &carrier{c: c, g: g, events: events, ctx: ctx}
 	for slot, h := range g.holders() {
-		l := &lane{slot: slot, peer: h, queue: make(chan *shipment, queue)}
+		l := &lane{slot: slot, peer: h, queue: make(chan *shipment, queue), busy: make(map[*shipment]delivery)}
 		k.lanes = append(k.lanes, l)
 		if h == "" {
 			l.refused = errVacant
@@ -72,6 +84,8 @@ func newCarrier(ctx context.Context, c *Client, g *ownGroup, queue int, events c
 var (
 	errVacant  = errors.New("the slot is vacant")
 	errOverdue = errors.New("the others have long stored theirs")
+	errStopped = errors.New("no byte has moved for long, while others stored theirs")
+	errPaused  = errors.New("it failed just now")
 )
 
 // stop ends the lanes once their queues are empty.
@@ -113,9 +127,17 @@ func (l *lane) ready(now time.Time) bool {
 
 // deliver brings one shard to its holder.
 func (k *carrier) deliver(l *lane, s *shipment) {
+	if !l.ready(k.c.now()) {
+		s.settled(l.slot, errPaused) // since it was shipped
+		return
+	}
 	err := s.ctx.Err()
 	if err == nil {
-		err = k.put(l, s)
+		ctx, cancel := context.WithCancelCause(s.ctx)
+		l.begin(s, delivery{k.c.now(), cancel})
+		err = k.put(ctx, l, s)
+		l.end(s)
+		cancel(nil)
 	}
 	if cause := context.Cause(s.ctx); err == nil || cause == nil || errors.Is(cause, errOverdue) || isRefusal(err) {
 		l.note(k.c.now(), err)
@@ -126,15 +148,57 @@ func (k *carrier) deliver(l *lane, s *shipment) {
 	s.settled(l.slot, err)
 }
 
+func (l *lane) begin(s *shipment, d delivery) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.busy[s] = d
+}
+
+func (l *lane) end(s *shipment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.busy, s)
+}
+
+// cutStopped calls off deliveries of which no byte has moved for long, where
+// half of the shards that make their segment safe have come through meanwhile:
+// the line is well, and the holder has stopped. What it costs is a strike.
+func (k *carrier) cutStopped(now time.Time) {
+	for _, l := range k.lanes {
+		moved := k.c.pulse.since(l.peer)
+		for s, d := range l.underWay() {
+			last, half := s.lastAck()
+			if half && now.Sub(d.begun) >= mostStill && now.Sub(moved) >= mostStill && now.Sub(last) >= mostStill {
+				d.cancel(errStopped)
+			}
+		}
+	}
+}
+
+// underWay returns what is on its way to the holder just now.
+func (l *lane) underWay() map[*shipment]delivery {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.busy)
+}
+
+// lastAck returns when a shard was stored last, and whether half of those are
+// that make the segment safe.
+func (s *shipment) lastAck() (at time.Time, half bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ackedAt, 2*s.stored >= group.SafeAt(s.carrier.g.profile)
+}
+
 // put sends one shard, telling the holder of the group first where it has
 // forgotten it.
-func (k *carrier) put(l *lane, s *shipment) error {
+func (k *carrier) put(ctx context.Context, l *lane, s *shipment) error {
 	r := &protocol.PutRequest{Record: k.g.state.Record, Slot: l.slot, Descriptor: s.bytes, Grant: s.grant}
 	begun := k.c.now()
-	err := k.c.call.Put(s.ctx, l.peer, r, s.shards[l.slot])
+	err := k.c.call.Put(ctx, l.peer, r, s.shards[l.slot])
 	if errors.Is(err, protocol.ErrUnknown) {
-		if err = k.c.tell(s.ctx, k.g, l.peer, k.g.foundingFacts()); err == nil {
-			err = k.c.call.Put(s.ctx, l.peer, r, s.shards[l.slot])
+		if err = k.c.tell(ctx, k.g, l.peer, k.g.foundingFacts()); err == nil {
+			err = k.c.call.Put(ctx, l.peer, r, s.shards[l.slot])
 		}
 	}
 	if err == nil {
@@ -186,6 +250,7 @@ type shipment struct {
 	waiting int           // slots that are still tried
 	idle    chan struct{} // closed once none is: lanes have let go of the buffer
 	safeAt  time.Time
+	ackedAt time.Time // the last one
 	told    shipmentState
 }
 
@@ -213,6 +278,7 @@ func (s *shipment) settled(slot int, err error) {
 	if err == nil {
 		s.acked[slot] = true
 		s.stored++
+		s.ackedAt = s.carrier.c.now()
 	}
 	s.settle()
 }

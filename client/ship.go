@@ -146,6 +146,9 @@ func (p *putter) cutOverdue() {
 			f.cancel(errOverdue)
 		}
 	}
+	for _, k := range append(p.old, p.carrier) {
+		k.cutStopped(now)
+	}
 }
 
 // handle acts on what happened to a shipment.

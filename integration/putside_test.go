@@ -156,3 +156,39 @@ func TestPublishedIsJournalled(t *testing.T) {
 		}
 	})
 }
+
+// With more holders frozen than a segment can do without, a put notices by the
+// bytes that do not move, and goes on in another group within seconds.
+func TestPutLeavesFrozenGroupSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 14, memnet.Config{Latency: 5 * time.Millisecond, Rate: 50 << 20})
+		c := w.client(true)
+		put(w, c, randomBytes(1<<20), client.PutOptions{}) // the group that will be used
+		frozen := 0
+		var at time.Time
+		b := randomBytes(40 << 20)
+		src := &hookReader{r: bytes.NewReader(b), every: 20 << 20, hook: func() {
+			for _, m := range w.nodes[3:] {
+				if frozen < 2 && m.store.Usage().Shards > 0 {
+					m.Freeze()
+					frozen++
+				}
+			}
+			if at.IsZero() {
+				at = time.Now()
+			}
+		}}
+		res, err := c.Put(w.ctx, client.Source{Reader: src, Name: "x", Size: -1}, client.PutOptions{Wait: time.Second})
+		if err != nil || frozen != 2 {
+			t.Fatalf("%d frozen: %v", frozen, err)
+		}
+		took := time.Since(at)
+		t.Logf("stored %d of %s, %v after two holders froze", res.Stored, res.Profile, took)
+		if took > 25*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if got, err := get(w, res.Link); err != nil || !bytes.Equal(got, b) {
+			t.Fatalf("got %d bytes, %v", len(got), err)
+		}
+	})
+}
