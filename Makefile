@@ -33,6 +33,7 @@ test-all: ## the long tests too: real processes, five gigabytes
 # accesses on one thread, too: what it compares is order, not time.
 race: ## needs a C compiler
 	CGO_ENABLED=1 $(GO) test -race -short -cpu 1 ./protocol/... ./storage/... ./client/... ./node/... ./lab/...
+	CGO_ENABLED=1 $(GO) test -race -short -cpu 1 -run 'InMemory$$' ./integration
 
 lint: ## golangci-lint, built from tools/go.mod
 	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...

@@ -3,8 +3,8 @@ package client
 import "sync"
 
 // keptBuffers is how many bytes of received shards' memory are kept for the
-// next ones: two segments at k = 4.
-const keptBuffers = 32 << 20
+// next ones: a segment at k = 4.
+const keptBuffers = 16 << 20
 
 // leastKept is the shortest buffer worth keeping, in bytes.
 const leastKept = 64 << 10

@@ -10,7 +10,7 @@ import (
 
 // What a sequential read keeps in memory and has under way.
 const (
-	readAhead  = 32 << 20 // sealed bytes received, or asked for, and not yet written
+	readAhead  = 24 << 20 // sealed bytes received, or asked for, and not yet written
 	pullsAhead = 4        // steps under way, if they are small
 
 	// The first step of a long read is short, so that its bytes come soon.

@@ -21,7 +21,7 @@ import (
 
 // realNetwork starts nodes over libp2p on loopback, all in this process, with
 // stores in memory: the whole way of a byte but the disk, for one profile.
-func realNetwork(b *testing.B, count int) (boot []peer.AddrInfo) {
+func realNetwork(b testing.TB, count int) (boot []peer.AddrInfo) {
 	b.Helper()
 	ctx, cancel := context.WithCancel(b.Context())
 	b.Cleanup(cancel)
@@ -50,7 +50,7 @@ func realNetwork(b *testing.B, count int) (boot []peer.AddrInfo) {
 	return boot
 }
 
-func realClient(b *testing.B, boot []peer.AddrInfo, owns bool) *client.Client {
+func realClient(b testing.TB, boot []peer.AddrInfo, owns bool) *client.Client {
 	b.Helper()
 	h, err := p2p.New(b.Context(), p2p.Config{Network: worldNetwork, Bootstrap: boot})
 	if err != nil {
