@@ -95,15 +95,23 @@ func (c *Client) Put(ctx context.Context, src Source, opt PutOptions) (*PutResul
 	if c.cfg.Owner == nil {
 		return nil, errors.New("put: this client has no owner's home")
 	}
+	again := rewinder(src)
 	var res *PutResult
-	err := c.withPutter(ctx, src.Size, opt, func(p *putter) (err error) {
-		res, err = p.run(src)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("put %q: %w", src.Name, err)
+	for begun := 1; ; begun++ {
+		lower := false
+		err := c.withPutter(ctx, src.Size, opt, func(p *putter) (err error) {
+			res, err = p.run(src)
+			lower = p.mayBeginLower(err)
+			return err
+		})
+		if err == nil {
+			return res, nil
+		}
+		if !lower || begun == mostBeginnings || again() != nil {
+			return nil, fmt.Errorf("put %q: %w", src.Name, err)
+		}
+		c.log.Info("nodes that took part do not store: beginning anew with what the others allow", "err", err)
 	}
-	return res, nil
 }
 
 // withPutter runs a put of size bytes (-1: unknown) from its beginning to its

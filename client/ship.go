@@ -95,7 +95,7 @@ func (p *putter) nextGroup() error {
 	}
 	d, err := p.c.chooseGroup(p.ctx, w)
 	if err != nil {
-		return err
+		return &noGroupError{err}
 	}
 	p.useGroup(d.group)
 	return nil

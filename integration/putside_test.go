@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -46,27 +47,47 @@ func (w *world) hook(m *member, h *hooked) {
 	m.Serve(func(s protocol.Stream) { _ = protocol.Serve(w.ctx, s, h) })
 }
 
-// A node that takes part in every group and then stores nothing must not keep
-// a put forming groups for ever.
-func TestPutGivesUpOnPromiseBreakers(t *testing.T) {
-	for name, err := range map[string]error{
-		"full":        protocol.Refuse(protocol.CodeFull, "no"),
-		"unavailable": protocol.Refuse(protocol.CodeUnavailable, "no"),
-		"mute":        io.ErrUnexpectedEOF,
+// A node that takes part in every group and then stores nothing, or only says
+// so, must not keep a put forming groups for ever. A source that can be read
+// again is stored with what the others allow; a stream is given up.
+func TestPutAmongPromiseBreakers(t *testing.T) {
+	no := func(code protocol.Code) *hooked {
+		return &hooked{put: func(*protocol.PutRequest) error { return protocol.Refuse(code, "no") }}
+	}
+	for name, breaker := range map[string]*hooked{
+		"full":        no(protocol.CodeFull),
+		"unavailable": no(protocol.CodeUnavailable),
+		"mute":        {put: func(*protocol.PutRequest) error { return io.ErrUnexpectedEOF }},
+		"forgets":     {get: func(*protocol.GetRequest) error { return protocol.Refuse(protocol.CodeNotFound, "no") }},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, 3, memnet.Config{Latency: 5 * time.Millisecond})
-				w.hook(w.nodes[2], &hooked{put: func(*protocol.PutRequest) error { return err }})
-				b := randomBytes(100 << 10)
-				ctx, cancel := context.WithTimeout(w.ctx, 10*time.Minute)
-				defer cancel()
-				_, err := w.client(true).Put(ctx, client.Source{Reader: bytes.NewReader(b), Name: "x", Size: int64(len(b))}, client.PutOptions{})
-				if !errors.Is(err, client.ErrTooFew) && !errors.Is(err, client.ErrNetworkFull) {
-					t.Fatalf("put: %v", err)
-				}
+		for _, stream := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, stream %t", name, stream), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, 3, memnet.Config{Latency: 5 * time.Millisecond})
+					w.hook(w.nodes[2], &hooked{put: breaker.put, get: breaker.get})
+					b := randomBytes(9 << 20)
+					ctx, cancel := context.WithTimeout(w.ctx, 10*time.Minute)
+					defer cancel()
+					src := client.Source{Reader: bytes.NewReader(b), Name: "x", Size: int64(len(b))}
+					if stream {
+						src.Reader = io.MultiReader(src.Reader)
+					}
+					res, err := w.client(true).Put(ctx, src, client.PutOptions{})
+					if stream {
+						if !errors.Is(err, client.ErrTooFew) && !errors.Is(err, client.ErrNetworkFull) {
+							t.Fatalf("put: %v", err)
+						}
+						return
+					}
+					if err != nil || res.Profile != (protocol.Profile{K: 1, R: 1, N: 2}) || !res.NotSafe {
+						t.Fatalf("put: %+v, %v", res, err)
+					}
+					if got, err := get(w, res.Link); err != nil || !bytes.Equal(got, b) {
+						t.Fatalf("got %d bytes, %v", len(got), err)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 
