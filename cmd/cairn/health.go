@@ -18,8 +18,9 @@ func healthCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "health LINK",
 		Short: "who holds a file now, each asked to prove it",
-		Long: `health asks every holder of a file for a random leaf of what it should keep: what it
-shows is proved now, to you. ` + linkHelp + `
+		Long: `health asks every holder of a file for a random leaf of what it should keep: what
+it shows is proved now, to you.
+` + linkHelp + `
 
 Exit status: 0 it can be read · 3 not found, expired or revoked
   4 fewer than needed answered, nothing lost · 5 damaged or forged`,
@@ -121,7 +122,7 @@ func (a *app) printHealth(h *client.Health) error {
 		if !o.Proved {
 			proof = "no"
 			if o.Err != nil {
-				proof += ": " + oneLine(redact(o.Err.Error()))
+				proof += ": " + oneLine(redact(proofText(o.Err)))
 			}
 		}
 		_, _ = fmt.Fprintf(w, "%.8s\t%d\t%s\t%s\t%s\n", o.Group, o.Slot, holderText(o), o.Domain, proof)
@@ -129,6 +130,20 @@ func (a *app) printHealth(h *client.Health) error {
 	_ = w.Flush() // into memory
 	b.WriteString(healthText(h))
 	return a.print("%s", b.String())
+}
+
+// proofText says why a holder proved nothing, without what its row says
+// already.
+func proofText(err error) string {
+	text := err.Error()
+	if i := strings.Index(text, protocol.ErrUnreachable.Error()); i >= 0 && errors.Is(err, protocol.ErrUnreachable) {
+		return text[i:]
+	}
+	var no *protocol.Error
+	if errors.As(err, &no) {
+		return no.Error()
+	}
+	return text
 }
 
 func holderText(o client.HolderHealth) string {
@@ -146,8 +161,8 @@ func healthText(h *client.Health) string {
 	if h.Lost() {
 		return sprintln("%s cannot be read now: %d of %d shards proved, %d needed", name, h.Reachable, h.Profile.N, h.Needed)
 	}
-	text := sprintln("%s: %d of %d shards proved now, %d needed, in %d failure domains; if the 5 worst leave, %d are left",
-		name, h.Reachable, h.Profile.N, h.Needed, h.Domains, h.AfterWorst5)
+	text := sprintln("%s: %d of %d shards proved now, %d needed, in %s; if the 5 worst leave, %d are left",
+		name, h.Reachable, h.Profile.N, h.Needed, count(h.Domains, "failure domain"), h.AfterWorst5)
 	if h.Checked < h.Segments {
 		text += sprintln("checked %d of its %d segments, drawn at random", h.Checked, h.Segments)
 	}

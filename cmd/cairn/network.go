@@ -53,6 +53,7 @@ type networkResult struct {
 	Nodes   int          `json:"nodes"`
 	Donated int64        `json:"donated"` // bytes
 	Free    int64        `json:"free"`    // bytes that this peer would be given
+	Room    int64        `json:"room"`    // bytes of files that fit into them at most, at the profile of a put now
 	Private bool         `json:"private"` // only private addresses were seen
 	Domains int          `json:"domains"` // failure domains that take anybody's data
 	Classes []classRow   `json:"classes"`
@@ -87,18 +88,19 @@ func (a *app) network(ctx context.Context) error {
 	if a.flags.json {
 		return a.result(r)
 	}
-	text := sprintln("network %q: %s give %s, %s of it free for you", r.Network, count(r.Nodes, "node"), bytesText(r.Donated), bytesText(r.Free))
+	text := sprintln("network %q: %s give %s, %s of it free for shards of yours", r.Network, count(r.Nodes, "node"), bytesText(r.Donated), bytesText(r.Free))
 	for _, c := range r.Classes {
 		text += sprintln("  %-9s %12s  %10s given  %10s free", acceptsText(c.Accepts), count(c.Nodes, "node"), bytesText(c.Donated), bytesText(c.Free))
 	}
 	p, ok := group.Ladder(r.Domains)
+	room := "room for " + bytesText(r.Room) + " of files"
 	switch {
 	case !ok:
 		text += sprintln("no node takes a stranger's data")
 	case group.NotSafe(p):
-		text += sprintln("a put now would get profile %s: not safe yet, %s", p, notSafeText(p))
+		text += sprintln("a put now would get profile %s, with %s: not safe yet, %s", p, room, notSafeText(p))
 	default:
-		text += sprintln("a put now would get profile %s: any %d of %d nodes give the file back", p, p.K, p.N)
+		text += sprintln("a put now would get profile %s, with %s: any %d of %d nodes give a file back", p, room, p.K, p.N)
 	}
 	return a.print("%s", text)
 }
@@ -118,6 +120,9 @@ func (a *app) networkResultOf(v *client.View) networkResult {
 		Network: a.flags.network, Nodes: len(v.Nodes), Donated: v.Donated, Free: v.Free,
 		Private: v.Private, Domains: v.Domains, Classes: []classRow{}, List: []networkRow{},
 	}
+	if p, ok := group.Ladder(v.Domains); ok {
+		r.Room = roomFor(p, v.Nodes)
+	}
 	for accepts, c := range v.Accepts {
 		r.Classes = append(r.Classes, classRow{string(accepts), c.Nodes, c.Donated, c.Free})
 	}
@@ -127,6 +132,30 @@ func (a *app) networkResultOf(v *client.View) networkResult {
 	slices.SortFunc(r.List, func(x, y networkRow) int { return strings.Compare(x.Peer, y.Peer) })
 	slices.SortFunc(r.Classes, func(x, y classRow) int { return strings.Compare(x.Accepts, y.Accepts) })
 	return r
+}
+
+// roomFor returns how many bytes of files the nodes that take anybody's data
+// could hold at a profile: each segment's shards lie on n of them, so a node
+// holds no more than a kth of what is stored, however much it has free. Nodes
+// that share a failure domain make it less.
+func roomFor(p protocol.Profile, nodes []client.NodeInfo) int64 {
+	var free []int64
+	for _, n := range nodes {
+		if n.Info.Accepts == protocol.AcceptsOpen && !n.Info.Draining {
+			free = append(free, n.Info.Free)
+		}
+	}
+	slices.Sort(free)
+	// The most that each slot can keep, t: nodes with less than t give all that
+	// they have, the others t each, and together that must be n times t.
+	var below int64
+	for i, f := range free {
+		if slots := int64(p.N - (len(free) - i)); slots > 0 && below/slots < f {
+			return below / slots * int64(p.K)
+		}
+		below += f
+	}
+	return below / int64(p.N) * int64(p.K)
 }
 
 // inviteResult is the result of network invite --json, and the control verb's.

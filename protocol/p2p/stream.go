@@ -100,7 +100,8 @@ func (h *Host) Open(ctx context.Context, to peer.ID) (protocol.Stream, error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("open stream to %s: %w", to, ctx.Err())
 	}
-	return nil, fmt.Errorf("open stream to %s: %w: %w", to, protocol.ErrUnreachable, err)
+	h.log.Debug("peer unreachable", "peer", to, "err", err)
+	return nil, &unreachable{to, err}
 }
 
 // freshen makes a peer ready to be dialled: with what the book remembers, and
