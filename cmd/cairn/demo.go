@@ -42,7 +42,7 @@ Exit status: 0 all of it worked · 1 a step failed · 2 wrong usage`,
 		Args:    takes(0, 0, ""),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), f) },
 	}
-	cmd.Flags().IntVar(&f.nodes, "nodes", demoNodes, "how many nodes")
+	cmd.Flags().IntVar(&f.nodes, "nodes", demoNodes, "start `N` nodes")
 	cmd.Flags().BoolVar(&f.stay, "stay", false, "leave the network running until Ctrl-C")
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "leave the folder with all homes and logs behind")
 	cmd.Flags().SortFlags = false

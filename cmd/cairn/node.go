@@ -26,9 +26,9 @@ func nodeCommand(a *app) *cobra.Command {
 		Short: "give disk: run a storage node",
 		Long: `node keeps other people's shards: encrypted pieces that nobody can read here. It
 takes what --donate gives and no more, prints its addresses and then one line
-"ready". Ctrl-C or SIGTERM ends it within ten seconds and loses nothing. Flags
-that were given once are remembered in the home. Port 4401 taken: it finds a
-free one, says which and keeps it.
+"ready". Ctrl-C or SIGTERM ends it within ten seconds and loses nothing. What
+--donate says is remembered in the home; other flags can stand in its config.toml.
+Port 4401 taken: it finds a free one, says which and keeps it.
 
 Exit status: 0 ended as asked · 1 failed · 2 wrong usage`,
 		Example: `  cairn node --donate 200GB

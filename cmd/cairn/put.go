@@ -37,10 +37,10 @@ nobody can, the nodes included. SRC is a file, or "-" for standard input.
 		Args: takes(1, 1, "one SRC (a file, or \"-\")"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.put(cmd, args[0], f) },
 	}
-	cmd.Flags().StringVar(&f.name, "name", "", "what the file is called for who gets it (default: as it is)")
+	cmd.Flags().StringVar(&f.name, "name", "", "call it `NAME` for who gets it (default: as it is)")
 	cmd.Flags().BoolVar(&f.hints, "hints", false, "put addresses of holders into the link: longer, but it works without the DHT")
-	cmd.Flags().DurationVar(&f.wait, "wait", defaultWait, "how long the last shards are tried once all is safe")
-	cmd.Flags().StringVar(&f.profile, "profile", "", "`k/r/n` instead of what today's network allows: any k of n shards give the file back")
+	cmd.Flags().DurationVar(&f.wait, "wait", defaultWait, "try the last shards for `TIME` once all is safe")
+	cmd.Flags().StringVar(&f.profile, "profile", "", "take profile `K/R/N`, not what today's network allows: any k of n shards give the file back")
 	cmd.Flags().SortFlags = false
 	return cmd
 }

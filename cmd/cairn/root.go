@@ -36,27 +36,40 @@ who holds a link can read them, and gives them back while enough holders live.`,
 	root.SetUsageTemplate(usageTemplate)
 	root.SetHelpCommand(helpCommand())
 	root.Flags().SortFlags = false
-	root.AddCommand(
-		demoCommand(a), nodeCommand(a), joinCommand(a), networkCommand(a),
-		putCommand(a), getCommand(a), catCommand(a), uploadsCommand(a), healthCommand(a),
-		doctorCommand(a), versionCommand(a),
-	)
+	cobra.EnableCommandSorting = false // they stand as they are needed
+	addGroup(root, "begin", demoCommand(a), joinCommand(a), networkCommand(a))
+	addGroup(root, "give disk", nodeCommand(a))
+	addGroup(root, "keep files", putCommand(a), getCommand(a), catCommand(a), uploadsCommand(a), healthCommand(a))
+	addGroup(root, "besides", doctorCommand(a), versionCommand(a))
+	root.SetHelpCommandGroupID("besides")
+	root.SetCompletionCommandGroupID("besides")
 	root.InitDefaultCompletionCmd()
 	if c := childCommand(root, "completion"); c != nil {
 		c.Short = "make the script by which a shell completes commands"
+		c.Long = "completion prints a script by which a shell completes cairn's commands and flags;\n\"cairn help completion bash\" says where to put it."
+		c.Example = "  cairn completion bash > /etc/bash_completion.d/cairn"
 		c.PersistentPreRunE = noSettings
 	}
 	return root
 }
 
+// addGroup adds commands under a heading of the help.
+func addGroup(root *cobra.Command, title string, cmds ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title + ":"})
+	for _, c := range cmds {
+		c.GroupID = title
+	}
+	root.AddCommand(cmds...)
+}
+
 func addGlobalFlags(a *app, f *pflag.FlagSet) {
-	f.StringVar(&a.flags.home, "home", "", "`DIR` of keys, settings and stored shards ($CAIRN_HOME)")
-	f.StringVar(&a.flags.network, "network", defaultNetwork, "`NAME` of the network ($CAIRN_NETWORK)")
-	f.StringArrayVar(&a.flags.bootstrap, "bootstrap", nil, "`ADDRESS` of a peer to begin with; repeatable ($CAIRN_BOOTSTRAP)")
+	f.StringVar(&a.flags.home, "home", "", "keep keys, settings and stored shards in `DIR` ($CAIRN_HOME)")
+	f.StringVar(&a.flags.network, "network", defaultNetwork, "the network's `NAME` ($CAIRN_NETWORK)")
+	f.StringArrayVar(&a.flags.bootstrap, "bootstrap", nil, "begin with the peer at `ADDRESS`; repeatable ($CAIRN_BOOTSTRAP)")
 	f.BoolVar(&a.flags.noMDNS, "no-mdns", false, "do not look for peers on the local network")
 	f.BoolVar(&a.flags.json, "json", false, "print for programs (docs/json.md)")
 	f.BoolVar(&a.flags.quiet, "quiet", false, "no progress, no remarks")
-	f.StringVar(&a.flags.logLevel, "log-level", "none", "`LEVEL`: none, error, warn, info or debug, to standard error")
+	f.StringVar(&a.flags.logLevel, "log-level", "none", "log to standard error from `LEVEL` up: none, error, warn, info or debug")
 	f.SortFlags = false
 }
 
@@ -122,10 +135,13 @@ func helpCommand() *cobra.Command {
 
 // usageTemplate fits a screen: what it does, its flags, an example at the end.
 const usageTemplate = `usage: {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}{{if and .Runnable .HasParent}}
-       {{.UseLine}}{{end}}
+       {{.UseLine}}{{end}}{{range $group := .Groups}}
 
-commands:{{range .Commands}}{{if or .IsAvailableCommand (eq .Name "help")}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+{{.Title}}{{range $.Commands}}{{if and (eq .GroupID $group.ID) (or .IsAvailableCommand (eq .Name "help"))}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if not .Groups}}
+
+commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
 
 flags:
 {{.LocalFlags.FlagUsagesWrapped 78 | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
