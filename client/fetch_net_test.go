@@ -78,6 +78,8 @@ func (n *testNet) Learn(i peer.AddrInfo) {
 	}
 }
 
+func (n *testNet) EnvelopeOf(peer.ID) protocol.Envelope { return nil }
+
 func (n *testNet) Known() []peer.ID {
 	n.mu.Lock()
 	defer n.mu.Unlock()

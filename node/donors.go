@@ -148,14 +148,21 @@ func (d *donors) due(known []peer.ID, self peer.ID, now time.Time) []peer.ID {
 	return out
 }
 
-// fresh returns the envelopes of nodes spoken to within a day, but for one.
-func (d *donors) fresh(now time.Time, but peer.ID) []protocol.Envelope {
+// told is what others are told of a node.
+type told struct {
+	peer     peer.ID
+	envelope protocol.Envelope
+	seq      uint64
+}
+
+// fresh returns nodes spoken to within a day, but for one.
+func (d *donors) fresh(now time.Time, but peer.ID) []told {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var out []protocol.Envelope
+	var out []told
 	for id, e := range d.peers {
 		if e.node && id != but && len(e.envelope) > 0 && now.Sub(e.spoken) < freshFor {
-			out = append(out, e.envelope)
+			out = append(out, told{id, e.envelope, e.seq})
 		}
 	}
 	return out

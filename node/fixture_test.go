@@ -87,6 +87,7 @@ type fakeNet struct {
 	mu        sync.Mutex
 	peers     map[peer.ID]protocol.Handler
 	learned   []peer.ID
+	envelopes map[peer.ID]protocol.Envelope // of connected peers
 	announced map[protocol.Key]int
 	fail      error
 }
@@ -102,6 +103,7 @@ func (f *fakeNet) Self() peer.ID { return f.id }
 func (f *fakeNet) Envelope() (protocol.Envelope, error) {
 	return protocol.SealEnvelope(f.key, 9, []multiaddr.Multiaddr{multiaddr.StringCast(f.addr)})
 }
+func (f *fakeNet) EnvelopeOf(id peer.ID) protocol.Envelope { return f.envelopes[id] }
 func (f *fakeNet) Open(_ context.Context, to peer.ID) (protocol.Stream, error) {
 	f.mu.Lock()
 	h := f.peers[to]

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/cairnstore/cairn/protocol"
@@ -24,6 +25,24 @@ func (n *Node) Info(_ context.Context, from protocol.Remote, _ *protocol.InfoReq
 	}
 	others := n.donors.fresh(n.now(), from.Peer)
 	n.rand.shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
-	reply.Donors = append(reply.Donors, others[:min(len(others), protocol.MaxInfoDonors-len(reply.Donors))]...)
+	for _, t := range others[:min(len(others), protocol.MaxInfoDonors-len(reply.Donors))] {
+		reply.Donors = append(reply.Donors, n.latest(t))
+	}
 	return reply, nil
+}
+
+// latest returns the newest envelope of a node. A node that cannot be dialled
+// moves from relay to relay, and it is hours until it is asked again where it
+// is; the peers that it is connected to know at once.
+func (n *Node) latest(t told) protocol.Envelope {
+	env := n.cfg.Net.EnvelopeOf(t.peer)
+	if env == nil || bytes.Equal(env, t.envelope) {
+		return t.envelope
+	}
+	rec, err := env.Open()
+	if err != nil || rec.Peer != t.peer || rec.Seq <= t.seq || len(rec.Addrs) == 0 {
+		return t.envelope
+	}
+	n.donors.hint(env, rec, n.now())
+	return env
 }

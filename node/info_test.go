@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 	"time"
@@ -44,6 +45,33 @@ func TestInfoTellsOfAtMostSoMany(t *testing.T) {
 	w.node.donors.forget(w.clock.now())
 	if n := len(w.node.donors.peers); n != 0 {
 		t.Errorf("%d peers remembered after two days", n)
+	}
+}
+
+// TestInfoTellsOfNewAddressesAtOnce: where a node moves to another relay, its
+// peers need not be asked to know.
+func TestInfoTellsOfNewAddressesAtOnce(t *testing.T) {
+	w := newWorld(t, 75, nil)
+	m, liar := newIdentity(t, w.r), newIdentity(t, w.r)
+	old, moved := m.envelope(t, 5, "/ip4/10.0.0.9/tcp/1"), m.envelope(t, 6, "/ip4/10.0.0.9/tcp/2")
+	w.node.hear(old)
+	w.node.donors.answered(m.id, &protocol.InfoReply{Donated: 1}, w.clock.now())
+	for _, c := range []struct {
+		name        string
+		given, want protocol.Envelope
+	}{
+		{"nothing", nil, old},
+		{"older", m.envelope(t, 4, "/ip4/10.0.0.9/tcp/3"), old},
+		{"another's", liar.envelope(t, 7, "/ip4/10.0.0.9/tcp/4"), old},
+		{"rubbish", protocol.Envelope("rubbish"), old},
+		{"newer", moved, moved},
+		{"gone again", nil, moved},
+	} {
+		w.net.envelopes = map[peer.ID]protocol.Envelope{m.id: c.given}
+		info, err := w.node.Info(t.Context(), at("x", ""), nil)
+		if err != nil || len(info.Donors) != 2 || !bytes.Equal(info.Donors[1], c.want) {
+			t.Errorf("%s: %d told of, %v", c.name, len(info.Donors), err)
+		}
 	}
 }
 

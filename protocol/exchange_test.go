@@ -30,6 +30,7 @@ func (n pipeNet) Open(context.Context, peer.ID) (Stream, error) {
 }
 func (pipeNet) Self() peer.ID                                        { return "us" }
 func (pipeNet) Envelope() (Envelope, error)                          { return nil, nil }
+func (pipeNet) EnvelopeOf(peer.ID) Envelope                          { return nil }
 func (pipeNet) Learn(peer.AddrInfo)                                  {}
 func (pipeNet) Known() []peer.ID                                     { return nil }
 func (pipeNet) RemoteAddr(peer.ID) (multiaddr.Multiaddr, bool, bool) { return nil, false, false }
@@ -141,5 +142,44 @@ func TestRecords(t *testing.T) {
 	}
 	if back, err := ParseTarget(tb); err != nil || back.Extent.Length != 5 {
 		t.Fatalf("target: %v", err)
+	}
+}
+
+// relayNet opens streams through a relay until there is a direct way.
+type relayNet struct {
+	pipeNet
+	direct bool
+	opened int
+}
+
+func (n *relayNet) Open(ctx context.Context, to peer.ID) (Stream, error) {
+	n.opened++
+	s, err := n.pipeNet.Open(ctx, to)
+	return relayStream{s, !n.direct}, err
+}
+
+func (n *relayNet) RemoteAddr(peer.ID) (multiaddr.Multiaddr, bool, bool) { return nil, !n.direct, true }
+
+type relayStream struct {
+	Stream
+	relayed bool
+}
+
+func (s relayStream) Remote() Remote { return Remote{Peer: "them", Relayed: s.relayed} }
+
+// TestIdleStreamLeavesRelay: requests move to the direct connection as soon as
+// a hole is punched.
+func TestIdleStreamLeavesRelay(t *testing.T) {
+	n := &relayNet{pipeNet: pipeNet{new(echo)}}
+	c := NewCaller(n)
+	defer c.Close()
+	for i, step := range []struct {
+		direct bool
+		opened int
+	}{{false, 1}, {false, 1}, {true, 2}, {true, 2}} {
+		n.direct = step.direct
+		if _, err := c.Info(t.Context(), "them"); err != nil || n.opened != step.opened {
+			t.Fatalf("request %d: %d streams opened, want %d, %v", i, n.opened, step.opened, err)
+		}
 	}
 }

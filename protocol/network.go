@@ -23,6 +23,10 @@ type Network interface {
 	// at which it believes it can be dialled.
 	Envelope() (Envelope, error)
 
+	// EnvelopeOf returns the newest signed peer record that a connected peer
+	// gave of itself; nil: it gave none.
+	EnvelopeOf(peer.ID) Envelope
+
 	// Open opens a stream to a peer, dialling it at any address known. It
 	// returns ErrUnreachable, with the cause, when no address works.
 	Open(ctx context.Context, to peer.ID) (Stream, error)

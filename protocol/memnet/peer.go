@@ -70,6 +70,22 @@ func (p *Peer) Envelope() (protocol.Envelope, error) {
 	return p.envelope, nil
 }
 
+// EnvelopeOf returns the signed peer record of a connected peer.
+func (p *Peer) EnvelopeOf(id peer.ID) protocol.Envelope {
+	p.net.mu.Lock()
+	q := p.net.peers[id]
+	_, connected := p.conns[id]
+	p.net.mu.Unlock()
+	if q == nil || !connected {
+		return nil
+	}
+	e, err := q.Envelope()
+	if err != nil {
+		return nil
+	}
+	return e
+}
+
 func (p *Peer) addrs() []multiaddr.Multiaddr {
 	if p.cfg.NoListen {
 		return nil

@@ -47,6 +47,7 @@ func Cases() []Case {
 	return []Case{
 		{"identity", identity},
 		{"hints", hints},
+		{"envelopes", envelopes},
 		{"both ways", bothWays},
 		{"close delivers", closeDelivers},
 		{"close ends", closeEnds},

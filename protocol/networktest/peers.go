@@ -137,3 +137,17 @@ func closest(t *testing.T, start Start) {
 		t.Fatalf("speak to a peer that a lookup met: %v", err)
 	}
 }
+
+// envelopes: what a connected peer says of itself is known without asking.
+func envelopes(t *testing.T, start Start) {
+	a, b, _ := start(t)
+	if e := b.EnvelopeOf(stranger(t)); e != nil {
+		t.Errorf("envelope of nobody: %d bytes", len(e))
+	}
+	open(t, b, a)
+	want := record(t, a)
+	until(t, "envelope of a connected peer", func(context.Context) bool {
+		rec, err := b.EnvelopeOf(a.Self()).Open()
+		return err == nil && rec.Peer == want.Peer && len(rec.Addrs) == len(want.Addrs)
+	})
+}

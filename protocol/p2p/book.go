@@ -32,6 +32,7 @@ type contact struct {
 	seen   time.Time             // last spoken to; zero: never
 	serves bool                  // spoke our protocol; only these are saved and told
 	pinned bool                  // given by the user: never forgotten
+	signed protocol.Envelope     // its newest word on its addresses; nil: none; not saved
 }
 
 func newBook() *book {
@@ -140,6 +141,24 @@ func (b *book) spoke(p peer.ID, now time.Time) {
 	if c := b.known[p]; c != nil {
 		c.seen = now
 	}
+}
+
+// signed keeps a peer's own word on its addresses, if it serves.
+func (b *book) signed(p peer.ID, e protocol.Envelope) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c := b.known[p]; c != nil && c.serves && len(e) <= protocol.MaxEnvelope {
+		c.signed = e
+	}
+}
+
+func (b *book) envelopeOf(p peer.ID) protocol.Envelope {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c := b.known[p]; c != nil {
+		return c.signed
+	}
+	return nil
 }
 
 // stopped notes that a peer does not serve any more.

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 
 	"github.com/cairnstore/cairn/protocol"
@@ -20,6 +21,16 @@ type envelopeCache struct {
 	addrs []multiaddr.Multiaddr // that it names; guarded by mu
 	made  time.Time             // guarded by mu
 	seq   uint64                // guarded by mu
+}
+
+// EnvelopeOf returns the newest signed peer record that a connected peer gave
+// of itself; nil: it gave none, or serves nobody. Peers hand a new one to all
+// that are connected as soon as their addresses change.
+func (h *Host) EnvelopeOf(p peer.ID) protocol.Envelope {
+	if !h.connected(p) {
+		return nil
+	}
+	return h.book.envelopeOf(p)
 }
 
 // Envelope returns this peer's own signed peer record with the addresses of

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/multiformats/go-multiaddr"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -65,4 +66,31 @@ func TestMetricsOfTwoHosts(t *testing.T) {
 	if all, err := ours.Gather(); err != nil || len(all) == 0 {
 		t.Fatalf("%d metrics, %v", len(all), err)
 	}
+}
+
+// TestEnvelopeOfPeer: peers are told of new addresses without asking.
+func TestEnvelopeOfPeer(t *testing.T) {
+	node := startNode(t, Config{Listen: []multiaddr.Multiaddr{mustAddr(t, "/ip4/127.0.0.1/tcp/0")}})
+	client := startClient(t, Config{}, node)
+	tells := func(addrs int) func() bool {
+		return func() bool {
+			rec, err := client.EnvelopeOf(node.Self()).Open()
+			return err == nil && rec.Peer == node.Self() && len(rec.Addrs) == addrs
+		}
+	}
+	eventually(t, "the node's envelope is known", tells(1))
+	if err := node.host.Network().Listen(mustAddr(t, "/ip4/127.0.0.1/udp/0/quic-v1")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "so is its next one", tells(2))
+	if e := client.EnvelopeOf(newPeerID(t)); e != nil {
+		t.Errorf("nobody's envelope: %d bytes", len(e))
+	}
+	if e := node.EnvelopeOf(client.Self()); e != nil {
+		t.Errorf("envelope of a client: %d bytes", len(e))
+	}
+	if err := node.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is forgotten with the connection", func() bool { return client.EnvelopeOf(node.Self()) == nil })
 }

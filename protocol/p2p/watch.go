@@ -92,6 +92,12 @@ func (w *watcher) identified(e event.EvtPeerIdentificationCompleted) {
 		reached = e.Conn.RemoteMultiaddr()
 	}
 	w.came(e.Peer, e.ListenAddrs, reached)
+	if e.SignedPeerRecord == nil {
+		return
+	}
+	if signed, err := e.SignedPeerRecord.Marshal(); err == nil { // checked by libp2p
+		w.h.book.signed(e.Peer, signed)
+	}
 }
 
 // came notes a connected peer that speaks our protocol.
