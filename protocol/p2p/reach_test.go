@@ -101,16 +101,22 @@ func TestTellable(t *testing.T) {
 	direct, home := mustAddr(t, "/ip4/20.1.1.1/tcp/4401"), mustAddr(t, "/ip4/192.168.1.2/tcp/4401")
 	through := mustAddr(t, "/ip4/20.2.2.2/tcp/4401"+relayText+"/p2p-circuit")
 	all := []multiaddr.Multiaddr{direct, home, through}
-	h := &Host{cfg: Config{Server: true}}
-	if got := h.tellable(all); len(got) != 3 {
-		t.Errorf("before it is known to be unreachable: %v", got)
-	}
-	h.reach.now = verdict{acts: network.ReachabilityPrivate}
-	if got := h.tellable(all); !slices.EqualFunc(got, []multiaddr.Multiaddr{home, through}, multiaddr.Multiaddr.Equal) {
-		t.Errorf("known to be unreachable: %v", got)
-	}
-	if got := h.tellable(all[:2]); len(got) != 2 {
-		t.Errorf("without a relay: %v", got)
+	h := &Host{cfg: Config{Server: true}, gate: &gate{}}
+	for _, c := range []struct {
+		public        bool
+		acts          network.Reachability
+		addrs, expect []multiaddr.Multiaddr
+	}{
+		{false, unsure, all[:2], []multiaddr.Multiaddr{direct, home}},
+		{true, unsure, all, []multiaddr.Multiaddr{direct, through}},
+		{true, relies, all, []multiaddr.Multiaddr{through}},
+		{true, relies, all[:2], []multiaddr.Multiaddr{direct}}, // no relay yet
+	} {
+		h.gate.public.Store(c.public)
+		h.reach.now.acts = c.acts
+		if got := h.tellable(c.addrs); !slices.EqualFunc(got, c.expect, multiaddr.Multiaddr.Equal) {
+			t.Errorf("of %v, public %v, %s: %v", c.addrs, c.public, c.acts, got)
+		}
 	}
 	if got := (&Host{}).tellable(all); len(got) != 0 {
 		t.Errorf("a client tells of %v", got)

@@ -150,17 +150,18 @@ func relaysOf(addrs []multiaddr.Multiaddr) []peer.ID {
 	return out
 }
 
-// tellable picks the addresses that libp2p tells others. Where this peer was
-// found unreachable, public addresses that work for nobody stand back behind
-// those of its relays; hole punching knows them all the same.
+// tellable picks the addresses that this peer, and libp2p for it, tells others:
+// few enough for an envelope. Where it was found unreachable, public addresses
+// that work for nobody stand back behind those of its relays; hole punching
+// knows them all the same.
 func (h *Host) tellable(addrs []multiaddr.Multiaddr) []multiaddr.Multiaddr {
-	switch {
-	case !h.cfg.Server:
+	if !h.cfg.Server {
 		return nil
-	case h.reach.verdict().acts == network.ReachabilityPrivate && slices.ContainsFunc(addrs, relayed):
-		return slices.DeleteFunc(slices.Clone(addrs), func(a multiaddr.Multiaddr) bool {
+	}
+	if h.reach.verdict().acts == network.ReachabilityPrivate && slices.ContainsFunc(addrs, relayed) {
+		addrs = slices.DeleteFunc(slices.Clone(addrs), func(a multiaddr.Multiaddr) bool {
 			return !relayed(a) && manet.IsPublicAddr(a)
 		})
 	}
-	return addrs
+	return presentable(addrs, h.cfg.Listen, h.gate.public.Load())
 }

@@ -66,7 +66,7 @@ func (h *Host) options() ([]libp2p.Option, error) {
 		libp2p.Peerstore(store),
 		libp2p.ResourceManager(resources),
 		libp2p.ConnectionManager(manager),
-		libp2p.ConnectionGater(h.gate),
+		libp2p.ConnectionGater(familyGate{h.gate, routeIPv6(cfg.Now, lookIPv6)}),
 		libp2p.Transport(newTCP(refused)),
 		libp2p.Transport(newQUIC(refused)),
 		libp2p.Security(libp2ptls.ID, libp2ptls.New),
