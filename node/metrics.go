@@ -86,6 +86,7 @@ var (
 	freeDesc       = describe("cairn_node_free_bytes", "Bytes that groups without a reservation may still take.")
 	reservedDesc   = describe("cairn_node_reserved_bytes", "Bytes promised to groups that are being formed.")
 	shardsDesc     = describe("cairn_node_shards", "Shards held.")
+	damagedDesc    = describe("cairn_node_shards_damaged", "Shards known to be damaged on disk, and not put again since.")
 	groupsDesc     = describe("cairn_node_groups", "Groups of which something is held.")
 	announcedDesc  = describe("cairn_node_groups_announced", "Groups that this node announces in the DHT.")
 	freeingDesc    = describe("cairn_node_segments_freeing", "Deleted segments whose bytes are still here.")
@@ -108,7 +109,7 @@ var (
 // Describe implements prometheus.Collector.
 func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		infoDesc, reachDesc, donatedDesc, usedDesc, freeDesc, reservedDesc, shardsDesc, groupsDesc, announcedDesc,
+		infoDesc, reachDesc, donatedDesc, usedDesc, freeDesc, reservedDesc, shardsDesc, damagedDesc, groupsDesc, announcedDesc,
 		freeingDesc, peersDesc, donorsDesc, streamsDesc, turnedAwayDesc, shunnedDesc, receivedDesc, sentDesc,
 		relaysDesc, punchedDesc, carriedDesc,
 		quotaDesc, storeUsedDesc, storeFreeDesc, storeStateDesc,
@@ -135,6 +136,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(freeDesc, float64(s.Free))
 	gauge(reservedDesc, float64(s.Reserved))
 	gauge(shardsDesc, float64(s.Shards))
+	gauge(damagedDesc, float64(s.Scrub.Damaged))
 	gauge(groupsDesc, float64(s.Groups))
 	gauge(announcedDesc, float64(s.Announced))
 	gauge(freeingDesc, float64(s.Freeing))

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -36,6 +37,9 @@ func checkRunning(h home, f nodeFacts, see sight) []check {
 	out := []check{fine("node", "%s runs, up %s, with %s of %s", st.Peer, span(up), count(st.Shards, "shard"), count(st.Groups, "group"))}
 	for _, s := range st.Stores {
 		out = append(out, judgeStore(s))
+	}
+	if n := st.Scrub.Damaged; n > 0 {
+		out = append(out, warning("rot", "look at the disk's health (SMART): a shard is taken again when its owner puts it", "damaged on disk: %s", count(n, "shard")))
 	}
 	ports := portsOf(st.Addrs)
 	return append(out, judgePorts(ports), judgeReach(st, strings.Join(ports, " and "), see))
@@ -198,6 +202,5 @@ func checkPorts(given []multiaddr.Multiaddr, kept int) check {
 	return fine(name, "port %s is free", ports)
 }
 
-func isFull(err error) bool {
-	return errors.Is(err, storage.ErrFull) || strings.Contains(err.Error(), "no space left")
-}
+// isFull reports whether a disk has no room, which is judged apart.
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) }
