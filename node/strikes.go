@@ -40,14 +40,15 @@ func newStrikes() *strikes {
 	}
 }
 
-// count counts n lies and reports whether they are too many: of this peer, or
-// of all from its source, where each one more is too many.
+// count counts n lies and reports whether nothing is left: for this peer, or
+// for its source, where each one more is too many.
 func (s *strikes) count(from protocol.Remote, n int, now time.Time) (out bool) {
 	if n == 0 {
 		return false
 	}
-	out = !s.peers.Take(from.Peer, n, now)
+	out = !s.peers.Take(from.Peer, n, now) || s.out(from, now)
 	if at := sourceOf(from); !at.exempt() && !s.sources.Take(at, n, now) {
+		s.peers.Take(from.Peer, peerStrikes+1, now) // nothing is left for it
 		out = true
 	}
 	return out
@@ -88,12 +89,16 @@ func liesIn(answer any, err error) (n int) {
 func (v *session) judge(answer any, err error) {
 	from := v.Remote()
 	now := v.now()
+	known := v.strikes.out(from, now)
 	if !v.strikes.count(from, liesIn(answer, err), now) {
+		return
+	}
+	_ = v.Reset()
+	if known { // what was under way on its other streams
 		return
 	}
 	v.count.shunned.Add(1)
 	v.log.Info("a peer lies too much", "peer", protocol.ShortPeer(from.Peer), "err", err)
-	_ = v.Reset()
 	if s, ok := v.cfg.Net.(shunner); ok {
 		s.Shun(from.Peer, now.Add(shunFor))
 	}

@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -14,6 +15,7 @@ import (
 	pb "github.com/libp2p/go-libp2p-kad-dht/pb"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 	libprotocol "github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/x/simlibp2p"
 	"github.com/marcopolo/simnet"
@@ -374,4 +376,21 @@ func TestShun(t *testing.T) {
 		}
 		return err == nil
 	})
+}
+
+// Somebody else behind the address of a peer is not taken for it, and does not
+// keep it from being found at its own.
+func TestWrongPeerBehindRightAddress(t *testing.T) {
+	node, wrong := startNode(t, Config{}), startNode(t, Config{})
+	client := startClient(t, Config{}, startNode(t, Config{}))
+	client.Learn(peer.AddrInfo{ID: node.Self(), Addrs: wrong.ownAddrs()})
+	if _, err := client.Open(deadline(t), node.Self()); !errors.Is(err, protocol.ErrUnreachable) {
+		t.Fatal("another peer was taken for it: ", err)
+	}
+	client.Learn(infos(node)[0])
+	s, err := client.Open(deadline(t), node.Self())
+	if err != nil {
+		t.Fatal("the wrong address hides the right one: ", err)
+	}
+	_ = s.Reset()
 }
