@@ -32,7 +32,7 @@ func FuzzStored(f *testing.F) {
 	n := &Node{cfg: Config{Network: network}, frees: newFrees()}
 	f.Fuzz(func(t *testing.T, kind uint8, b []byte) {
 		s := groupSurvey{deleted: make(map[protocol.SegmentID]bool)}
-		n.surveyFact(&s, storage.Fact{Kind: kind, Bytes: b})
+		n.surveyBytes(&s, storage.Fact{Kind: kind, Bytes: b})
 		if src := sourceFrom(string(b)); sourceFrom(src.text()) != src {
 			t.Fatalf("source %q reads back otherwise", src.text())
 		}

@@ -125,14 +125,13 @@ func (n *Node) survey(ctx context.Context) error {
 func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
 	now := n.now()
 	s := groupSurvey{seen: now.Unix(), deleted: make(map[protocol.SegmentID]bool)}
-	for f, err := range n.store.Facts(ctx, id) {
-		if n.damaged(id, err) || err != nil && n.elsewhere(err) {
-			continue
+	for info, err := range n.store.FactInfos(ctx, id) {
+		if err == nil {
+			err = n.surveyFact(ctx, &s, info)
 		}
-		if err != nil {
+		if err != nil && !n.damaged(id, err) && !n.elsewhere(err) {
 			return err
 		}
-		n.surveyFact(&s, f)
 	}
 	size := 1
 	if s.table != nil {
@@ -185,8 +184,28 @@ type groupSurvey struct {
 	deleted map[protocol.SegmentID]bool
 }
 
-func (n *Node) surveyFact(s *groupSurvey, f storage.Fact) {
-	s.used += factCost(len(f.Bytes))
+// surveyFact takes a fact into the survey. Grants, which are nearly all that a
+// full node has, are counted and not read: each would cost a disk a seek.
+func (n *Node) surveyFact(ctx context.Context, s *groupSurvey, info storage.FactInfo) error {
+	s.used += factCost(int(info.Size))
+	switch info.Kind {
+	case uint8(protocol.FactGrant):
+		s.granted = true
+	case noteOrigin, noteDeleted, uint8(protocol.FactTable), uint8(protocol.FactDelete):
+		f, err := n.store.Fact(ctx, info.Group, info.ID)
+		if errors.Is(err, storage.ErrNotFound) {
+			return nil // deleted meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		n.surveyBytes(s, f)
+	}
+	return nil
+}
+
+// surveyBytes takes what a fact says into the survey.
+func (n *Node) surveyBytes(s *groupSurvey, f storage.Fact) {
 	switch f.Kind {
 	case noteOrigin:
 		var o origin
@@ -202,8 +221,6 @@ func (n *Node) surveyFact(s *groupSurvey, f storage.Fact) {
 		if o, err := openStored(n.cfg.Network, fromStore(f)); err == nil {
 			s.table = o.Table
 		}
-	case uint8(protocol.FactGrant):
-		s.granted = true
 	case uint8(protocol.FactDelete):
 		o, err := openStored(n.cfg.Network, fromStore(f))
 		if err == nil && len(o.Delete.Subject) == len(protocol.SegmentID{}) {

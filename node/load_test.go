@@ -76,6 +76,17 @@ func (f *folder) Facts(ctx context.Context, g protocol.GroupID) iter.Seq2[storag
 	return unlessGone(f, f.Store.Facts(ctx, g))
 }
 
+func (f *folder) FactInfos(ctx context.Context, g protocol.GroupID) iter.Seq2[storage.FactInfo, error] {
+	return unlessGone(f, f.Store.FactInfos(ctx, g))
+}
+
+func (f *folder) Fact(ctx context.Context, g protocol.GroupID, id protocol.Hash) (storage.Fact, error) {
+	if err := f.gone(); err != nil {
+		return storage.Fact{}, err
+	}
+	return f.Store.Fact(ctx, g, id)
+}
+
 func (f *folder) Shards(ctx context.Context, g protocol.GroupID) iter.Seq2[storage.ShardInfo, error] {
 	return unlessGone(f, f.Store.Shards(ctx, g))
 }

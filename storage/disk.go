@@ -21,6 +21,10 @@ const (
 	// askEvery is how many of these pass before an idle store looks whether its
 	// disk is there and how much room it has.
 	askEvery = 10
+
+	// trimEvery is how many of these pass before the index's pages that were
+	// read are let go: those of a walk over all of it would stay in memory.
+	trimEvery = 30
 )
 
 // Disk is a Store in a folder.
@@ -179,6 +183,11 @@ func (d *Disk) saveLoop(ctx context.Context) {
 		}
 		if n%askEvery == 0 {
 			d.look()
+		}
+		if n%trimEvery == 0 {
+			if err := d.index.db.Trim(); err != nil {
+				d.cfg.Log.Debug("the index's pages stay in memory", "err", err)
+			}
 		}
 	}
 }

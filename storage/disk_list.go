@@ -74,14 +74,58 @@ func (d *Disk) Facts(ctx context.Context, g protocol.GroupID) iter.Seq2[Fact, er
 	}
 }
 
-// fact reads the fact that a row of the index names.
-func (d *Disk) fact(ctx context.Context, g protocol.GroupID, r row) (Fact, error) {
+// FactInfos implements Store.
+func (d *Disk) FactInfos(ctx context.Context, g protocol.GroupID) iter.Seq2[FactInfo, error] {
+	return func(yield func(FactInfo, error) bool) {
+		rows, err := d.rows(ctx, bucketFacts, g)
+		for _, r := range rows {
+			var info FactInfo
+			if err = ctx.Err(); err == nil {
+				info, err = factInfo(g, r)
+			}
+			if err != nil {
+				break
+			}
+			if !yield(info, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(FactInfo{}, fmt.Errorf("list facts of %s: %w", g, err))
+		}
+	}
+}
+
+// factInfo reads a row of the index.
+func factInfo(g protocol.GroupID, r row) (FactInfo, error) {
 	e, err := decodeEntry(r.value)
 	if err != nil || len(r.key) != 64 {
-		return Fact{}, errIndex
+		return FactInfo{}, errIndex
 	}
-	f := Fact{Group: g, Kind: e.factKind}
-	rec, err := d.openRecord(ctx, &header{kind: factRecord, group: g, id: [32]byte(r.key[32:])})
+	return FactInfo{Group: g, ID: [32]byte(r.key[32:]), Kind: e.factKind, Size: int64(e.data)}, nil
+}
+
+// Fact implements Store.
+func (d *Disk) Fact(ctx context.Context, g protocol.GroupID, id protocol.Hash) (Fact, error) {
+	f, err := d.readFact(ctx, FactInfo{Group: g, ID: id})
+	if err != nil {
+		return f, fmt.Errorf("read fact %s of %s: %w", id, g, err)
+	}
+	return f, nil
+}
+
+// fact reads the fact that a row of the index names.
+func (d *Disk) fact(ctx context.Context, g protocol.GroupID, r row) (Fact, error) {
+	info, err := factInfo(g, r)
+	if err != nil {
+		return Fact{}, err
+	}
+	return d.readFact(ctx, info)
+}
+
+func (d *Disk) readFact(ctx context.Context, info FactInfo) (Fact, error) {
+	f := Fact{Group: info.Group, Kind: info.Kind}
+	rec, err := d.openRecord(ctx, &header{kind: factRecord, group: info.Group, id: info.ID})
 	if err != nil {
 		return f, err
 	}

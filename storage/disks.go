@@ -14,8 +14,9 @@ import (
 // Disks is a Store made of several, such as one for each donated folder. What
 // belongs to a group lies in one of them: where something of the group lies
 // already, else where most bytes are free. Only when that one is full does it
-// go on in another. Losing one store loses only its shards; while one is missing, what is not found may lie there, so the answer
-// is its error and not ErrNotFound.
+// go on in another. Losing one store loses only its shards; while one is
+// missing, what is not found may lie there, so the answer is its error and not
+// ErrNotFound.
 type Disks struct {
 	stores []Store
 
@@ -271,6 +272,18 @@ func (d *Disks) Facts(ctx context.Context, g protocol.GroupID) iter.Seq2[Fact, e
 		x, y := a.ID(), b.ID()
 		return bytes.Compare(x[:], y[:])
 	})
+}
+
+// FactInfos implements Store.
+func (d *Disks) FactInfos(ctx context.Context, g protocol.GroupID) iter.Seq2[FactInfo, error] {
+	return merge(d, func(s Store) iter.Seq2[FactInfo, error] { return s.FactInfos(ctx, g) }, func(a, b FactInfo) int {
+		return bytes.Compare(a.ID[:], b.ID[:])
+	})
+}
+
+// Fact implements Store.
+func (d *Disks) Fact(ctx context.Context, g protocol.GroupID, id protocol.Hash) (Fact, error) {
+	return first(d, func(s Store) (Fact, error) { return s.Fact(ctx, g, id) })
 }
 
 // Shards implements Store.

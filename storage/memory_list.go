@@ -29,6 +29,38 @@ func (m *Memory) Facts(ctx context.Context, g protocol.GroupID) iter.Seq2[Fact, 
 	})
 }
 
+// FactInfos implements Store.
+func (m *Memory) FactInfos(ctx context.Context, g protocol.GroupID) iter.Seq2[FactInfo, error] {
+	return func(yield func(FactInfo, error) bool) {
+		for f, err := range m.Facts(ctx, g) {
+			info := FactInfo{Group: g, Kind: f.Kind, Size: int64(len(f.Bytes))}
+			if err == nil {
+				info.ID = f.ID()
+			}
+			if !yield(info, err) {
+				return
+			}
+		}
+	}
+}
+
+// Fact implements Store.
+func (m *Memory) Fact(ctx context.Context, g protocol.GroupID, id protocol.Hash) (Fact, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	err := m.usable(ctx)
+	if err == nil {
+		if k := m.groups[g]; k != nil {
+			if f, ok := k.facts[id]; ok {
+				f.Bytes = bytes.Clone(f.Bytes)
+				return f, nil
+			}
+		}
+		err = ErrNotFound
+	}
+	return Fact{}, fmt.Errorf("read fact %s of %s: %w", id, g, err)
+}
+
 // Groups implements Store.
 func (m *Memory) Groups(ctx context.Context) iter.Seq2[protocol.GroupID, error] {
 	return list(ctx, m, "list groups", m.sortedGroups)

@@ -88,6 +88,14 @@ type Fact struct {
 	Bytes []byte // at most MaxFact bytes
 }
 
+// FactInfo tells of a held fact without reading it.
+type FactInfo struct {
+	Group protocol.GroupID
+	ID    protocol.Hash
+	Kind  uint8
+	Size  int64 // bytes
+}
+
 // ID returns the fact's name within its group, the same that protocol.Fact
 // gives it.
 func (f Fact) ID() protocol.Hash {
@@ -158,6 +166,13 @@ type Store interface {
 	// Facts yields a group's facts in order of their IDs. In the place of a
 	// damaged one stands ErrCorrupt, with its group and kind.
 	Facts(ctx context.Context, g protocol.GroupID) iter.Seq2[Fact, error]
+
+	// Fact reads one fact. Errors: ErrNotFound, ErrCorrupt, ErrSuspended.
+	Fact(ctx context.Context, g protocol.GroupID, id protocol.Hash) (Fact, error)
+
+	// FactInfos yields what is held of a group's facts, in order of their IDs.
+	// It reads none of them.
+	FactInfos(ctx context.Context, g protocol.GroupID) iter.Seq2[FactInfo, error]
 
 	// Groups yields the groups of which anything is held, in order of their IDs.
 	Groups(ctx context.Context) iter.Seq2[protocol.GroupID, error]

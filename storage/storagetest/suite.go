@@ -284,6 +284,34 @@ func sameFacts(t *testing.T, s storage.Store, group int, want []storage.Fact) {
 	if i != len(want) {
 		t.Errorf("group %d: %d facts, want %d", group, i, len(want))
 	}
+	sameInfos(t, s, group, want)
+}
+
+// sameInfos checks what is told of facts without reading them, and each alone.
+func sameInfos(t *testing.T, s storage.Store, group int, want []storage.Fact) {
+	t.Helper()
+	var infos []storage.FactInfo
+	for info, err := range s.FactInfos(t.Context(), Group(group)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		infos = append(infos, info)
+	}
+	if len(infos) != len(want) {
+		t.Fatalf("group %d: %d facts are told of, want %d", group, len(infos), len(want))
+	}
+	for i, f := range want {
+		if w := (storage.FactInfo{Group: f.Group, ID: f.ID(), Kind: f.Kind, Size: int64(len(f.Bytes))}); infos[i] != w {
+			t.Errorf("group %d: told of %+v, want %+v", group, infos[i], w)
+		}
+		got, err := s.Fact(t.Context(), f.Group, f.ID())
+		if err != nil || got.Kind != f.Kind || got.Group != f.Group || !bytes.Equal(got.Bytes, f.Bytes) {
+			t.Errorf("group %d: fact %d alone: %+v, %v", group, i, got, err)
+		}
+	}
+	if _, err := s.Fact(t.Context(), Group(group), protocol.Hash{1}); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("a fact that is not held: %v, want ErrNotFound", err)
+	}
 }
 
 func testLimits(t *testing.T, s storage.Store) {
