@@ -33,6 +33,7 @@ type Client struct {
 	now   func() time.Time
 	rand  io.Reader
 	found locator // holders of groups, as this session found them
+	drawn recentDraw
 }
 
 // New returns a Client. It starts nothing: the first request dials.

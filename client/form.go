@@ -8,6 +8,7 @@ import (
 	mathrand "math/rand/v2"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -38,6 +39,34 @@ type draw struct {
 	group    *ownGroup
 	private  bool // every peer counted as a failure domain of its own
 	warnings []string
+}
+
+// drawFor is how long one look at the network serves the puts of a session:
+// many small ones would spend their time on it.
+const drawFor = 30 * time.Second
+
+// recentDraw is the group that a session chose last.
+type recentDraw struct {
+	mu   sync.Mutex
+	at   time.Time
+	want wanted
+	draw draw
+}
+
+// get returns the group chosen last if it serves a put as well: it still takes
+// segments, and the put asks for no more than the one before.
+func (r *recentDraw) get(now time.Time, w wanted) (draw, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fresh := r.draw.group != nil && now.Sub(r.at) < drawFor && r.draw.group.hasRoom()
+	asks := w.profile == r.want.profile && (w.size == r.want.size || w.size >= 0 && w.size < r.want.size)
+	return r.draw, fresh && asks
+}
+
+func (r *recentDraw) set(now time.Time, w wanted, d draw) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at, r.want, r.draw = now, w, d
 }
 
 // chooseGroup returns an open group that fits, or forms one. Nodes that failed

@@ -166,9 +166,16 @@ func (p *putter) run(src Source) (*PutResult, error) {
 	return p.finish(up), nil
 }
 
-// choose takes the group that the put begins with.
+// choose takes the group that the put begins with: the one of a put just
+// before, or what today's network allows.
 func (p *putter) choose() (err error) {
-	p.draw, err = p.c.chooseGroup(p.ctx, p.want)
+	if d, ok := p.c.drawn.get(p.c.now(), p.want); ok {
+		p.draw = d
+		return nil
+	}
+	if p.draw, err = p.c.chooseGroup(p.ctx, p.want); err == nil {
+		p.c.drawn.set(p.c.now(), p.want, p.draw)
+	}
 	return err
 }
 
