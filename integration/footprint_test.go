@@ -17,11 +17,7 @@ import (
 	"github.com/cairnstore/cairn/lab/launch"
 )
 
-// The most memory that a client may ever take, in bytes, whatever the size.
 const (
-	putMemory = 200e6
-	getMemory = 100e6
-
 	longVariable = "CAIRN_LONG" // set: the tests that take minutes and gigabytes run
 	longPatience = 20 * time.Minute
 )
@@ -64,33 +60,45 @@ func (f *footprint) end() int64 {
 	return f.peak
 }
 
-// TestFootprint sends five gigabytes, made as they go, through a put at 4/7/10
-// and back into a hash: the client's memory does not grow with the size.
+// TestFootprint sends gigabytes, made as they go, through a put and back into a
+// hash: the client's memory does not grow with the size.
 func TestFootprint(t *testing.T) {
 	if os.Getenv(longVariable) == "" {
 		t.Skip("gigabytes and minutes: runs with " + longVariable + "=1")
 	}
-	w := newTown(t, 10, launch.Config{})
-	w.settle(10)
-	put := sha256.New()
-	var out strings.Builder
-	source := io.TeeReader(io.LimitReader(w.noise(), bigSize), put)
-	peak := w.newcomer("a").measured(source, &out, "put", "-", "--name", "big", "--profile", "4/7/10", "--json", "--quiet")
-	var res putResult
-	w.must(json.Unmarshal([]byte(out.String()), &res))
-	if res.Size != bigSize || res.Stored != 10 {
-		t.Fatalf("put: %d bytes, stored %d of %d", res.Size, res.Stored, res.N)
-	}
-	if peak == 0 || peak > putMemory {
-		t.Errorf("put took %d MB, and %d are the most", peak/1e6, int64(putMemory/1e6))
-	}
-	got := sha256.New()
-	peak = w.newcomer("b").measured(strings.NewReader(res.Link), got, "cat", "-", "--quiet")
-	if peak == 0 || peak > getMemory {
-		t.Errorf("cat took %d MB, and %d are the most", peak/1e6, int64(getMemory/1e6))
-	}
-	if string(got.Sum(nil)) != string(put.Sum(nil)) {
-		t.Error("other bytes came back")
+	for _, tc := range []struct {
+		profile  string
+		nodes, n int
+		size     int64
+		put, get int64 // the most memory that the client may take, in bytes
+	}{
+		{"4/7/10", 10, 10, bigSize, 200e6, 100e6},
+		{"20/36/56", 58, 56, 2 << 30, 450e6, 250e6},
+	} {
+		t.Run(strings.ReplaceAll(tc.profile, "/", "-"), func(t *testing.T) {
+			w := newTown(t, tc.nodes, launch.Config{})
+			w.settle(tc.nodes)
+			put := sha256.New()
+			var out strings.Builder
+			source := io.TeeReader(io.LimitReader(w.noise(), tc.size), put)
+			peak := w.newcomer("a").measured(source, &out, "put", "-", "--name", "big", "--profile", tc.profile, "--json", "--quiet")
+			var res putResult
+			w.must(json.Unmarshal([]byte(out.String()), &res))
+			if res.Size != tc.size || res.Stored != tc.n {
+				t.Fatalf("put: %d bytes, stored %d of %d", res.Size, res.Stored, res.N)
+			}
+			if peak == 0 || peak > tc.put {
+				t.Errorf("put took %d MB, and %d are the most", peak/1e6, tc.put/1e6)
+			}
+			got := sha256.New()
+			peak = w.newcomer("b").measured(strings.NewReader(res.Link), got, "cat", "-", "--quiet")
+			if peak == 0 || peak > tc.get {
+				t.Errorf("cat took %d MB, and %d are the most", peak/1e6, tc.get/1e6)
+			}
+			if string(got.Sum(nil)) != string(put.Sum(nil)) {
+				t.Error("other bytes came back")
+			}
+		})
 	}
 }
 
