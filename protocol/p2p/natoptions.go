@@ -33,7 +33,7 @@ func (h *Host) natOptions() []libp2p.Option {
 	)
 	if h.cfg.PortMap && h.cfg.Public == PublicAuto {
 		opts = append(opts, libp2p.NATManager(func(n network.Network) basichost.NATManager {
-			h.ports = &portMapper{net: n}
+			h.ports = &portMapper{net: n, start: basichost.NewNATManager}
 			return h.ports
 		}))
 	}

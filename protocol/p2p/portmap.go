@@ -14,7 +14,8 @@ import (
 // machine, has no use for a door to the street. libp2p's manager does the work,
 // searches for ten seconds at most, and gives the mapping back at the end.
 type portMapper struct {
-	net network.Network
+	net   network.Network
+	start func(network.Network) basichost.NATManager
 
 	mu      sync.Mutex
 	manager basichost.NATManager // nil: not begun; guarded by mu
@@ -31,7 +32,7 @@ func (m *portMapper) begin() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.manager == nil && !m.closed {
-		m.manager = basichost.NewNATManager(m.net)
+		m.manager = m.start(m.net)
 	}
 }
 
