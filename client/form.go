@@ -26,7 +26,7 @@ type wanted struct {
 func (w wanted) shareOf(p protocol.Profile) int64 {
 	size := w.size
 	if size < 0 {
-		size = protocol.SegmentSize(p.K)
+		size = segmentSize(p.K)
 	}
 	size = min(size, group.MaxBytes(p))
 	// Padding, outboards and descriptors take less than an eighth.

@@ -64,7 +64,7 @@ func (g *ownGroup) hasRoom() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return !g.state.Closed && g.state.Segments < group.MaxSegments && g.state.Pointers < protocol.MaxGroupPointers &&
-		g.state.Bytes+protocol.SegmentSize(g.profile.K) <= group.MaxBytes(g.profile)
+		g.state.Bytes+segmentSize(g.profile.K) <= group.MaxBytes(g.profile)
 }
 
 // grant signs for a segment and counts it, in the journal first.

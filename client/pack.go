@@ -38,13 +38,13 @@ func (x *packedExtent) extent() protocol.Extent {
 
 // packs reports whether a source of so many bytes is packed with others.
 func (k *packer) packs(size int64) bool {
-	return size >= 0 && seal.SealedSize(size) <= protocol.SegmentSize(k.p.builder.profile.K)/ownSegment
+	return size >= 0 && seal.SealedSize(size) <= segmentSize(k.p.builder.profile.K)/ownSegment
 }
 
 // add seals a source of size bytes, at least one, into the segment that is
 // being filled. A source that gives fewer leaves no trace.
 func (k *packer) add(src io.Reader, size int64) (*packedExtent, error) {
-	if k.used+seal.SealedSize(size) > protocol.SegmentSize(k.p.builder.profile.K) {
+	if k.used+seal.SealedSize(size) > segmentSize(k.p.builder.profile.K) {
 		if err := k.flush(); err != nil {
 			return nil, err
 		}

@@ -105,7 +105,7 @@ func (p *putter) sendContent(src Source) error {
 	if p.resumed == nil {
 		return p.send(whole, false)
 	}
-	capacity := seal.PlainCapacity(protocol.SegmentSize(p.group.profile.K))
+	capacity := seal.PlainCapacity(segmentSize(p.group.profile.K))
 	for at := int64(0); at < src.Size; at += capacity {
 		length := min(capacity, src.Size-at)
 		pl, err := p.restore(len(p.placed), length)

@@ -20,6 +20,14 @@ const column = 128 << 10
 // cacheSkew keeps neighbouring parity shards out of each other's cache sets.
 const cacheSkew = 64
 
+// mostSegment is less than the norm allows from k = 11 on: two segments of
+// 20/36/56 and what is sent of them would take half a gigabyte of memory.
+const mostSegment = 40 << 20
+
+// segmentSize returns the most sealed bytes that this client puts into one
+// segment. It reads longer ones all the same.
+func segmentSize(k int) int64 { return min(protocol.SegmentSize(k), mostSegment) }
+
 // segmentBuffer has room for the n shards of one segment. The k data shards
 // lie one after another, so that sealed bytes are written where they stay.
 type segmentBuffer struct {
@@ -30,7 +38,7 @@ type segmentBuffer struct {
 
 func newSegmentBuffer(p protocol.Profile) *segmentBuffer {
 	// All k shards of a full segment, each rounded up to whole 64 bytes.
-	shard := protocol.ShardSize(protocol.SegmentSize(p.K), p.K)
+	shard := protocol.ShardSize(segmentSize(p.K), p.K)
 	return &segmentBuffer{
 		profile: p,
 		data:    make([]byte, int64(p.K)*shard),
@@ -102,7 +110,7 @@ func (b *builder) finish(ctx context.Context, s *segment) error {
 		return err
 	}
 	buf := s.buf
-	size := min(padme(s.sealed), protocol.SegmentSize(b.profile.K))
+	size := min(padme(s.sealed), segmentSize(b.profile.K))
 	if _, err := io.ReadFull(b.rand, buf.data[s.sealed:size]); err != nil {
 		return fmt.Errorf("draw padding: %w", err)
 	}
@@ -143,7 +151,7 @@ func (b *builder) sealExtent(src io.Reader, buf *segmentBuffer, off int64) (x se
 	if err != nil {
 		return x, fmt.Errorf("seal: %w", err)
 	}
-	room := seal.PlainCapacity(protocol.SegmentSize(b.profile.K) - off)
+	room := seal.PlainCapacity(segmentSize(b.profile.K) - off)
 	commitment := sealer.Commitment()
 	out := append(buf.data[:off], commitment[:]...)
 	part, err := readPart(src, buf.data, len(out), room)

@@ -16,7 +16,7 @@ const (
 )
 
 func inFlight(p protocol.Profile) int {
-	one := protocol.SegmentSize(p.K) / int64(p.K) * int64(p.N)
+	one := segmentSize(p.K) / int64(p.K) * int64(p.N)
 	return int(min(max(flightMemory/one, 2), mostInFlight))
 }
 
@@ -91,7 +91,7 @@ func (p *putter) nextGroup() error {
 	w := p.want
 	w.profile = p.group.profile
 	if p.total >= 0 {
-		w.size = max(0, p.total-p.read) + protocol.SegmentSize(p.group.profile.K)
+		w.size = max(0, p.total-p.read) + segmentSize(p.group.profile.K)
 	}
 	d, err := p.c.chooseGroup(p.ctx, w)
 	if err != nil {

@@ -86,11 +86,6 @@ func (a *app) openMet(ctx context.Context, h home, o *client.Owner) (*session, e
 // of known size. They hold no pointers, so a collection costs next to nothing.
 const clientGCPercent = 15
 
-// clientMemory is from where on, in bytes, a client collects at once what it
-// leaves behind: two segments of 20/36/56 take 376 MB, and 15 % of that would
-// be 56 more. Smaller profiles never come near it.
-const clientMemory = 388 << 20
-
 func (a *app) openSession(ctx context.Context, h home, o *client.Owner) (*session, error) {
 	boot, err := parsePeers(a.flags.bootstrap)
 	if err != nil {
@@ -109,7 +104,6 @@ func (a *app) openSession(ctx context.Context, h home, o *client.Owner) (*sessio
 		cfg.OwnNode = own.ID
 	}
 	debug.SetGCPercent(clientGCPercent)
-	debug.SetMemoryLimit(clientMemory)
 	c := client.New(cfg)
 	a.onClose(c.Close)
 	return &session{c, host}, nil
