@@ -13,7 +13,7 @@ export CGO_ENABLED ?= 0
 export GOFLAGS     ?= -trimpath
 TARGETS  := linux/amd64 linux/arm64 linux/arm windows/amd64 darwin/arm64 freebsd/amd64
 
-.PHONY: build demo test test-all race lint fuzz matrix campaign bench cross clean
+.PHONY: build demo test test-all race lint fuzz matrix campaign million bench cross clean
 
 build: ## bin/cairn
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/cairn ./cmd/cairn
@@ -46,6 +46,9 @@ matrix: ## every operation on a disk upset in every way: some 6,000 crashes and 
 
 campaign: ## a node killed by SIGKILL during puts, ROUNDS times, its index deleted: nothing acknowledged is lost
 	CAIRN_CAMPAIGN=$(ROUNDS) $(GO) test -count=1 -timeout 2h -v -run '^TestCampaign$$' ./integration
+
+million: ## a node with a million small shards: how long it starts, what it takes when idle
+	CAIRN_MILLION=1 $(GO) test -count=1 -timeout 1h -v -run '^TestMillionShards$$' ./integration
 
 bench: build ## put and get of 256 MiB through ten nodes, against a yardstick of the same run
 	$(GO) run ./lab/bench -cairn $(BIN)/cairn
