@@ -61,10 +61,10 @@ func addrsText(addrs []multiaddr.Multiaddr) string {
 // reachText says in plain words whether a node can be reached, and what that
 // means.
 func reachText(st nodeStatus) string {
-	switch {
-	case st.Reachable == node.ReachPublic:
+	switch st.Reachable {
+	case node.ReachPublic:
 		return sprintln("reachable  others can dial this node: %s", st.Why)
-	case st.Reachable == node.ReachUnknown:
+	case node.ReachUnknown:
 		return sprintln("reachable  not known yet: %s", st.Why)
 	}
 	text := sprintln("reachable  not directly, it is behind a NAT or firewall: %s", st.Why)

@@ -29,7 +29,7 @@ func (h *Host) natOptions() []libp2p.Option {
 	opts = append(opts,
 		libp2p.EnableAutoNATv2(),
 		libp2p.EnableRelayService(relay.WithResources(relayResources()), relay.WithACL(donorsOnly{h}), relay.WithMetricsTracer(h.carrier)),
-		libp2p.EnableAutoRelay(h.autoRelay()...),
+		libp2p.EnableAutoRelayWithPeerSource(h.relayCandidates, h.autoRelay()...),
 	)
 	if h.cfg.PortMap && h.cfg.Public == PublicAuto {
 		opts = append(opts, libp2p.NATManager(func(n network.Network) basichost.NATManager {

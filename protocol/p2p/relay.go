@@ -90,7 +90,7 @@ func relayResources() relay.Resources {
 	return relay.Resources{
 		Limit:          &relay.RelayLimit{Duration: relayDuration, Data: relayData},
 		ReservationTTL: relayReserveFor, MaxReservations: relaySlots, MaxCircuits: relayCircuits, BufferSize: relayBuffer,
-		MaxReservationsPerPeer: 1, MaxReservationsPerIP: relaySlotsIP, MaxReservationsPerASN: relaySlotsASN,
+		MaxReservationsPerIP: relaySlotsIP, MaxReservationsPerASN: relaySlotsASN,
 	}
 }
 
@@ -175,7 +175,7 @@ func (h *Host) couldRelay() []peer.ID {
 
 func (h *Host) autoRelay() []autorelay.Option {
 	return []autorelay.Option{
-		autorelay.WithPeerSource(h.relayCandidates), autorelay.WithNumRelays(wantRelays),
+		autorelay.WithNumRelays(wantRelays),
 		// Whom the source yields is good enough: to wait for more to choose from
 		// would leave a small network without relays.
 		autorelay.WithMinCandidates(1), autorelay.WithMaxCandidates(maxCandidates), autorelay.WithBootDelay(0),
