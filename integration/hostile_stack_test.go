@@ -167,7 +167,7 @@ type attack struct {
 }
 
 // What all raiders together try, as one address on a public network could:
-// requests a second, and new identities a second (SPEC.md, Crowds). The node
+// requests a second, and new identities a second (SPEC.md, Streams). The node
 // does not know it: on loopback nothing is counted by address.
 const (
 	raidPace  = 10_000
