@@ -93,7 +93,8 @@ func (d *Disk) ready() error {
 }
 
 // gather plans requests into the batch as long as some wait and there is room.
-// Those that need no record are answered at once.
+// Those that need no record are answered at once: by the failure, if the store
+// has met one meanwhile, as when a new log could not be synced.
 func (d *Disk) gather(b *batch, first *request) (joined []*request, next *request) {
 	for r := first; ; {
 		m := b.mark()
@@ -109,7 +110,7 @@ func (d *Disk) gather(b *batch, first *request) (joined []*request, next *reques
 			b.undo(m)
 			r.done <- err
 		case b.mark() == m:
-			r.done <- nil
+			r.done <- d.failure()
 		default:
 			b.accept(m)
 			joined = append(joined, r)

@@ -2,9 +2,12 @@ package storage_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -195,6 +198,34 @@ func TestTornTailOnFullDisk(t *testing.T) {
 		}
 		_ = d.Close()
 	})
+}
+
+// Who waits while a new log cannot be synced is told so, even if nothing would
+// have to be written for them.
+func TestWaitingOnFailedRotation(t *testing.T) {
+	fs := storagetest.NewFS()
+	d := openDisk(t, crashConfig(fs, filepath.Join(fast(t), "index.db")))
+	waits := make(chan error, 1)
+	fs.Inject(func(op storagetest.Op) error {
+		if op.Kind != storagetest.OpSync || !strings.HasSuffix(op.Name, ".log.new") {
+			return nil
+		}
+		go func() { waits <- d.DeleteShard(context.Background(), crashShard(9999).Key) }()
+		for d.Queued() == 0 {
+			runtime.Gosched()
+		}
+		return storagetest.ErrIO
+	})
+	var err error
+	for i := 0; err == nil; i++ {
+		err = d.PutShard(t.Context(), crashShard(i))
+	}
+	if !errors.Is(err, storage.ErrFailed) {
+		t.Errorf("put into a new log: %v, want ErrFailed", err)
+	}
+	if err := <-waits; !errors.Is(err, storage.ErrFailed) {
+		t.Errorf("delete of nothing: %v, want ErrFailed", err)
+	}
 }
 
 // After a failed sync nothing is acknowledged, and everything is still read.
