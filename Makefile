@@ -41,7 +41,7 @@ lint: ## golangci-lint, built from tools/go.mod
 fuzz: ## each decoder for FUZZTIME
 	GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh .ci/fuzz
 
-matrix: ## every operation on a disk upset in every way: some 6,000 crashes and failures
+matrix: ## every operation on a disk upset in every way: some 9,000 crashes and failures
 	CAIRN_MATRIX=full $(GO) test -count=1 -timeout 2h -v -run '^TestFaultMatrix$$' ./storage
 
 campaign: ## a node killed by SIGKILL during puts, ROUNDS times, its index deleted: nothing acknowledged is lost

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ type testNet struct {
 	providers []peer.ID
 	nearest   []peer.ID
 	silentDHT bool
+	lookups   atomic.Int64                      // of providers
 	seenAs    func(*holder) multiaddr.Multiaddr // nil: where it is
 	opened    map[peer.ID]int                   // streams
 	ctx       context.Context
@@ -109,6 +111,7 @@ func (n *testNet) Closest(ctx context.Context, _ protocol.Key) ([]peer.ID, error
 
 func (n *testNet) Providers(ctx context.Context, _ protocol.Key) iter.Seq[peer.ID] {
 	return func(yield func(peer.ID) bool) {
+		n.lookups.Add(1)
 		if n.silentDHT {
 			<-ctx.Done()
 			return

@@ -91,6 +91,24 @@ func TestFindByDHTWithWrongHints(t *testing.T) {
 	})
 }
 
+// TestLivingHintsSpareTheDHT: who reads by a link whose hints live tells the
+// DHT nothing; without hints it is asked at once.
+func TestLivingHintsSpareTheDHT(t *testing.T) {
+	for _, hinted := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 44, small, 100<<10, 0)
+			w.announce()
+			if hinted {
+				w.hint(1, 4)
+			}
+			w.mustRead(dhtAfter)
+			if asked := w.net.lookups.Load() > 0; asked == hinted {
+				t.Errorf("hints: %v; the DHT was asked: %v", hinted, asked)
+			}
+		})
+	}
+}
+
 func TestFindAmongForgedProviders(t *testing.T) {
 	for name, m := range map[string]mood{"unreachable": dead, "silent": frozen, "without it": healthy, "lying": lying} {
 		t.Run(name, func(t *testing.T) {

@@ -19,7 +19,7 @@ func (e *noGroupError) Unwrap() error { return e.error }
 // mayBeginLower reports whether a put that failed so can begin anew with the
 // profile that those who are left allow: it was not asked for a certain one,
 // and has nothing safe that would be lost with it. The nodes that failed it are
-// unfit for now.
+// unfit meanwhile (peers.go).
 func (p *putter) mayBeginLower(err error) bool {
 	var none *noGroupError
 	if !errors.As(err, &none) || p.opt.Profile != (protocol.Profile{}) || p.ctx.Err() != nil {
