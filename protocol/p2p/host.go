@@ -35,13 +35,13 @@ type Host struct {
 	announcer *announcer
 	mdns      *localSearch
 
-	reach    reachState
-	carrier  *carrier
-	ports    *portMapper // nil: no router is asked
-	punched  punchCount
-	punching bool          // it has ports to punch holes from
-	ready    chan struct{} // closed once it can answer whoever punches
-	started  time.Time
+	reach      reachState
+	relayMeter *relayMeter
+	ports      *portMapper // nil: no router is asked
+	punched    punchCount
+	punching   bool          // it has ports to punch holes from
+	ready      chan struct{} // closed once it can answer whoever punches
+	started    time.Time
 
 	envelope envelopeCache
 	serving  atomic.Int64 // peers connected that speak our protocol

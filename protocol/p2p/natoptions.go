@@ -25,10 +25,10 @@ func (h *Host) natOptions() []libp2p.Option {
 	if h.cfg.Registerer != nil {
 		metrics = relay.NewMetricsTracer(relay.WithRegisterer(h.cfg.Registerer))
 	}
-	h.carrier = newCarrier(metrics)
+	h.relayMeter = newRelayMeter(metrics)
 	opts = append(opts,
 		libp2p.EnableAutoNATv2(),
-		libp2p.EnableRelayService(relay.WithResources(relayResources()), relay.WithACL(donorsOnly{h}), relay.WithMetricsTracer(h.carrier)),
+		libp2p.EnableRelayService(relay.WithResources(relayResources()), relay.WithACL(donorsOnly{h}), relay.WithMetricsTracer(h.relayMeter)),
 		libp2p.EnableAutoRelayWithPeerSource(h.relayCandidates, h.autoRelay()...),
 	)
 	if h.cfg.PortMap && h.cfg.Public == PublicAuto {

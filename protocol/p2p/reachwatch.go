@@ -131,7 +131,7 @@ func (h *Host) Reachability() Reachability {
 	return Reachability{
 		State: v.state, Reason: v.reason, Direct: tested.Reachable, Failed: tested.Unreachable,
 		Relays: relaysOf(h.host.Addrs()), Mapped: h.ports.mapped(),
-		Punched: h.punched.Load(), Carried: h.carrier.bytes.Load(),
+		Punched: h.punched.Load(), Carried: h.relayMeter.bytes.Load(),
 	}
 }
 

@@ -51,24 +51,24 @@ const (
 	minRelayed = 8 << 20
 )
 
-// carrier slows down and counts what is relayed. libp2p calls it after each
+// relayMeter slows down and counts what is relayed. libp2p calls it after each
 // buffer that it has copied, so to wait here is to hold the circuit back; it
 // has no other place for a limit of bandwidth.
-type carrier struct {
+type relayMeter struct {
 	relay.MetricsTracer // nil where no metrics are kept
 	limit               *rate.Limiter
 	bytes               atomic.Int64
 }
 
-func newCarrier(metrics relay.MetricsTracer) *carrier {
+func newRelayMeter(metrics relay.MetricsTracer) *relayMeter {
 	if metrics == nil {
 		metrics = silentRelay{}
 	}
-	return &carrier{MetricsTracer: metrics, limit: rate.NewLimiter(relayRate, relayBurst)}
+	return &relayMeter{MetricsTracer: metrics, limit: rate.NewLimiter(relayRate, relayBurst)}
 }
 
 // BytesTransferred is called after so many bytes were carried.
-func (c *carrier) BytesTransferred(n int) {
+func (c *relayMeter) BytesTransferred(n int) {
 	c.bytes.Add(int64(n))
 	c.MetricsTracer.BytesTransferred(n)
 	_ = c.limit.WaitN(context.Background(), n) // n ≤ relayBuffer: milliseconds

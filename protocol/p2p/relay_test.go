@@ -102,9 +102,9 @@ func TestRelayOfLittleUse(t *testing.T) {
 	}
 }
 
-func TestCarrierHoldsItsRate(t *testing.T) {
+func TestRelayMeterHoldsItsRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, begun := newCarrier(nil), time.Now()
+		c, begun := newRelayMeter(nil), time.Now()
 		const bytes = relayBurst + 3*relayRate
 		for range bytes / relayBuffer {
 			c.BytesTransferred(relayBuffer)
