@@ -188,7 +188,7 @@ func (n *Node) batchOf(g protocol.GroupID, o *offered) ([]storage.Fact, error) {
 		batch = append(batch, toStore(g, f))
 	}
 	for _, s := range o.deleted {
-		nt, f, err := deletionNote(g, s, n.now())
+		nt, f, err := n.deletionNote(g, s)
 		if err != nil {
 			return nil, err
 		}

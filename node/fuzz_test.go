@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
@@ -16,7 +17,8 @@ func FuzzStored(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	dn, _, err := deletionNote(g, protocol.SegmentID{2}, epoch)
+	n := &Node{cfg: Config{Network: network}, now: func() time.Time { return epoch }, frees: newFrees()}
+	dn, _, err := n.deletionNote(g, protocol.SegmentID{2})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -29,7 +31,6 @@ func FuzzStored(f *testing.F) {
 	f.Add(uint8(protocol.FactGrant), protocol.SignGrant(key, network, id, id[:], 1))
 	f.Add(uint8(protocol.FactDelete), protocol.SignDelete(key, network, id, id[:16]))
 	f.Add(uint8(protocol.FactRenewal), protocol.SignRenewal(key, network, id, epoch))
-	n := &Node{cfg: Config{Network: network}, frees: newFrees()}
 	f.Fuzz(func(t *testing.T, kind uint8, b []byte) {
 		s := groupSurvey{deleted: make(map[protocol.SegmentID]bool)}
 		n.surveyBytes(&s, storage.Fact{Kind: kind, Bytes: b})

@@ -66,7 +66,7 @@ func TestForeignDelete(t *testing.T) {
 
 		w.restart()
 		wantCode(t, "get after a restart", o.getSlot(s, ownSlot), 0)
-		w.clock.step(deleteDelay)
+		w.clock.step(DefaultTiming().DeleteDelay)
 		if err := w.node.upkeepOnce(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func TestForeignDelete(t *testing.T) {
 		wantCode(t, "get of what was freed", o.getSlot(s, slot), protocol.CodeNotFound)
 
 		o.must(o.deleteFact(s.id[:]))
-		w.clock.step(deleteDelay)
+		w.clock.step(DefaultTiming().DeleteDelay)
 		if err := w.node.upkeepOnce(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestForeignShard(t *testing.T) {
 	o.must(o.deleteFact(s.id[:]))
 	wantCode(t, "get of what is deleted", o.getSlot(s, ownSlot), protocol.CodeDeleted)
 	wantCode(t, "get of another group's", o.getSlot(s, 0), 0)
-	w.clock.step(deleteDelay)
+	w.clock.step(DefaultTiming().DeleteDelay)
 	if err := w.node.upkeepOnce(t.Context()); err != nil {
 		t.Fatal(err)
 	}

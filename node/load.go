@@ -215,7 +215,7 @@ func (n *Node) surveyBytes(s *groupSurvey, f storage.Fact) {
 	case noteDeleted:
 		var d deletion
 		if err := protocol.Decode("note", f.Bytes, &d); err == nil {
-			n.frees.add(kin{f.Group, d.Segment}, freeing{unix(d.Since).Add(deleteDelay), f.ID()})
+			n.frees.add(kin{f.Group, d.Segment}, freeing{unix(d.Since).Add(n.cfg.Timing.DeleteDelay), f.ID()})
 		}
 	case uint8(protocol.FactTable):
 		if o, err := openStored(n.cfg.Network, fromStore(f)); err == nil {

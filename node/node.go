@@ -29,6 +29,7 @@ type Config struct {
 	Caps    Caps             // what newcomers may fill; zero fields take the defaults
 	Limits  Limits           // what may be under way at once; zero fields take the defaults
 	Scrub   ScrubConfig      // how the disk is read over; zero fields take the defaults
+	Timing  Timing           // how long what it does on its own takes; zero fields take the defaults
 
 	// Reach tells how others reach this node, where the transport knows; nil:
 	// guessed from the node's own addresses.
@@ -106,6 +107,7 @@ func fillDefaults(cfg *Config) {
 	}
 	cfg.Caps = cfg.Caps.withDefaults()
 	cfg.Limits = cfg.Limits.withDefaults()
+	cfg.Timing = cfg.Timing.withDefaults()
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}

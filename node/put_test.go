@@ -207,7 +207,7 @@ func TestConcurrentPutsAndFacts(t *testing.T) {
 	if w.node.book.inFlight != 0 {
 		t.Errorf("%d bytes still count as under way", w.node.book.inFlight)
 	}
-	w.clock.step(deleteDelay)
+	w.clock.step(DefaultTiming().DeleteDelay)
 	if err := w.node.RunOnce(t.Context()); err != nil {
 		t.Fatal(err)
 	}

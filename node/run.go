@@ -67,7 +67,7 @@ func (n *Node) upkeepLoop(ctx context.Context) {
 		if err := n.upkeepOnce(ctx); err != nil && ctx.Err() == nil {
 			n.log.Warn("upkeep", "err", err)
 		}
-		if !pause(ctx, upkeepEvery, nil) {
+		if !pause(ctx, n.cfg.Timing.UpkeepEvery, nil) {
 			return
 		}
 	}

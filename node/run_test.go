@@ -283,7 +283,7 @@ func TestDeletedBytesAreFreedAfterAWeek(t *testing.T) {
 		o.mustPut(kept)
 		o.must(o.deleteFact(gone.id[:]))
 		used := w.store.Usage().Used
-		time.Sleep(deleteDelay - time.Hour)
+		time.Sleep(DefaultTiming().DeleteDelay - time.Hour)
 		_, err := o.get(gone, 0, 0)
 		wantCode(t, "in the week", err, protocol.CodeDeleted)
 		if n := w.store.Usage().Shards; n != 2 {
@@ -332,7 +332,7 @@ func TestDeleteWithoutItsNote(t *testing.T) {
 		if _, err := o.get(s, 0, 0); protocol.CodeOf(err) != protocol.CodeDeleted {
 			t.Errorf("get: %v", err)
 		}
-		w.clock.step(deleteDelay / 2)
+		w.clock.step(DefaultTiming().DeleteDelay / 2)
 	}
 	if err := w.node.upkeepOnce(t.Context()); err != nil {
 		t.Fatal(err)

@@ -41,9 +41,10 @@ func originNote(g protocol.GroupID, from source, now time.Time) (storage.Fact, e
 	return note(g, noteOrigin, origin{now.Unix(), from.text()})
 }
 
-func deletionNote(g protocol.GroupID, s protocol.SegmentID, now time.Time) (storage.Fact, freeing, error) {
+func (n *Node) deletionNote(g protocol.GroupID, s protocol.SegmentID) (storage.Fact, freeing, error) {
+	now := n.now()
 	f, err := note(g, noteDeleted, deletion{s, now.Unix()})
-	return f, freeing{now.Add(deleteDelay), f.ID()}, err
+	return f, freeing{now.Add(n.cfg.Timing.DeleteDelay), f.ID()}, err
 }
 
 func toStore(g protocol.GroupID, f protocol.Fact) storage.Fact {

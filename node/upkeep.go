@@ -11,14 +11,6 @@ import (
 	"github.com/cairnstore/cairn/storage"
 )
 
-const (
-	// deleteDelay is how long a deleted segment's bytes stay on disk: an
-	// owner's mistake or a stolen device can be noticed by then.
-	deleteDelay = 7 * 24 * time.Hour
-	// upkeepEvery is how often due work is looked for.
-	upkeepEvery = time.Minute
-)
-
 // frees knows the segments that are held and deleted, until their bytes are
 // freed. It is filled from notes in the store.
 type frees struct {
@@ -85,7 +77,7 @@ func (f *frees) remove(s kin) {
 
 // freeLater notes, durably, that a held segment is deleted.
 func (n *Node) freeLater(ctx context.Context, g protocol.GroupID, s protocol.SegmentID) error {
-	nt, f, err := deletionNote(g, s, n.now())
+	nt, f, err := n.deletionNote(g, s)
 	if err != nil {
 		return err
 	}
