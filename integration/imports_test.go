@@ -33,8 +33,12 @@ var mayImport = map[string][]string{
 	"client/seal": {},
 	"client":      {"client/seal", "protocol", "protocol/group", "storage/erasure", "storage/kv"},
 
-	"node":         {"protocol", "protocol/group", "storage", "storage/erasure"},
+	"node":         {"protocol", "protocol/group", "storage", "storage/erasure", "node/liveness", "node/audit", "node/repair"},
 	"node/control": {},
+
+	"node/liveness": {"protocol", "protocol/group"},
+	"node/audit":    {"protocol", "protocol/group"},
+	"node/repair":   {"protocol", "protocol/group"},
 
 	"lab/launch": {},
 	"lab/liar":   {"protocol", "node"},
@@ -94,7 +98,7 @@ var guarded = []struct {
 }
 
 // opensNoFile are packages that must be pure of the file system.
-var opensNoFile = []string{"protocol", "protocol/group", "storage/erasure", "client/seal", "node"}
+var opensNoFile = []string{"protocol", "protocol/group", "storage/erasure", "client/seal", "node", "node/liveness", "node/audit", "node/repair"}
 
 // sealObserver writes the audit of nonces, under a build tag that no release
 // has.

@@ -1,0 +1,66 @@
+package liveness
+
+import (
+	"testing"
+	"time"
+)
+
+func TestInterval(t *testing.T) {
+	const h = time.Hour
+	well := Standing{}.Answered(&defaults, 0, Said{})
+	for _, c := range []struct {
+		s          Standing
+		neighbours int
+		want       time.Duration
+	}{
+		{Standing{}, 0, 6 * h},
+		{well, 3, 6 * h},
+		{well, 1000, 6 * h},
+		{well, 2000, 12 * h},
+		{well, 12000, 72 * h},
+		{well, 1 << 30, 72 * h},
+		{silent(Said{}, h, h), 3, h},
+		{silent(Said{}, h, h), 2000, 2 * h},
+		{silent(Said{}, h, 200*h), 3, 72 * h},
+		{well.Answered(&defaults, h, Said{SuspendedFor: h}), 3, 6 * h},
+	} {
+		if got := Interval(&defaults, c.s, c.neighbours); got != c.want {
+			t.Errorf("%d neighbours, %d failures: %v, not %v", c.neighbours, c.s.Fails, got, c.want)
+		}
+	}
+	for u, want := range map[float64]time.Duration{0: 4*h + 48*time.Minute, 0.5: 6 * h, 1: 7*h + 12*time.Minute} {
+		if got := NextBeat(&defaults, well, h, 3, u); got != h+want {
+			t.Errorf("at %v: %v", u, got)
+		}
+	}
+}
+
+func TestCutOff(t *testing.T) {
+	const h = time.Hour
+	well := Standing{}.Answered(&defaults, 0, Said{})
+	down := silent(Said{}, h, 2*h)
+	old := Standing{}.Answered(&defaults, 0, Said{}).Unanswered(&defaults, 169*h)
+	for _, c := range []struct {
+		name   string
+		all    []Standing
+		now    time.Duration
+		cutOff bool
+		probe  bool
+	}{
+		{"alone", nil, h, false, false},
+		{"strangers that never answered", []Standing{Standing{}.Unanswered(&defaults, h)}, h, false, false},
+		{"one, down", []Standing{down}, 2 * h, true, false},
+		{"half of two", []Standing{well, down}, 2 * h, false, false},
+		{"one of three", []Standing{well, down, down}, 2 * h, true, false},
+		{"three of three", []Standing{down, down, down}, 2 * h, true, true},
+		{"long forgotten", []Standing{old, old, old, well.Answered(&defaults, 169*h, Said{})}, 169 * h, false, true},
+	} {
+		var n Census
+		for _, s := range c.all {
+			n = n.Add(&defaults, s, c.now)
+		}
+		if n.CutOff() != c.cutOff || n.Probe() != c.probe {
+			t.Errorf("%s: %+v: cut off %v, probe %v", c.name, n, n.CutOff(), n.Probe())
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package liveness
+
+import "time"
+
+// Watch is a node's own measure of time: it runs while the process runs and the
+// node is not cut off, and stands still otherwise, for what a node could not see
+// proves nothing against anybody. The zero Watch is a new node's. Save it with
+// the Standings that it dates: their moments mean nothing without it.
+//
+// Three clocks go in. The monotonic one alone moves the watch. The wall clock
+// only tells steps, which leases ask about: it is compared with the monotonic
+// one while the process runs, and with itself over a restart.
+type Watch struct {
+	Now      time.Duration // this moment on the watch
+	Wall     time.Time     // the wall clock when the watch was last read
+	Steps    uint32        // of the wall clock, ever
+	LastStep time.Duration // when the last of them was seen; meaningless while Steps is 0
+	CutOff   time.Duration // for which the node has been cut off, as far as that stopped the watch
+
+	mono  time.Duration // the monotonic clock when the watch was last read
+	drift time.Duration // of the wall clock against the monotonic one since the last step
+}
+
+// Resume begins a run of the process. mono is any monotonic clock of this run,
+// wall the wall clock now. Time between two runs does not count: the watch goes
+// on where it was saved. A wall clock that went back, or on by more than MaxGap,
+// counts as a step: nobody can tell a long rest from a wrong clock.
+func (w Watch) Resume(set *Settings, mono time.Duration, wall time.Time) Watch {
+	if gap := wall.Sub(w.Wall); !w.Wall.IsZero() && (gap < 0 || gap > set.MaxGap) {
+		w = w.step()
+	}
+	w.Wall, w.mono, w.drift = wall.Round(0), mono, 0
+	return w
+}
+
+// Read moves the watch on to mono, a reading of the clock that Resume was given,
+// and takes notice of a step of the wall clock by more than StepOver, at once or
+// by and by. While cutOff holds the watch stands still, for MaxCutOff at most:
+// then either the world has ended or this node is wrong about it, and it must
+// judge again. A computer's sleep stops most monotonic clocks: it counts as a
+// step, and not as time.
+func (w Watch) Read(set *Settings, mono time.Duration, wall time.Time, cutOff bool) Watch {
+	ran := max(mono-w.mono, 0)
+	w.drift += wall.Round(0).Sub(w.Wall) - ran
+	w.Wall, w.mono = wall.Round(0), max(mono, w.mono)
+	stopped := time.Duration(0)
+	if cutOff {
+		stopped = min(ran, set.MaxCutOff-w.CutOff)
+		w.CutOff += stopped
+	} else {
+		w.CutOff = 0
+	}
+	w.Now += ran - stopped
+	if w.drift > set.StepOver || w.drift < -set.StepOver {
+		w = w.step()
+	}
+	return w
+}
+
+// Stepped reports whether the wall clock stepped within the last d on the watch.
+func (w Watch) Stepped(d time.Duration) bool {
+	return w.Steps > 0 && w.Now-w.LastStep < d
+}
+
+func (w Watch) step() Watch {
+	w.Steps++
+	w.LastStep, w.drift = w.Now, 0
+	return w
+}
