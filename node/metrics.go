@@ -41,7 +41,7 @@ func newAnswers() *answers {
 			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9), // to half a minute
 		}, []string{"request"}),
 	}
-	for kind := protocol.KindInfo; kind <= protocol.KindFacts; kind++ { // from 0 on, so that the first of a kind shows
+	for _, kind := range protocol.Kinds() { // from 0 on, so that the first of a kind shows
 		for _, outcome := range []string{outcomeOK, outcomeRefused, outcomeFailed} {
 			a.total.WithLabelValues(kind.String(), outcome)
 		}

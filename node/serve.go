@@ -151,6 +151,17 @@ func under[Q protocol.Request, A any](ctx context.Context, v *session, from prot
 	return a, err
 }
 
+// underRaw is under for a handler whose reply has bytes behind it.
+func underRaw[Q protocol.Request, A any](ctx context.Context, v *session, from protocol.Remote, q Q,
+	do func(context.Context, protocol.Remote, Q) (A, []byte, func(), error),
+) (reply A, raw []byte, release func(), err error) {
+	reply, err = under(ctx, v, from, q, func(ctx context.Context, from protocol.Remote, q Q) (a A, err error) {
+		a, raw, release, err = do(ctx, from, q)
+		return a, err
+	})
+	return reply, raw, release, err
+}
+
 func (v *session) cut() { _ = v.Reset() }
 
 // Keep takes memory for a long request that is on its way.
@@ -185,15 +196,7 @@ func (v *session) Put(ctx context.Context, from protocol.Remote, r *protocol.Put
 
 // Get is Node.Get within the session's bounds.
 func (v *session) Get(ctx context.Context, from protocol.Remote, r *protocol.GetRequest) (*protocol.GetReply, []byte, func(), error) {
-	var (
-		raw     []byte
-		release func()
-	)
-	reply, err := under(ctx, v, from, r, func(ctx context.Context, from protocol.Remote, r *protocol.GetRequest) (a *protocol.GetReply, err error) {
-		a, raw, release, err = v.Node.Get(ctx, from, r)
-		return a, err
-	})
-	return reply, raw, release, err
+	return underRaw(ctx, v, from, r, v.Node.Get)
 }
 
 // Have is Node.Have within the session's bounds.

@@ -107,6 +107,11 @@ func (c *Caller) Get(ctx context.Context, to peer.ID, r *GetRequest, dst []byte,
 // GetInto is Get for a caller whose memory is dear: room is asked for n bytes
 // only once the peer has announced as many, at most twice.
 func (c *Caller) GetInto(ctx context.Context, to peer.ID, r *GetRequest, room func(n int64) []byte, most int64) (*GetReply, []byte, error) {
+	return c.fetch(ctx, to, r, room, most)
+}
+
+// fetch asks for a shard or a slice.
+func (c *Caller) fetch(ctx context.Context, to peer.ID, r Request, room func(n int64) []byte, most int64) (*GetReply, []byte, error) {
 	m := new(GetReply)
 	var raw []byte
 	err := c.exchange(ctx, to, r, nil, func(s Stream) error {
@@ -114,7 +119,7 @@ func (c *Caller) GetInto(ctx context.Context, to peer.ID, r *GetRequest, room fu
 			return err
 		}
 		if m.Length > most {
-			return malformed("get", "%d bytes, where %d are the most", m.Length, most)
+			return malformed(r.Kind().String(), "%d bytes, where %d are the most", m.Length, most)
 		}
 		raw = room(m.Length)[:m.Length]
 		_, err := io.ReadFull(s, raw)

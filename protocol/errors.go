@@ -21,7 +21,7 @@ const (
 	CodeNotFound    Code = 5  // not held here
 	CodeDenied      Code = 6  // proof or signature missing or wrong
 	CodeFull        Code = 7  // donation or disk is full
-	CodeCapped      Code = 8  // the asker's address prefix or newcomers have their share
+	CodeCapped      Code = 8  // the asker, its address prefix or newcomers have their share
 	CodeWrongSlot   Code = 9  // the table does not name this node at that slot
 	CodeConflict    Code = 10 // another table for this group is held
 	CodeDeleted     Code = 11 // the owner deleted it
@@ -32,6 +32,7 @@ const (
 	CodeLimit       Code = 16 // a limit of the group is reached
 	CodeDraining    Code = 17 // the node is leaving
 	CodeUnknown     Code = 18 // record or table of the group is missing here: offer Facts first
+	CodeDisputed    Code = 19 // this node sees members, vacancy, need or turn otherwise; ask again later
 )
 
 var codeText = map[Code]string{
@@ -40,6 +41,7 @@ var codeText = map[Code]string{
 	CodeCapped: "share used up", CodeWrongSlot: "wrong slot", CodeConflict: "another table is held",
 	CodeDeleted: "deleted", CodeForged: "forged", CodeCorrupt: "corrupt on disk", CodeSuspended: "disk suspended",
 	CodeVoucher: "voucher needed", CodeLimit: "limit reached", CodeDraining: "draining", CodeUnknown: "group unknown",
+	CodeDisputed: "disputed",
 }
 
 // String names the code in words.
@@ -120,6 +122,7 @@ var (
 	ErrLimit       = &Error{Code: CodeLimit}
 	ErrDraining    = &Error{Code: CodeDraining}
 	ErrUnknown     = &Error{Code: CodeUnknown}
+	ErrDisputed    = &Error{Code: CodeDisputed}
 )
 
 // CodeOf returns the code of an error in err's chain, or CodeUnavailable: what

@@ -40,7 +40,11 @@ func (pipeNet) Withdraw(...Key) error                                { return ni
 func (pipeNet) Providers(context.Context, Key) iter.Seq[peer.ID]     { return nil }
 
 // echo keeps the last shard and gives it back.
-type echo struct{ shard []byte }
+type echo struct {
+	shard    []byte
+	pending  *AuditRequest // the last challenge
+	released int           // replies whose raw bytes are out
+}
 
 func (e *echo) Info(context.Context, Remote, *InfoRequest) (*InfoReply, error) {
 	return &InfoReply{Network: "test", Version: 1, Accepts: AcceptsOpen}, nil

@@ -181,6 +181,18 @@ func newRequest(k Kind) Request {
 		return new(MembersRequest)
 	case KindFacts:
 		return new(FactsRequest)
+	case KindAudit:
+		return new(AuditRequest)
+	case KindReveal:
+		return new(RevealRequest)
+	case KindBeat:
+		return new(BeatRequest)
+	case KindNominate:
+		return new(NominateRequest)
+	case KindEnter:
+		return new(EnterRequest)
+	case KindMend:
+		return new(MendRequest)
 	}
 	return nil
 }

@@ -116,19 +116,25 @@ func (t *Table) validate(g GroupID) error {
 
 // checkPeer admits the IDs of Ed25519 identities of full order only.
 func checkPeer(b []byte) error {
+	_, err := peerKey(b)
+	return err
+}
+
+// peerKey returns the key that a peer ID holds, under the rule of checkPeer.
+func peerKey(b []byte) (PublicKey, error) {
 	id, err := peer.IDFromBytes(b)
 	if err != nil {
-		return malformed("peer ID", "%v", err)
+		return PublicKey{}, malformed("peer ID", "%v", err)
 	}
 	key, err := id.ExtractPublicKey()
 	if err != nil {
-		return malformed("peer ID", "not of an Ed25519 identity")
+		return PublicKey{}, malformed("peer ID", "not of an Ed25519 identity")
 	}
 	raw, err := key.Raw()
 	if err != nil || smallOrder(raw) {
-		return malformed("peer ID", "key of small order")
+		return PublicKey{}, malformed("peer ID", "key of small order")
 	}
-	return nil
+	return PublicKey(raw), nil
 }
 
 // Holder returns who holds a slot, or "" where it is vacant.

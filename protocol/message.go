@@ -5,18 +5,34 @@ type Kind uint8
 
 // The messages.
 const (
-	KindInfo    Kind = 1
-	KindForm    Kind = 2
-	KindPut     Kind = 3
-	KindGet     Kind = 4
-	KindHave    Kind = 5
-	KindMembers Kind = 6
-	KindFacts   Kind = 7
+	KindInfo     Kind = 1
+	KindForm     Kind = 2
+	KindPut      Kind = 3
+	KindGet      Kind = 4
+	KindHave     Kind = 5
+	KindMembers  Kind = 6
+	KindFacts    Kind = 7
+	KindAudit    Kind = 8
+	KindReveal   Kind = 9
+	KindBeat     Kind = 10
+	KindNominate Kind = 11
+	KindEnter    Kind = 12
+	KindMend     Kind = 13
 )
+
+// Kinds returns all kinds, ascending.
+func Kinds() []Kind {
+	all := make([]Kind, 0, KindMend)
+	for k := KindInfo; k <= KindMend; k++ {
+		all = append(all, k)
+	}
+	return all
+}
 
 // String names the message, lower case.
 func (k Kind) String() string {
-	names := [...]string{"", "info", "form", "put", "get", "have", "members", "facts"}
+	names := [...]string{"", "info", "form", "put", "get", "have", "members", "facts",
+		"audit", "reveal", "beat", "nominate", "enter", "mend"}
 	if int(k) < len(names) && k > 0 {
 		return names[k]
 	}
@@ -26,6 +42,7 @@ func (k Kind) String() string {
 // Greatest lengths in bytes of what a message's CBOR takes; shard bytes follow
 // it raw and are bounded on their own.
 const (
+	maxBeat  = 4 << 10
 	maxSmall = 16 << 10
 	maxInfo  = 64 << 10
 	maxPage  = 256 << 10

@@ -21,6 +21,15 @@ type Handler interface {
 	Have(context.Context, Remote, *HaveRequest) (*HaveReply, error)
 	Members(context.Context, Remote, *MembersRequest) (*MembersReply, error)
 	Facts(context.Context, Remote, *FactsRequest) (*FactsReply, error)
+	Audit(context.Context, Remote, *AuditRequest) (*AuditReply, error)
+	// Reveal returns the slices that follow its reply, one after another in one
+	// raw; its Lengths must add up to that. Serve calls release as after Get.
+	Reveal(context.Context, Remote, *RevealRequest) (reply *RevealReply, raw []byte, release func(), err error)
+	Beat(context.Context, Remote, *BeatRequest) (*BeatReply, error)
+	Nominate(context.Context, Remote, *NominateRequest) (*NominateReply, error)
+	Enter(context.Context, Remote, *EnterRequest) (*EnterReply, error)
+	// Mend returns a whole shard as Get does.
+	Mend(context.Context, Remote, *MendRequest) (reply *GetReply, raw []byte, release func(), err error)
 }
 
 // Keeper is a Handler that bounds the memory of requests on their way to it.
@@ -119,38 +128,66 @@ func serveOne(ctx context.Context, s Stream, h Handler) error {
 }
 
 func answer(ctx context.Context, s Stream, h Handler, req Request) error {
-	var (
-		m   Message
-		raw []byte
-		err error
-	)
-	from := s.Remote()
+	switch r := req.(type) {
+	case *PutRequest:
+		return answerPut(ctx, s, h, r)
+	case *GetRequest:
+		m, raw, release, err := h.Get(ctx, s.Remote(), r)
+		return replyShard(s, err, m, raw, release)
+	case *MendRequest:
+		m, raw, release, err := h.Mend(ctx, s.Remote(), r)
+		return replyShard(s, err, m, raw, release)
+	case *RevealRequest:
+		m, raw, release, err := h.Reveal(ctx, s.Remote(), r)
+		if err == nil && m.Size() != int64(len(raw)) {
+			err = errOutOfStep
+		}
+		return replyRaw(s, err, m, raw, release)
+	}
+	m, err := answerPlain(ctx, s.Remote(), h, req)
+	return reply(s, err, m, nil)
+}
+
+// answerPlain answers what has no raw bytes on either side.
+func answerPlain(ctx context.Context, from Remote, h Handler, req Request) (m Message, err error) {
 	switch r := req.(type) {
 	case *InfoRequest:
 		m, err = h.Info(ctx, from, r)
 	case *FormRequest:
 		m, err = h.Form(ctx, from, r)
-	case *PutRequest:
-		return answerPut(ctx, s, h, r)
-	case *GetRequest:
-		var (
-			got     *GetReply
-			release func()
-		)
-		got, raw, release, err = h.Get(ctx, from, r)
-		if release != nil {
-			defer release()
-		}
-		if err == nil {
-			got.Length = int64(len(raw)) // or the stream would fall out of step
-			m = got
-		}
 	case *HaveRequest:
 		m, err = h.Have(ctx, from, r)
 	case *MembersRequest:
 		m, err = h.Members(ctx, from, r)
 	case *FactsRequest:
 		m, err = h.Facts(ctx, from, r)
+	case *AuditRequest:
+		m, err = h.Audit(ctx, from, r)
+	case *BeatRequest:
+		m, err = h.Beat(ctx, from, r)
+	case *NominateRequest:
+		m, err = h.Nominate(ctx, from, r)
+	case *EnterRequest:
+		m, err = h.Enter(ctx, from, r)
+	}
+	return m, err
+}
+
+// errOutOfStep stops a handler's reply that announces other bytes than follow.
+var errOutOfStep = errors.New("reply and raw bytes differ in length")
+
+// replyShard sends a shard or a slice behind its reply.
+func replyShard(s Stream, err error, m *GetReply, raw []byte, release func()) error {
+	if err == nil {
+		m.Length = int64(len(raw)) // or the stream would fall out of step
+	}
+	return replyRaw(s, err, m, raw, release)
+}
+
+// replyRaw sends a reply with bytes behind it, and releases these.
+func replyRaw(s Stream, err error, m Message, raw []byte, release func()) error {
+	if release != nil {
+		defer release()
 	}
 	return reply(s, err, m, raw)
 }

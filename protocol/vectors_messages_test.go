@@ -126,7 +126,7 @@ func (w *world) frameVectors() []vector {
 		okVector("frame/info", kind, "an Info request: kind 1, length 1, an empty map", []byte{1, 0, 0, 1, 0xa0}),
 		okVector("frame/get", kind, "a Get request: kind 4", get),
 		badVector("frame/kind-0", kind, "there is no kind 0", CodeVersion, []byte{0, 0, 0, 1, 0xa0}),
-		badVector("frame/kind-8", kind, "a kind of a later version", CodeVersion, []byte{8, 0, 0, 1, 0xa0}),
+		badVector("frame/kind-255", kind, "a kind of a later version", CodeVersion, []byte{255, 0, 0, 1, 0xa0}),
 		badVector("frame/giant", kind, "16 MiB of Info: refused before a byte of it is read", CodeMalformed, []byte{1, 0xff, 0xff, 0xff}),
 		badVector("frame/over", kind, "one byte over the 16 KiB of a Get request", CodeMalformed, []byte{4, 0, 0x40, 1}),
 		badVector("frame/body-short", kind, "the body ends before its length", CodeMalformed, long),

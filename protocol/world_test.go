@@ -99,3 +99,9 @@ func (w *world) extent() Extent {
 		Secret: Secret(bytes.Repeat([]byte{0x5e}, 32)), Key: Secret(bytes.Repeat([]byte{0x6b}, 32)),
 	}
 }
+
+// beat returns the state of a node that will be away for a day.
+func (w *world) beat() Beat {
+	return Beat{Clock: at.Unix(), AwayUntil: at.Unix() + 86400,
+		Renewals: []GroupRenewal{{w.group, SignRenewal(w.renew, vectorNetwork, w.group, at)}}}
+}

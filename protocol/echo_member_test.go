@@ -1,0 +1,65 @@
+package protocol
+
+import "context"
+
+// What echo answers co-members.
+
+var echoNonce = Half{7}
+
+func (e *echo) Audit(_ context.Context, _ Remote, r *AuditRequest) (*AuditReply, error) {
+	e.pending = r
+	return &AuditReply{Nonce: echoNonce[:]}, nil
+}
+
+// Reveal proves the leaves of the shard that echo keeps, whatever shard is
+// named; slot 9 it has not.
+func (e *echo) Reveal(_ context.Context, _ Remote, r *RevealRequest) (*RevealReply, []byte, func(), error) {
+	if e.pending == nil {
+		return nil, nil, nil, Refuse(CodeNotFound, "no challenge")
+	}
+	if err := CheckCommit(e.pending.Commit, r.Secret); err != nil {
+		return nil, nil, nil, err
+	}
+	var (
+		m   RevealReply
+		raw []byte
+	)
+	outboard, _ := Outboard(e.shard)
+	size := int64(len(e.shard))
+	for _, s := range e.pending.Shards {
+		if s.Slot == 9 || size == 0 {
+			m.Results, m.Lengths = append(m.Results, CodeNotFound), append(m.Lengths, 0)
+			continue
+		}
+		off, n := LeafRange(Challenge{r.Secret, echoNonce}.Leaf(s, size), size)
+		slice, err := Slice(e.shard[off:off+n], outboard, off, n)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		m.Results, m.Lengths = append(m.Results, 0), append(m.Lengths, len(slice))
+		raw = append(raw, slice...)
+	}
+	return &m, raw, func() { e.released++ }, nil
+}
+
+func (e *echo) Beat(_ context.Context, _ Remote, r *BeatRequest) (*BeatReply, error) {
+	return &BeatReply{r.Beat}, nil
+}
+
+func (e *echo) Nominate(_ context.Context, _ Remote, r *NominateRequest) (*NominateReply, error) {
+	if len(r.Candidate) > 0 {
+		return &NominateReply{}, nil
+	}
+	return &NominateReply{Envelope: Envelope{1}, Until: 1}, nil
+}
+
+func (e *echo) Enter(_ context.Context, _ Remote, r *EnterRequest) (*EnterReply, error) {
+	if r.Slot == 9 {
+		return nil, Refuse(CodeDisputed, "slot 9 is held")
+	}
+	return &EnterReply{}, nil
+}
+
+func (e *echo) Mend(context.Context, Remote, *MendRequest) (*GetReply, []byte, func(), error) {
+	return &GetReply{}, e.shard, func() { e.released++ }, nil
+}
