@@ -28,6 +28,8 @@ const (
 
 // holder keeps shards and facts in maps, as a node would on its disk.
 type holder struct {
+	protocol.Handler // nil: no client sends what members ask one another
+
 	id   peer.ID
 	key  crypto.PrivKey
 	addr multiaddr.Multiaddr
