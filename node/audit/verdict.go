@@ -1,0 +1,148 @@
+package audit
+
+import "time"
+
+// Outcome is what one audit of one shard came to.
+type Outcome uint8
+
+// The outcomes.
+const (
+	OK        Outcome = iota // the leaf fits the root
+	Offline                  // no answer, nor to a beat at once after: liveness judges, not audit
+	Slow                     // no whole answer in time from one who answers beats
+	Missing                  // the holder says that it has no such shard, which it never reported before
+	Corrupt                  // the leaf does not fit the root
+	Suspended                // the holder has lost sight of its disk
+	Reported                 // the holder had reported the loss itself before it was asked
+)
+
+// String names the outcome in lower case.
+func (o Outcome) String() string {
+	return [...]string{"ok", "offline", "slow", "missing", "corrupt", "suspended", "self-reported"}[o]
+}
+
+// Next is what the auditor does after an outcome.
+type Next uint8
+
+// The next steps.
+const (
+	Done  Next = iota // nothing: the audit is over
+	Again             // ask for the same shard again, never for another instead
+	Tell              // the shard counts as failed: tell its holder, and ask again until it is mended
+)
+
+// Record is what a node's own audits make of one holder: 64 bytes that refer to
+// nothing. The zero Record is a holder's that was never audited. Its fields are
+// for saving it; its methods decide.
+//
+// The node keeps beside it which shards failed: each is passed to Saw once when
+// it fails, and to Mended or Dropped once when it no longer does.
+type Record struct {
+	ProvedAt   time.Duration // the last audit that succeeded; meaningless while Proved is false
+	FailedAt   time.Duration // since when a failure is unmended; meaningless while Unmended is 0
+	ReportedAt time.Duration // since when a self-reported one is; meaningless while Self is 0
+	Turned     time.Duration // when Audited began
+
+	Audited  uint32 // shards audited, within ProofFor of Turned
+	Before   uint32 // shards audited in the ProofFor before
+	Unmended uint32 // shards found missing or corrupt, or too slow too often
+	Self     uint32 // shards that the holder reported itself, unmended
+	Slow     uint8  // answers too slow in a row, of one shard
+	Proved   bool   // an audit has succeeded
+}
+
+// Saw takes note of an outcome at a moment of the watch and says what is next.
+func (r Record) Saw(set *Settings, now time.Duration, o Outcome) (Record, Next) {
+	switch o {
+	case OK:
+		r = r.count(set, now)
+		r.ProvedAt, r.Proved, r.Slow = now, true, 0
+		return r, Done
+	case Slow:
+		if int(r.Slow) < set.SlowTries {
+			r.Slow++
+			return r, Again
+		}
+		r.Slow = 0
+		return r.fail(set, now), Tell
+	case Missing, Corrupt:
+		return r.fail(set, now), Tell
+	case Reported:
+		r = r.count(set, now)
+		if r.Self == 0 {
+			r.ReportedAt = now
+		}
+		r.Self++
+		return r, Tell
+	}
+	return r, Again // Offline, Suspended: proves nothing either way
+}
+
+// Mended takes note that a failed shard was audited again and is there.
+func (r Record) Mended(set *Settings, now time.Duration, self bool) Record {
+	r = r.Dropped(self)
+	r, _ = r.Saw(set, now, OK)
+	return r
+}
+
+// Dropped takes note that a failed shard is no longer asked for: its segment was
+// deleted. self tells a loss that the holder had reported.
+func (r Record) Dropped(self bool) Record {
+	if self {
+		r.Self -= min(r.Self, 1)
+	} else {
+		r.Unmended -= min(r.Unmended, 1)
+	}
+	return r
+}
+
+// Failed reports whether the holder has failed: more than FailedPercent of what
+// was audited failed and is unmended. A single failure is borne for MendWithin,
+// and so is what the holder reported itself, however much it is: it has time to
+// mend it, and none of it counts as held meanwhile.
+func (r Record) Failed(set *Settings, now time.Duration) bool {
+	bad := uint64(r.Unmended)
+	if bad == 1 && now-r.FailedAt < set.MendWithin {
+		bad = 0
+	}
+	if r.Self > 0 && now-r.ReportedAt >= set.MendWithin {
+		bad += uint64(r.Self)
+	}
+	return bad*100 > uint64(set.FailedPercent)*(uint64(r.Audited)+uint64(r.Before))
+}
+
+// Healthy reports whether the holder's slots count for health: an audit within
+// ProofFor succeeded, and it has not failed.
+func (r Record) Healthy(set *Settings, now time.Duration) bool {
+	return r.Proved && now-r.ProvedAt <= set.ProofFor && !r.Failed(set, now)
+}
+
+// Readmitted returns the record of a holder that had failed and has passed an
+// entry audit since: what it proved stays, what it owed is forgotten.
+func (r Record) Readmitted() Record {
+	r.Unmended, r.Self, r.Slow = 0, 0, 0
+	return r
+}
+
+func (r Record) fail(set *Settings, now time.Duration) Record {
+	r = r.count(set, now)
+	if r.Unmended == 0 {
+		r.FailedAt = now
+	}
+	r.Unmended++
+	r.Slow = 0
+	return r
+}
+
+// count adds one shard to those audited, which are counted over one to two
+// ProofFor: enough to know what part of them failed.
+func (r Record) count(set *Settings, now time.Duration) Record {
+	switch age := now - r.Turned; {
+	case r.Audited+r.Before == 0 || age >= 2*set.ProofFor:
+		r.Turned, r.Audited, r.Before = now, 0, 0
+	case age >= set.ProofFor:
+		r.Turned, r.Before, r.Audited = now, r.Audited, 0
+	}
+	r.Audited++
+	return r
+}

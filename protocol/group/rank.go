@@ -1,0 +1,172 @@
+package group
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// Key is a member's name where work falls to members by lot: the first 8 bytes
+// of a BLAKE3-256 digest. Make it once a peer, with KeyOf, and keep it.
+type Key uint64
+
+// KeyOf returns a peer's Key: of "cairn/key/" ‖ its ID. One hash, some 100 ns.
+func KeyOf(p peer.ID) Key {
+	var b [96]byte
+	return Key(word(protocol.Sum(append(append(b[:0], "cairn/key/"...), p...))))
+}
+
+// DomainKey returns the name under which a failure domain takes part in a lot,
+// so that many peers of one domain get no more of it than one. One hash. Only
+// public prefixes are the same to all who look; other domains stand for
+// whoever is in them, and are their members' own keys.
+func DomainKey(d Domain, member Key) Key {
+	if d.kind != prefixDomain {
+		return member
+	}
+	var b [32]byte
+	x := append(b[:0], "cairn/domain/"...)
+	a := d.prefix.Addr().As16()
+	return Key(word(protocol.Sum(append(x, a[:]...))))
+}
+
+// Lot is something that falls to one of many: the audit of a shard in a cycle,
+// the repair of a segment on a day. All members draw it alike, without a word.
+type Lot uint64
+
+// NewLot returns the lot of a purpose in a group at a number of its clock (a
+// cycle, a day): the first 8 bytes of the BLAKE3-256 digest of "cairn/lot/" ‖
+// purpose ‖ 0 ‖ group ‖ number, 8 bytes big-endian ‖ what, if there is any. One
+// hash, some 150 ns; what follows from it by Of and Rank costs 2 ns.
+func NewLot(purpose string, g protocol.GroupID, number int64, what ...byte) Lot {
+	var b [160]byte
+	x := append(b[:0], "cairn/lot/"...)
+	x = append(append(x, purpose...), 0)
+	x = append(x, g[:]...)
+	x = binary.BigEndian.AppendUint64(x, uint64(number))
+	return Lot(word(protocol.Sum(append(x, what...))))
+}
+
+// Of returns the lot of part i of this one, such as a slot of a segment.
+func (l Lot) Of(i int) Lot { return Lot(mix(uint64(l) + (uint64(i)+1)*0x9e3779b97f4a7c15)) }
+
+// Rank returns the member's place in the order of the lot, lowest first.
+func (l Lot) Rank(k Key) uint64 { return mix(uint64(l) ^ uint64(k)) }
+
+// Share returns a number from 0 until n that the lot alone decides, each as
+// likely as any other.
+func (l Lot) Share(n uint64) uint64 {
+	hi, _ := bits.Mul64(uint64(l.Of(-2)), n)
+	return hi
+}
+
+// First returns the index of the member in the set that comes first; -1 where
+// the set is empty. O(len(members)).
+func (l Lot) First(members []Key, among Set) int {
+	first, least := -1, uint64(0)
+	for i, k := range members {
+		if !among.Has(i) {
+			continue
+		}
+		if r := l.Rank(k); first < 0 || r < least {
+			first, least = i, r
+		}
+	}
+	return first
+}
+
+// Place returns how many members of the set come before member self, whether
+// self is in it or not. O(len(members)).
+func (l Lot) Place(members []Key, among Set, self int) int {
+	before, mine := 0, l.Rank(members[self])
+	for i, k := range members {
+		if i != self && among.Has(i) && l.Rank(k) < mine {
+			before++
+		}
+	}
+	return before
+}
+
+// mix is a bijection of 64 bits in which every bit of the result depends on
+// every bit of x (the finalizer of MurmurHash3). It need not resist anybody:
+// keys and lots are digests, and whoever grinds a peer ID wins one lot by it.
+func mix(x uint64) uint64 {
+	x = (x ^ x>>33) * 0xff51afd7ed558ccd
+	x = (x ^ x>>33) * 0xc4ceb9fe1a85ec53
+	return x ^ x>>33
+}
+
+func word(h protocol.Hash) uint64 { return binary.BigEndian.Uint64(h[:8]) }
+
+// MaxMembers is how many members a Set can hold, and the most that a node keeps
+// of one group: two for each of the most slots that there are.
+const MaxMembers = 2 * protocol.MaxShards
+
+// Set is a set of members or of slots by index, 0 until MaxMembers. The zero Set
+// is empty. It is a value of 32 bytes and refers to nothing.
+type Set [MaxMembers / 64]uint64
+
+// Full returns the set of 0 until n.
+func Full(n int) (s Set) {
+	for i := range s {
+		switch rest := n - 64*i; {
+		case rest >= 64:
+			s[i] = ^uint64(0)
+		case rest > 0:
+			s[i] = 1<<rest - 1
+		}
+	}
+	return s
+}
+
+// Has reports whether i is in the set.
+func (s *Set) Has(i int) bool { return uint(i) < MaxMembers && s[i>>6]&(1<<(i&63)) != 0 }
+
+// Add puts i into the set. An i that no set can hold is left out.
+func (s *Set) Add(i int) {
+	if uint(i) < MaxMembers {
+		s[i>>6] |= 1 << (i & 63)
+	}
+}
+
+// Remove takes i out of the set.
+func (s *Set) Remove(i int) {
+	if uint(i) < MaxMembers {
+		s[i>>6] &^= 1 << (i & 63)
+	}
+}
+
+// Count returns how many there are in the set.
+func (s *Set) Count() (n int) {
+	for _, w := range s {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
+// And returns what is in both sets.
+func (s Set) And(o Set) Set {
+	for i := range s {
+		s[i] &= o[i]
+	}
+	return s
+}
+
+// Or returns what is in either set.
+func (s Set) Or(o Set) Set {
+	for i := range s {
+		s[i] |= o[i]
+	}
+	return s
+}
+
+// Without returns what is in s and not in o.
+func (s Set) Without(o Set) Set {
+	for i := range s {
+		s[i] &^= o[i]
+	}
+	return s
+}
