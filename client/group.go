@@ -67,13 +67,13 @@ func (g *ownGroup) hasRoom() bool {
 		g.state.Bytes+segmentSize(g.profile.K) <= group.MaxBytes(g.profile)
 }
 
-// grant signs for a segment and counts it, in the journal first.
-func (g *ownGroup) grant(s *segment) ([]byte, error) {
+// grant signs for a segment of a put and counts it, in the journal first.
+func (g *ownGroup) grant(put putID, s *segment) ([]byte, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.state.Segments++
 	g.state.Bytes += s.desc.Size
-	if err := g.owner.saveGroup(g.state); err != nil {
+	if err := g.owner.saveGrant(put, g.state, heldSegment{Group: g.id, Segment: s.id}); err != nil {
 		return nil, err
 	}
 	return protocol.SignGrant(g.ownerKey, g.networkName, g.id, s.id[:], s.desc.Footprint()), nil

@@ -2,8 +2,10 @@ package client
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -16,8 +18,10 @@ const (
 	bucketGroups  = "groups"  // nonce → groupState
 	bucketPuts    = "puts"    // put ID → putState
 	bucketSafe    = "safe"    // put ID ‖ index → safeState of a content segment
+	bucketSent    = "sent"    // put ID ‖ segment ID → group ID: granted, so holders may keep it
 	bucketUploads = "uploads" // pointer ID → uploadState
 	bucketPacks   = "packs"   // put ID ‖ batch → packState
+	bucketDeletes = "deletes" // put or pointer ID → deleteState
 )
 
 // groupState is what the owner keeps of a group.
@@ -87,10 +91,12 @@ type Upload struct {
 	Segments   int // content and manifest
 	Stored     int // shards of the lowest segment
 	Unfinished bool
+	Deleting   bool   // it is deleted, and too few holders know yet
+	ID         string // names an unfinished put to DeleteUnfinished; empty: it is finished
 }
 
-// Uploads returns every put of this owner, oldest first; those that were cut
-// off are marked.
+// Uploads returns every put of this owner, oldest first. Those that were cut
+// off are marked, and so are those whose deletion too few holders know of yet.
 func (o *Owner) Uploads() ([]Upload, error) {
 	var list []Upload
 	err := o.db.View(func(tx *kv.Tx) error {
@@ -101,14 +107,18 @@ func (o *Owner) Uploads() ([]Upload, error) {
 			}
 			list = append(list, u.show(protocol.PointerID(id)))
 		}
-		for _, b := range tx.Scan(bucketPuts, nil) {
+		for id, b := range tx.Scan(bucketPuts, nil) {
 			var p putState
 			if err := protocol.Decode("put", b, &p); err != nil {
 				return err
 			}
-			list = append(list, Upload{Name: p.Name, Path: p.Path, Size: p.Size, When: time.Unix(p.Started, 0), Unfinished: true})
+			list = append(list, Upload{
+				Name: p.Name, Path: p.Path, Size: p.Size, When: time.Unix(p.Started, 0), Unfinished: true, ID: putID(id).text(),
+			})
 		}
-		return nil
+		deleting, err := untold(tx)
+		list = append(list, deleting...)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list uploads: %w", err)
@@ -130,8 +140,14 @@ func (u *uploadState) show(id protocol.PointerID) Upload {
 	}
 }
 
-// putID names a put in the journal; later puts sort behind earlier ones.
+// putID names a put in the journal.
 type putID [16]byte
+
+// text is how a person names an unfinished put.
+func (id putID) text() string { return UnfinishedPrefix + hex.EncodeToString(id[:8]) }
+
+// UnfinishedPrefix begins the names of unfinished puts.
+const UnfinishedPrefix = "put-"
 
 func (o *Owner) beginPut(id putID, p putState) error {
 	return o.store("begin put", bucketPuts, id[:], &p)
@@ -157,7 +173,8 @@ func (o *Owner) forgetSafe(id putID, index int) error {
 	return nil
 }
 
-// finishPut moves a put to the uploads.
+// finishPut moves a put to the uploads. What it granted besides, and left, is
+// to be deleted.
 func (o *Owner) finishPut(id putID, ptr protocol.PointerID, u *uploadState) error {
 	b, err := protocol.Encode(u)
 	if err != nil {
@@ -167,7 +184,7 @@ func (o *Owner) finishPut(id putID, ptr protocol.PointerID, u *uploadState) erro
 		if err := tx.Put(bucketUploads, ptr[:], b); err != nil {
 			return err
 		}
-		return dropPut(tx, id)
+		return dropPut(tx, id, u.Held, u.When)
 	})
 	if err != nil {
 		return fmt.Errorf("finish put: %w", err)
@@ -181,7 +198,11 @@ func (o *Owner) notePack(id putID, batch int, s *packState) error {
 	b, err := protocol.Encode(s)
 	if err == nil {
 		err = o.db.Update(func(tx *kv.Tx) error {
-			return errors.Join(tx.Put(bucketPacks, safeKey(id, batch), b), dropSafe(tx, id))
+			err := errors.Join(tx.Put(bucketPacks, safeKey(id, batch), b), dropAll(tx, bucketSafe, id[:]))
+			for _, h := range s.Held {
+				err = errors.Join(err, tx.Delete(bucketSent, sentKey(id, h.Segment)))
+			}
+			return err
 		})
 	}
 	if err != nil {
@@ -191,36 +212,71 @@ func (o *Owner) notePack(id putID, batch int, s *packState) error {
 }
 
 // endPack forgets a put of many files that is not unfinished any more.
-func (o *Owner) endPack(id putID) error {
-	if err := o.db.Update(func(tx *kv.Tx) error { return dropPut(tx, id) }); err != nil {
+func (o *Owner) endPack(id putID, now int64) error {
+	if err := o.db.Update(func(tx *kv.Tx) error { return dropPut(tx, id, nil, now) }); err != nil {
 		return fmt.Errorf("finish put: %w", err)
 	}
 	return nil
 }
 
-// abandonPut forgets a put that never reached its first safe segment.
-func (o *Owner) abandonPut(id putID) error {
+// abandonPut forgets a put that never reached its first safe segment, but for
+// what holders are still to be told.
+func (o *Owner) abandonPut(id putID, now int64) error {
 	return o.db.Update(func(tx *kv.Tx) error {
 		for range tx.Scan(bucketSafe, id[:]) {
 			return nil // something of it is stored: it stays listed
 		}
-		return dropPut(tx, id)
+		return dropPut(tx, id, nil, now)
 	})
 }
 
-func dropPut(tx *kv.Tx, id putID) error {
-	return errors.Join(dropSafe(tx, id), tx.Delete(bucketPuts, id[:]))
+// dropPut forgets a put, and notes for deletion what it granted besides what it
+// holds and nothing in the journal refers to.
+func dropPut(tx *kv.Tx, id putID, holds []heldSegment, now int64) error {
+	left, err := granted(tx, id)
+	if err == nil {
+		err = forgetPut(tx, id)
+	}
+	left = slices.DeleteFunc(left, func(s deletedSubject) bool { return slices.Contains(holds, s.held()) })
+	if err == nil {
+		left, err = unneeded(tx, left)
+	}
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	return putDelete(tx, id[:], &deleteState{Since: now, Leftover: true, Subjects: left})
 }
 
-func dropSafe(tx *kv.Tx, id putID) error {
+func forgetPut(tx *kv.Tx, id putID) error {
+	return errors.Join(dropAll(tx, bucketSafe, id[:]), dropAll(tx, bucketSent, id[:]), tx.Delete(bucketPuts, id[:]))
+}
+
+func sentKey(id putID, s protocol.SegmentID) []byte { return append(id[:], s[:]...) }
+
+func dropAll(tx *kv.Tx, bucket string, prefix []byte) error {
 	var keys [][]byte
-	for k := range tx.Scan(bucketSafe, id[:]) {
+	for k := range tx.Scan(bucket, prefix) {
 		keys = append(keys, k)
 	}
 	for _, k := range keys {
-		if err := tx.Delete(bucketSafe, k); err != nil {
+		if err := tx.Delete(bucket, k); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// saveGrant notes, before anybody hears of it, that a put has granted a segment
+// in a group, and what the group has granted with it.
+func (o *Owner) saveGrant(id putID, g *groupState, s heldSegment) error {
+	b, err := protocol.Encode(g)
+	if err == nil {
+		err = o.db.Update(func(tx *kv.Tx) error {
+			return errors.Join(tx.Put(bucketGroups, g.Nonce[:], b), tx.Put(bucketSent, sentKey(id, s.Segment), s.Group[:]))
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("note a grant: %w", err)
 	}
 	return nil
 }

@@ -128,7 +128,7 @@ func (c *Client) withPutter(ctx context.Context, size int64, opt PutOptions, run
 	cancel()
 	p.stopCarriers()
 	if err != nil {
-		err = errors.Join(err, p.noteSafe(), c.cfg.Owner.abandonPut(p.id))
+		err = errors.Join(err, p.noteSafe(), c.cfg.Owner.abandonPut(p.id, c.now().Unix()))
 	}
 	return err
 }

@@ -118,7 +118,7 @@ func (p *putter) runAll(sources iter.Seq2[Source, error], stored func(Stored) er
 	if err := b.commit(); err != nil {
 		return nil, err
 	}
-	if err := p.c.cfg.Owner.endPack(p.id); err != nil {
+	if err := p.c.cfg.Owner.endPack(p.id, p.c.now().Unix()); err != nil {
 		return nil, err
 	}
 	p.phase = PhaseFill

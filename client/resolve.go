@@ -55,6 +55,7 @@ type resolver struct {
 	group   *foundGroup
 	answers map[peer.ID]int64 // seq that a peer showed; noRecord: it has none
 	asOf    time.Time
+	deleted int  // peers that say that its owner deleted it
 	ended   bool // nobody is left to ask
 	cancel  context.CancelFunc
 	changed chan struct{} // closed at each change
@@ -114,6 +115,9 @@ func (r *resolver) ask(ctx context.Context, id peer.ID) error {
 	if err != nil {
 		if errors.Is(err, protocol.ErrNotFound) || errors.Is(err, protocol.ErrUnknown) {
 			r.note(id, nil)
+		}
+		if errors.Is(err, protocol.ErrDeleted) {
+			r.update(func() { r.deleted++ })
 		}
 		return err
 	}
@@ -270,13 +274,16 @@ func (r *resolver) newer(ctx context.Context, p *protocol.Pointer, within time.D
 // nothing says why there is no record.
 func (r *resolver) nothing() error {
 	r.mu.Lock()
-	g, none := r.group, 0
+	g, none, deleted := r.group, 0, r.deleted
 	for id := range r.answers {
 		if g != nil && g.table.SlotOf(id) >= 0 {
 			none++
 		}
 	}
 	r.mu.Unlock()
+	if deleted > 0 {
+		return fmt.Errorf("find the link's pointer: %d holders say that its owner deleted it: %w", deleted, ErrRevoked)
+	}
 	if g == nil {
 		return r.find.nothing("find the link's group")
 	}

@@ -74,7 +74,7 @@ func (p *putter) ship(s *segment, manifest bool) error {
 }
 
 func (p *putter) launch(s *segment, index int, have []bool) error {
-	grant, err := p.group.grant(s)
+	grant, err := p.group.grant(p.id, s)
 	if err != nil {
 		return err
 	}

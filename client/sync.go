@@ -7,13 +7,13 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
 )
 
 // Bounds of bringing a group's members to the same facts.
 const (
-	syncTimeout  = 5 * time.Second
-	mostFacts    = 4 * protocol.MaxGroupSegments // grants, deletes, pointers and few others
-	renewalEvery = 24 * time.Hour                // the owner's sign of life, where a command runs at all
+	syncTimeout = 5 * time.Second
+	mostFacts   = 4 * protocol.MaxGroupSegments // grants, deletes, pointers and few others
 )
 
 // memberView is what one member has of a group.
@@ -34,7 +34,7 @@ func (c *Client) sync(ctx context.Context, g *ownGroup) int {
 		c.listBuckets(ctx, g, views, buckets)
 		c.level(ctx, g, views)
 	}
-	if now := c.now(); g.renewalDue(now) && c.tellAll(ctx, g, []protocol.Fact{g.renewal(now)}) > 0 {
+	if now := c.now(); g.renewalDue(now) && c.tellAll(ctx, g, []protocol.Fact{g.renewal(now)}) >= group.WriteQuorum(g.profile) {
 		if err := g.renewed(now); err != nil {
 			c.log.Warn("journal a renewal", "err", err)
 		}
@@ -212,23 +212,4 @@ func (c *Client) fetchFacts(ctx context.Context, g *ownGroup, from peer.ID, want
 			}
 		}
 	}
-}
-
-// renewal says that the owner lives; renewalDue whether it is time to, and
-// renewed that members know.
-func (g *ownGroup) renewal(now time.Time) protocol.Fact {
-	return protocol.Fact{Kind: protocol.FactRenewal, Bytes: protocol.SignRenewal(g.renewKey, g.networkName, g.id, now)}
-}
-
-func (g *ownGroup) renewalDue(now time.Time) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return now.Sub(time.Unix(g.state.Renewed, 0)) >= renewalEvery
-}
-
-func (g *ownGroup) renewed(now time.Time) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.state.Renewed = now.Unix()
-	return g.owner.saveGroup(g.state)
 }

@@ -42,12 +42,12 @@ func (c *Client) tellAll(ctx context.Context, g *ownGroup, facts []protocol.Fact
 	return took
 }
 
-// tell offers facts to one member; nil means that it keeps all of them. A
-// refused one does not keep the others back.
+// tell offers facts to one member, each page within formTimeout; nil means that
+// it keeps all of them. A refused one does not keep the others back.
 func (c *Client) tell(ctx context.Context, g *ownGroup, to peer.ID, facts []protocol.Fact) error {
 	var refused error
 	for page := range slices.Chunk(facts, factsPage) {
-		m, err := c.call.Facts(ctx, to, &protocol.FactsRequest{Group: g.id.Prefix(), Offer: page})
+		m, err := c.offer(ctx, to, &protocol.FactsRequest{Group: g.id.Prefix(), Offer: page})
 		if err != nil {
 			return err
 		}
@@ -58,6 +58,12 @@ func (c *Client) tell(ctx context.Context, g *ownGroup, to peer.ID, facts []prot
 		}
 	}
 	return refused
+}
+
+func (c *Client) offer(ctx context.Context, to peer.ID, r *protocol.FactsRequest) (*protocol.FactsReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, formTimeout)
+	defer cancel()
+	return c.call.Facts(ctx, to, r)
 }
 
 // factsPage keeps an offer of small facts well within a Facts message.

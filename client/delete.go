@@ -1,0 +1,208 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// Bounds of deleting.
+const (
+	// FreedAfter is how long holders keep the bytes of what is deleted.
+	FreedAfter = 7 * 24 * time.Hour
+	// tellFor is how long holders that did not acknowledge a deletion are told
+	// of it again, where enough others know: who is away longer has lost its
+	// slot.
+	tellFor = 30 * 24 * time.Hour
+	// tellAtMost ends that where too few ever know: leases have ended by then.
+	tellAtMost = 500 * 24 * time.Hour
+
+	groupsAtOnce = 8 // that are told something at a time
+)
+
+// DeleteOptions are a deletion's settings.
+type DeleteOptions struct {
+	// Progress is told, from one goroutine, how many of the holders have
+	// acknowledged; nil: nobody is.
+	Progress func(acknowledged, holders int)
+}
+
+// DeleteResult is what became of a deletion. What is not acknowledged is told
+// by later sessions and by the members among themselves.
+type DeleteResult struct {
+	Name         string // of what was put
+	Size         int64  // bytes; -1: not known
+	Segments     int    // that nothing else refers to
+	Holders      int    // slots of the groups concerned, without vacant ones
+	Acknowledged int    // of them
+	Enough       bool   // so many of each group know that it is final
+	FreedAfter   time.Duration
+}
+
+// Delete frees what a link leads to, which this owner must have put. It is in
+// the journal first: cut off at any point, it is taken up by Delete or Attend.
+// It returns ErrNotOwn for what others put, and with ErrTooFew a result that
+// says how far it came.
+func (c *Client) Delete(ctx context.Context, link protocol.Link, opt DeleteOptions) (*DeleteResult, error) {
+	if c.cfg.Owner == nil {
+		return nil, errors.New("delete: this client has no owner's home")
+	}
+	d, err := c.cfg.Owner.deleteUpload(link.Pointer, c.now())
+	if err != nil {
+		return nil, fmt.Errorf("delete: %w", err)
+	}
+	return c.carryOut(ctx, putID(link.Pointer), d, opt)
+}
+
+// DeleteUnfinished frees what a put that was cut off has stored. name is its
+// Upload's ID. Else it is as Delete.
+func (c *Client) DeleteUnfinished(ctx context.Context, name string, opt DeleteOptions) (*DeleteResult, error) {
+	if c.cfg.Owner == nil {
+		return nil, errors.New("delete: this client has no owner's home")
+	}
+	id, d, err := c.cfg.Owner.deletePut(name, c.now())
+	if err != nil {
+		return nil, fmt.Errorf("delete: %w", err)
+	}
+	return c.carryOut(ctx, id, d, opt)
+}
+
+// FreePacked deletes the segments that PutAll stored and of which live says
+// that nothing in them is wanted any more. The caller knows what refers to
+// them, and sees to it that no PutAll is under way, whose segments live may
+// not know yet. Else it is as Delete.
+func (c *Client) FreePacked(ctx context.Context, live func(protocol.GroupID, protocol.SegmentID) bool, opt DeleteOptions) (*DeleteResult, error) {
+	if c.cfg.Owner == nil {
+		return nil, errors.New("delete: this client has no owner's home")
+	}
+	var id putID
+	if _, err := io.ReadFull(c.rand, id[:]); err != nil {
+		return nil, fmt.Errorf("draw an ID: %w", err)
+	}
+	d, err := c.cfg.Owner.deletePacked(id, live, c.now())
+	if err != nil {
+		return nil, fmt.Errorf("delete: %w", err)
+	}
+	return c.carryOut(ctx, id, d, opt)
+}
+
+// carryOut tells the holders of a deletion and sums up.
+func (c *Client) carryOut(ctx context.Context, id putID, d *deleteState, opt DeleteOptions) (*DeleteResult, error) {
+	res := &DeleteResult{Name: d.Name, Size: d.Size, Segments: d.segments(), Enough: true, FreedAfter: FreedAfter}
+	if len(d.Subjects) == 0 {
+		return res, nil // nothing of it was ever granted, or all is needed
+	}
+	t, err := c.tellDeletion(ctx, id, d, opt.Progress)
+	if t != nil {
+		res.Holders, res.Acknowledged, res.Enough = t.holders, t.acknowledged, d.Enough
+	}
+	switch {
+	case err != nil:
+		return res, fmt.Errorf("delete: %w", err)
+	case !d.Enough:
+		return res, fmt.Errorf("delete: %d of %d holders acknowledged: %w", res.Acknowledged, res.Holders, ErrTooFew)
+	}
+	return res, nil
+}
+
+// receipts counts acknowledgements over all groups of a deletion.
+type receipts struct {
+	mu                    sync.Mutex
+	holders, acknowledged int
+	tell                  func(acknowledged, holders int)
+}
+
+func (t *receipts) add(acknowledged, holders int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.acknowledged += acknowledged
+	t.holders += holders
+	if t.tell != nil {
+		t.tell(t.acknowledged, t.holders)
+	}
+}
+
+// tellDeletion tells all members of the groups concerned that have not
+// acknowledged it, and notes in the journal who does.
+func (c *Client) tellDeletion(ctx context.Context, id putID, d *deleteState, progress func(int, int)) (*receipts, error) {
+	groups, err := c.ownGroups()
+	if err != nil {
+		return nil, err
+	}
+	order, subjects := d.groups()
+	t := &receipts{tell: progress}
+	told := make([]toldGroup, len(order))
+	enough := make([]bool, len(order))
+	for i, g := range order {
+		own := groups[g]
+		if own == nil {
+			return nil, fmt.Errorf("the journal has no group %s", g.Prefix())
+		}
+		told[i] = toldGroup{Group: g, Slots: d.told(g, own.profile.N)}
+		t.add(countTrue(told[i].Slots), own.held())
+	}
+	turns := make(chan struct{}, groupsAtOnce)
+	var all sync.WaitGroup
+	for i, g := range order {
+		turns <- struct{}{}
+		all.Go(func() {
+			defer func() { <-turns }()
+			own := groups[g]
+			c.reach(ctx, own, own.deletes(subjects[g]), told[i].Slots, func() { t.add(1, 0) })
+			enough[i] = enoughTold(own.profile, told[i].Slots)
+		})
+	}
+	all.Wait()
+	d.Told, d.Enough = told, countTrue(enough) == len(enough)
+	return t, c.cfg.Owner.saveReceipts(id, d, c.isOver(d, t))
+}
+
+// isOver reports whether nobody is to be told of a deletion any more.
+func (c *Client) isOver(d *deleteState, t *receipts) bool {
+	age := c.now().Sub(time.Unix(d.Since, 0))
+	return t.acknowledged >= t.holders && d.Enough || d.Enough && age >= tellFor || age >= tellAtMost
+}
+
+// ownGroups returns every group of this owner's, by ID.
+func (c *Client) ownGroups() (map[protocol.GroupID]*ownGroup, error) {
+	states, err := c.cfg.Owner.groups()
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[protocol.GroupID]*ownGroup, len(states))
+	for _, s := range states {
+		g, err := c.cfg.Owner.openState(c.cfg.Network, s)
+		if errors.Is(err, protocol.ErrNetwork) {
+			continue // of another one: this home has changed networks
+		}
+		if err != nil {
+			return nil, err
+		}
+		all[g.id] = g
+	}
+	return all, nil
+}
+
+// held returns how many slots have a holder.
+func (g *ownGroup) held() (n int) {
+	for _, h := range g.holders() {
+		if h != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// deletes signs for subjects of the group.
+func (g *ownGroup) deletes(subjects [][]byte) []protocol.Fact {
+	facts := make([]protocol.Fact, len(subjects))
+	for i, s := range subjects {
+		facts[i] = protocol.Fact{Kind: protocol.FactDelete, Bytes: protocol.SignDelete(g.ownerKey, g.networkName, g.id, s)}
+	}
+	return facts
+}

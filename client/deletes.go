@@ -1,0 +1,385 @@
+package client
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage/kv"
+)
+
+// deleteState is a deletion of which some holders are still to be told. The
+// journal has it before anybody hears of it.
+type deleteState struct {
+	Name     string           `cbor:"name"`
+	Size     int64            `cbor:"size"`
+	When     int64            `cbor:"when"`    // of the put
+	Since    int64            `cbor:"since"`   // Unix seconds
+	Pointer  bool             `cbor:"pointer"` // an upload's; else a put's
+	Leftover bool             `cbor:"leftover"`
+	Enough   bool             `cbor:"enough"` // of the holders know it: the others learn it from them
+	Subjects []deletedSubject `cbor:"subjects"`
+	Told     []toldGroup      `cbor:"told"`
+}
+
+// deletedSubject is a segment or a pointer, as one group's.
+type deletedSubject struct {
+	_       struct{} `cbor:",toarray"`
+	Group   protocol.GroupID
+	Subject []byte
+}
+
+// held returns the subject as a segment, which it must be.
+func (s deletedSubject) held() heldSegment {
+	return heldSegment{Group: s.Group, Segment: protocol.SegmentID(s.Subject)}
+}
+
+// toldGroup says which members of a group have acknowledged the deletion of
+// all its subjects.
+type toldGroup struct {
+	_     struct{} `cbor:",toarray"`
+	Group protocol.GroupID
+	Slots []bool
+}
+
+// segments returns how many of the subjects are segments.
+func (d *deleteState) segments() (n int) {
+	for _, s := range d.Subjects {
+		if len(s.Subject) == len(protocol.SegmentID{}) {
+			n++
+		}
+	}
+	return n
+}
+
+// groups returns the subjects of each group, in the order in which groups come
+// first.
+func (d *deleteState) groups() (order []protocol.GroupID, subjects map[protocol.GroupID][][]byte) {
+	subjects = make(map[protocol.GroupID][][]byte)
+	for _, s := range d.Subjects {
+		if subjects[s.Group] == nil {
+			order = append(order, s.Group)
+		}
+		subjects[s.Group] = append(subjects[s.Group], s.Subject)
+	}
+	return order, subjects
+}
+
+// told returns who of a group's n slots has acknowledged.
+func (d *deleteState) told(g protocol.GroupID, n int) []bool {
+	out := make([]bool, n)
+	for _, t := range d.Told {
+		if t.Group == g {
+			copy(out, t.Slots)
+		}
+	}
+	return out
+}
+
+func putDelete(tx *kv.Tx, id []byte, d *deleteState) error {
+	b, err := protocol.Encode(d)
+	if err != nil {
+		return err
+	}
+	return tx.Put(bucketDeletes, id, b)
+}
+
+// deletion returns a deletion of the journal, or nil.
+func deletion(tx *kv.Tx, id []byte) (*deleteState, error) {
+	b, ok := tx.Get(bucketDeletes, id)
+	if !ok {
+		return nil, nil
+	}
+	d := new(deleteState)
+	return d, protocol.Decode("deletion", b, d)
+}
+
+// deleteUpload takes an upload from the list and notes what its holders are to
+// be told. Asked again it goes on. It returns ErrNotOwn where this home did
+// not put it, or has long finished to delete it.
+func (o *Owner) deleteUpload(id protocol.PointerID, now time.Time) (d *deleteState, err error) {
+	err = o.db.Update(func(tx *kv.Tx) error {
+		if d, err = deletion(tx, id[:]); d != nil || err != nil {
+			return err
+		}
+		b, ok := tx.Get(bucketUploads, id[:])
+		if !ok {
+			return ErrNotOwn
+		}
+		var u uploadState
+		if err := protocol.Decode("upload", b, &u); err != nil {
+			return err
+		}
+		if err := tx.Delete(bucketUploads, id[:]); err != nil {
+			return err
+		}
+		d = &deleteState{Name: u.Name, Size: u.Size, When: u.When, Since: now.Unix(), Pointer: true}
+		if d.Subjects, err = unneeded(tx, subjectsOf(u.Held)); err != nil {
+			return err
+		}
+		home, err := groupByPrefix(tx, u.Home)
+		if err != nil {
+			return err
+		}
+		d.Subjects = append(d.Subjects, deletedSubject{Group: home, Subject: id[:]})
+		return putDelete(tx, id[:], d)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("note a deletion: %w", err)
+	}
+	return d, nil
+}
+
+func subjectsOf(held []heldSegment) []deletedSubject {
+	out := make([]deletedSubject, len(held))
+	for i, h := range held {
+		out[i] = deletedSubject{Group: h.Group, Subject: h.Segment[:]}
+	}
+	return out
+}
+
+// groupByPrefix returns the ID of a group of the journal.
+func groupByPrefix(tx *kv.Tx, p protocol.GroupPrefix) (id protocol.GroupID, err error) {
+	for _, b := range tx.Scan(bucketGroups, nil) {
+		var g groupState
+		if err := protocol.Decode("group", b, &g); err != nil {
+			return id, err
+		}
+		if id = protocol.GroupID(protocol.Sum(g.Record)); id.Prefix() == p {
+			return id, nil
+		}
+	}
+	return id, fmt.Errorf("the journal has no group %s", p)
+}
+
+// deletePut takes an unfinished put from the list, by the name that Uploads
+// gives it, and notes what its holders are to be told. Asked again it goes on.
+func (o *Owner) deletePut(name string, now time.Time) (id putID, d *deleteState, err error) {
+	prefix, err := hex.DecodeString(strings.TrimPrefix(name, UnfinishedPrefix))
+	if err != nil || len(prefix) != 8 || !strings.HasPrefix(name, UnfinishedPrefix) {
+		return id, nil, fmt.Errorf("unfinished put %q: %w", name, ErrNotOwn)
+	}
+	err = o.db.Update(func(tx *kv.Tx) error {
+		for key, b := range tx.Scan(bucketDeletes, prefix) {
+			d = new(deleteState)
+			id = putID(key)
+			return protocol.Decode("deletion", b, d)
+		}
+		for key, b := range tx.Scan(bucketPuts, prefix) {
+			var p putState
+			if err := protocol.Decode("put", b, &p); err != nil {
+				return err
+			}
+			id = putID(key)
+			d = &deleteState{Name: p.Name, Size: p.Size, When: p.Started, Since: now.Unix()}
+			left, err := granted(tx, id)
+			if err == nil {
+				err = forgetPut(tx, id)
+			}
+			if err == nil {
+				d.Subjects, err = unneeded(tx, left)
+			}
+			if err != nil || len(left) == 0 {
+				return err
+			}
+			return putDelete(tx, key, d)
+		}
+		return ErrNotOwn
+	})
+	if err != nil {
+		return id, nil, fmt.Errorf("unfinished put %q: %w", name, err)
+	}
+	return id, d, nil
+}
+
+// granted returns what a put has granted and still keeps account of.
+func granted(tx *kv.Tx, id putID) ([]deletedSubject, error) {
+	seen := make(map[heldSegment]bool)
+	for key, g := range tx.Scan(bucketSent, id[:]) {
+		if len(key) == len(id)+len(protocol.SegmentID{}) && len(g) == len(protocol.GroupID{}) {
+			seen[heldSegment{Group: protocol.GroupID(g), Segment: protocol.SegmentID(key[len(id):])}] = true
+		}
+	}
+	for _, b := range tx.Scan(bucketSafe, id[:]) { // of a journal that kept no other account
+		var s safeState
+		if err := protocol.Decode("safe segment", b, &s); err != nil {
+			return nil, err
+		}
+		seen[heldSegment{Group: s.Extent.Group, Segment: s.Extent.Segment}] = true
+	}
+	held := make([]heldSegment, 0, len(seen))
+	for h := range seen {
+		held = append(held, h)
+	}
+	return subjectsOf(held), nil
+}
+
+// unneeded returns those segments to which nothing in the journal refers: many
+// files may share one.
+func unneeded(tx *kv.Tx, list []deletedSubject) ([]deletedSubject, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	needed, err := references(tx)
+	if err != nil {
+		return nil, err
+	}
+	var out []deletedSubject
+	for _, s := range list {
+		if !needed[s.held()] {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// references returns every segment to which the journal refers.
+func references(tx *kv.Tx) (map[heldSegment]bool, error) {
+	refs := make(map[heldSegment]bool)
+	for _, b := range tx.Scan(bucketUploads, nil) {
+		var u uploadState
+		if err := protocol.Decode("upload", b, &u); err != nil {
+			return nil, err
+		}
+		for _, h := range u.Held {
+			refs[h] = true
+		}
+	}
+	for _, b := range tx.Scan(bucketPacks, nil) {
+		var p packState
+		if err := protocol.Decode("pack", b, &p); err != nil {
+			return nil, err
+		}
+		for _, h := range p.Held {
+			refs[h] = true
+		}
+	}
+	for id := range tx.Scan(bucketPuts, nil) {
+		if len(id) != len(putID{}) {
+			continue
+		}
+		list, err := granted(tx, putID(id))
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range list {
+			refs[s.held()] = true
+		}
+	}
+	return refs, nil
+}
+
+// untold lists the deletions of which too few holders know.
+func untold(tx *kv.Tx) (list []Upload, err error) {
+	for id, b := range tx.Scan(bucketDeletes, nil) {
+		var d deleteState
+		if err := protocol.Decode("deletion", b, &d); err != nil {
+			return nil, err
+		}
+		if d.Leftover || d.Enough {
+			continue
+		}
+		u := Upload{Name: d.Name, Size: d.Size, When: time.Unix(d.When, 0), Segments: d.segments(), Deleting: true}
+		if d.Pointer {
+			u.Link.Pointer = protocol.PointerID(id)
+		} else {
+			u.Unfinished, u.ID = true, putID(id).text()
+		}
+		list = append(list, u)
+	}
+	return list, nil
+}
+
+// deletions returns every deletion of which somebody is still to be told.
+func (o *Owner) deletions() (map[putID]*deleteState, error) {
+	all := make(map[putID]*deleteState)
+	err := o.db.View(func(tx *kv.Tx) error {
+		for id, b := range tx.Scan(bucketDeletes, nil) {
+			d := new(deleteState)
+			if err := protocol.Decode("deletion", b, d); err != nil {
+				return err
+			}
+			if len(id) == len(putID{}) {
+				all[putID(id)] = d
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read deletions: %w", err)
+	}
+	return all, nil
+}
+
+// saveReceipts notes who has acknowledged a deletion, or forgets it once nobody
+// is to be told any more.
+func (o *Owner) saveReceipts(id putID, d *deleteState, over bool) error {
+	err := o.db.Update(func(tx *kv.Tx) error {
+		if over {
+			return tx.Delete(bucketDeletes, id[:])
+		}
+		return putDelete(tx, id[:], d)
+	})
+	if err != nil {
+		return fmt.Errorf("note receipts: %w", err)
+	}
+	return nil
+}
+
+// deletePacked takes from the journal what live does not want of the segments
+// that PutAll stored, and notes what their holders are to be told.
+func (o *Owner) deletePacked(id putID, live func(protocol.GroupID, protocol.SegmentID) bool, now time.Time) (d *deleteState, err error) {
+	d = &deleteState{Since: now.Unix(), Leftover: true}
+	err = o.db.Update(func(tx *kv.Tx) error {
+		var dead []heldSegment
+		kept := make(map[string]*packState)
+		for key, b := range tx.Scan(bucketPacks, nil) {
+			p := new(packState)
+			if err := protocol.Decode("pack", b, p); err != nil {
+				return err
+			}
+			var held []heldSegment
+			for _, h := range p.Held {
+				if live(h.Group, h.Segment) {
+					held = append(held, h)
+				} else {
+					dead = append(dead, h)
+				}
+			}
+			if len(held) < len(p.Held) {
+				p.Held = held
+				kept[string(key)] = p
+			}
+		}
+		for key, p := range kept {
+			if err := rewritePack(tx, []byte(key), p); err != nil {
+				return err
+			}
+		}
+		if d.Subjects, err = unneeded(tx, subjectsOf(dead)); err != nil || len(d.Subjects) == 0 {
+			return err
+		}
+		return putDelete(tx, id[:], d)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("note a deletion: %w", err)
+	}
+	return d, nil
+}
+
+func rewritePack(tx *kv.Tx, key []byte, p *packState) error {
+	if len(p.Held) == 0 {
+		return tx.Delete(bucketPacks, key)
+	}
+	b, err := protocol.Encode(p)
+	if err != nil {
+		return err
+	}
+	return tx.Put(bucketPacks, key, b)
+}
+
+// ErrNotOwn: this home did not put it, so it has no key to delete it by.
+var ErrNotOwn = errors.New("not put from this home")

@@ -1,0 +1,188 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage/kv"
+)
+
+const (
+	// renewalEvery is how old a group's last renewal is before a command of
+	// its owner's sends another one. A lease has twelve months: a week loses
+	// nothing of note, and spares small puts the round.
+	renewalEvery = 7 * 24 * time.Hour
+	// Lease is how long members keep what they hold after a renewal.
+	Lease = 365 * 24 * time.Hour
+)
+
+// RenewResult is what became of a renewal.
+type RenewResult struct {
+	Groups       int // of this owner's that keep something, or may
+	Renewed      int // of them: so many members know that the others will
+	Holders      int // slots of all groups, without vacant ones
+	Acknowledged int // of them
+	Until        time.Time
+}
+
+// Renew tells the members of all the owner's groups that it lives, which they
+// otherwise forget after twelve months. It returns ErrTooFew, with the result,
+// where some group was not renewed.
+func (c *Client) Renew(ctx context.Context) (*RenewResult, error) {
+	if c.cfg.Owner == nil {
+		return nil, errors.New("renew: this client has no owner's home")
+	}
+	now := c.now()
+	res, err := c.renewGroups(ctx, func(*ownGroup) bool { return true }, now)
+	if err != nil {
+		return nil, fmt.Errorf("renew: %w", err)
+	}
+	res.Until = now.Add(Lease)
+	if res.Renewed < res.Groups {
+		return res, fmt.Errorf("renew: %d of %d groups are renewed: %w", res.Renewed, res.Groups, ErrTooFew)
+	}
+	return res, nil
+}
+
+// renewGroups renews those of the owner's groups that are wanted and due.
+func (c *Client) renewGroups(ctx context.Context, due func(*ownGroup) bool, now time.Time) (*RenewResult, error) {
+	groups, err := c.ownGroups()
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := c.cfg.Owner.wantedGroups()
+	if err != nil {
+		return nil, err
+	}
+	res := new(RenewResult)
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	turns := make(chan struct{}, groupsAtOnce)
+	for id, g := range groups {
+		if !wanted[id] || !due(g) {
+			continue
+		}
+		turns <- struct{}{}
+		all.Go(func() {
+			defer func() { <-turns }()
+			told := c.renewGroup(ctx, g, now)
+			mu.Lock()
+			defer mu.Unlock()
+			res.Groups++
+			res.Holders += g.held()
+			res.Acknowledged += countTrue(told)
+			if enoughTold(g.profile, told) {
+				res.Renewed++
+			}
+		})
+	}
+	all.Wait()
+	return res, nil
+}
+
+// renewGroup renews one group and returns which slots know of it.
+func (c *Client) renewGroup(ctx context.Context, g *ownGroup, now time.Time) []bool {
+	told := make([]bool, g.profile.N)
+	c.reach(ctx, g, []protocol.Fact{g.renewal(now)}, told, nil)
+	if enoughTold(g.profile, told) {
+		if err := g.renewed(now); err != nil {
+			c.log.Warn("journal a renewal", "err", err)
+		}
+	}
+	return told
+}
+
+// Attend does what an owner owes its groups, in whatever session: it tells
+// holders of deletions that they did not acknowledge, and renews groups whose
+// last renewal is a week old. ctx bounds it; what it does not come to is for
+// the next session.
+func (c *Client) Attend(ctx context.Context) error {
+	if c.cfg.Owner == nil {
+		return nil
+	}
+	now := c.now()
+	_, err := c.renewGroups(ctx, func(g *ownGroup) bool { return g.renewalDue(now) }, now)
+	deletions, listErr := c.cfg.Owner.deletions()
+	if err = errors.Join(err, listErr); err != nil {
+		return fmt.Errorf("attend to groups: %w", err)
+	}
+	for id, d := range deletions {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if _, err := c.tellDeletion(ctx, id, d, nil); err != nil {
+			return fmt.Errorf("attend to groups: %w", err)
+		}
+	}
+	return nil
+}
+
+// Owes reports whether Attend has anything to do.
+func (c *Client) Owes() bool {
+	if c.cfg.Owner == nil {
+		return false
+	}
+	deletions, err := c.cfg.Owner.deletions()
+	if err != nil || len(deletions) > 0 {
+		return err == nil
+	}
+	groups, err := c.ownGroups()
+	if err != nil {
+		return false
+	}
+	for _, g := range groups {
+		if g.renewalDue(c.now()) {
+			return true
+		}
+	}
+	return false
+}
+
+// wantedGroups returns the groups that keep something for this owner, or that
+// later puts may go to. One from which all is deleted may lapse.
+func (o *Owner) wantedGroups() (map[protocol.GroupID]bool, error) {
+	wanted := make(map[protocol.GroupID]bool)
+	err := o.db.View(func(tx *kv.Tx) error {
+		refs, err := references(tx)
+		if err != nil {
+			return err
+		}
+		for h := range refs {
+			wanted[h.Group] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read groups: %w", err)
+	}
+	states, err := o.groups()
+	for _, s := range states {
+		if !s.Closed {
+			wanted[protocol.GroupID(protocol.Sum(s.Record))] = true
+		}
+	}
+	return wanted, err
+}
+
+// renewal says that the owner lives; renewalDue whether it is time to, and
+// renewed that members know.
+func (g *ownGroup) renewal(now time.Time) protocol.Fact {
+	return protocol.Fact{Kind: protocol.FactRenewal, Bytes: protocol.SignRenewal(g.renewKey, g.networkName, g.id, now)}
+}
+
+func (g *ownGroup) renewalDue(now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return now.Sub(time.Unix(g.state.Renewed, 0)) >= renewalEvery
+}
+
+func (g *ownGroup) renewed(now time.Time) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.state.Renewed = now.Unix()
+	return g.owner.saveGroup(g.state)
+}
