@@ -80,7 +80,7 @@ func (c *Client) Health(ctx context.Context, link protocol.Link) (*Health, error
 	f, err := c.openRecord(ctx, r, p)
 	if err == nil {
 		h.Name, h.Size = f.Name, f.Size
-		all = f.segments()
+		all = f.Segments()
 	} else if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -88,8 +88,9 @@ func (c *Client) Health(ctx context.Context, link protocol.Link) (*Health, error
 	return h, c.checkSegments(ctx, h, all)
 }
 
-// segments returns one extent of each segment of the file, records first.
-func (f *File) segments() []protocol.Extent {
+// Segments returns one extent of each segment that the file needs, manifest and
+// pages first.
+func (f *File) Segments() []protocol.Extent {
 	seen := make(map[protocol.SegmentID]bool)
 	var out []protocol.Extent
 	add := func(e protocol.Extent) {

@@ -16,17 +16,21 @@ const (
 	// its owner's sends another one. A lease has twelve months: a week loses
 	// nothing of note, and spares small puts the round.
 	renewalEvery = 7 * 24 * time.Hour
-	// Lease is how long members keep what they hold after a renewal.
-	Lease = 365 * 24 * time.Hour
+	// Lease is how long members keep what they hold after a renewal,
+	// FirstLease how long after a group was formed, unless a renewal has come
+	// since that is FirstStep younger than the group.
+	Lease      = 365 * 24 * time.Hour
+	FirstLease = 60 * 24 * time.Hour
+	FirstStep  = 30 * 24 * time.Hour
 )
 
 // RenewResult is what became of a renewal.
 type RenewResult struct {
-	Groups       int // of this owner's that keep something, or may
-	Renewed      int // of them: so many members know that the others will
-	Holders      int // slots of all groups, without vacant ones
-	Acknowledged int // of them
-	Until        time.Time
+	Groups       int       // of this owner's that keep something, or may
+	Renewed      int       // of them: so many members know that the others will
+	Holders      int       // slots of all groups, without vacant ones
+	Acknowledged int       // of them
+	Until        time.Time // what all that were renewed is kept for, if nobody renews again
 }
 
 // Renew tells the members of all the owner's groups that it lives, which they
@@ -41,7 +45,6 @@ func (c *Client) Renew(ctx context.Context) (*RenewResult, error) {
 	if err != nil {
 		return nil, fmt.Errorf("renew: %w", err)
 	}
-	res.Until = now.Add(Lease)
 	if res.Renewed < res.Groups {
 		return res, fmt.Errorf("renew: %d of %d groups are renewed: %w", res.Renewed, res.Groups, ErrTooFew)
 	}
@@ -75,8 +78,12 @@ func (c *Client) renewGroups(ctx context.Context, due func(*ownGroup) bool, now 
 			res.Groups++
 			res.Holders += g.held()
 			res.Acknowledged += countTrue(told)
-			if enoughTold(g.profile, told) {
-				res.Renewed++
+			if !enoughTold(g.profile, told) {
+				return
+			}
+			res.Renewed++
+			if until := g.leaseAfter(now); res.Until.IsZero() || until.Before(res.Until) {
+				res.Until = until
 			}
 		})
 	}
@@ -105,9 +112,11 @@ func (c *Client) Attend(ctx context.Context) error {
 		return nil
 	}
 	now := c.now()
-	_, err := c.renewGroups(ctx, func(g *ownGroup) bool { return g.renewalDue(now) }, now)
-	deletions, listErr := c.cfg.Owner.deletions()
-	if err = errors.Join(err, listErr); err != nil {
+	deletions, err := c.cfg.Owner.deletions() // those of before: what begins beside is told by itself
+	if err == nil {
+		_, err = c.renewGroups(ctx, func(g *ownGroup) bool { return g.renewalDue(now) }, now)
+	}
+	if err != nil {
 		return fmt.Errorf("attend to groups: %w", err)
 	}
 	for id, d := range deletions {
@@ -172,6 +181,16 @@ func (o *Owner) wantedGroups() (map[protocol.GroupID]bool, error) {
 // renewed that members know.
 func (g *ownGroup) renewal(now time.Time) protocol.Fact {
 	return protocol.Fact{Kind: protocol.FactRenewal, Bytes: protocol.SignRenewal(g.renewKey, g.networkName, g.id, now)}
+}
+
+// leaseAfter returns until when members keep the group after a renewal at now.
+func (g *ownGroup) leaseAfter(now time.Time) time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if formed := time.Unix(g.state.Formed, 0); now.Sub(formed) < FirstStep {
+		return formed.Add(FirstLease)
+	}
+	return now.Add(Lease)
 }
 
 func (g *ownGroup) renewalDue(now time.Time) bool {

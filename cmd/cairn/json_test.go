@@ -18,7 +18,7 @@ var documented = map[string]any{
 	"error": errorEvent{}, "put": putResult{}, "put progress": putEvent{}, "get": getResult{}, "get progress": getEvent{},
 	"health": healthResult{}, "uploads": uploadsResult{}, "ready": readyEvent{}, "status": nodeStatus{}, "join": joinResult{},
 	"network": networkResult{}, "invite": inviteResult{}, "step": stepEvent{}, "done": demoEvent{}, "version": versionResult{},
-	"doctor": doctorResult{},
+	"doctor": doctorResult{}, "delete": deleteResult{}, "renew": renewResult{},
 }
 
 // fields lists the names and types that an object's JSON has.

@@ -39,7 +39,7 @@ who holds a link can read them, and gives them back while enough holders live.`,
 	cobra.EnableCommandSorting = false // they stand as they are needed
 	addGroup(root, "begin", demoCommand(a), joinCommand(a), networkCommand(a))
 	addGroup(root, "give disk", nodeCommand(a))
-	addGroup(root, "keep files", putCommand(a), getCommand(a), catCommand(a), uploadsCommand(a), healthCommand(a))
+	addGroup(root, "keep files", putCommand(a), getCommand(a), catCommand(a), uploadsCommand(a), healthCommand(a), deleteCommand(a), renewCommand(a))
 	addGroup(root, "besides", doctorCommand(a), versionCommand(a))
 	root.SetHelpCommandGroupID("besides")
 	root.SetCompletionCommandGroupID("besides")

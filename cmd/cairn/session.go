@@ -25,6 +25,7 @@ type session struct {
 const (
 	answerTime     = 10 * time.Second // for the first peer
 	ownNodeTimeout = 2 * time.Second  // for a node that runs on the same home
+	attendTime     = 5 * time.Second  // for an owner's groups, when all else is done
 )
 
 // openReader joins the network to look round.
@@ -56,6 +57,19 @@ func (a *app) openOwner(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	o, err := a.openJournal(h)
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.openMet(ctx, h, o)
+	if err == nil {
+		a.attend(ctx, s.client)
+	}
+	return s, err
+}
+
+// openJournal opens owner/, which is held until the command ends.
+func (a *app) openJournal(h home) (*client.Owner, error) {
 	o, err := client.OpenOwner(h.owner(), a.log)
 	if err != nil {
 		return nil, err
@@ -64,7 +78,30 @@ func (a *app) openOwner(ctx context.Context) (*session, error) {
 	if o.Created() {
 		a.note("made this home's secret: %s. Whoever copies it can act as you; without it nobody can free what you store", h.owner("secret"))
 	}
-	return a.openMet(ctx, h, o)
+	return o, nil
+}
+
+// attend has an owner's groups seen to beside the command: deletions that some
+// holders have not heard of, leases. It goes on for a little while when the
+// command has done its work; what it does not come to is for the next one.
+func (a *app) attend(ctx context.Context, c *client.Client) {
+	if !c.Owes() {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := c.Attend(ctx); err != nil && ctx.Err() == nil {
+			a.log.Warn("see to groups", "err", err)
+		}
+	}()
+	a.onClose(func() {
+		late := time.AfterFunc(attendTime, cancel)
+		<-done
+		late.Stop()
+		cancel()
+	})
 }
 
 // openMet joins the network and returns when somebody of it has answered.

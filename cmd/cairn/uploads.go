@@ -20,7 +20,8 @@ func uploadsCommand(a *app) *cobra.Command {
 		Short: "what was put from this home",
 		Long: `uploads lists what was put from this home, oldest first, and how many shards of
 it were stored then ("cairn health" asks how many are there now). Puts that were
-cut off are listed as unfinished: put the same file again.`,
+cut off are listed as unfinished: put the same file again, or delete them by
+their name.`,
 		Example: `  cairn uploads
   cairn uploads --links --json`,
 		Args: takes(0, 0, ""),
@@ -48,6 +49,8 @@ type uploadRow struct {
 	R          int       `json:"r"`
 	N          int       `json:"n"`
 	Unfinished bool      `json:"unfinished"`
+	Deleting   bool      `json:"deleting"` // too few holders know yet that it is deleted
+	ID         string    `json:"id"`       // what delete takes; empty: the link
 }
 
 func (a *app) uploads(links bool) error {
@@ -88,13 +91,13 @@ func (a *app) listUploads() ([]client.Upload, error) {
 func rowOf(u client.Upload, links bool) (uploadRow, error) {
 	row := uploadRow{
 		Name: u.Name, Path: u.Path, Size: u.Size, When: u.When.UTC(), Segments: u.Segments, Stored: u.Stored,
-		K: u.Profile.K, R: u.Profile.R, N: u.Profile.N, Unfinished: u.Unfinished,
+		K: u.Profile.K, R: u.Profile.R, N: u.Profile.N, Unfinished: u.Unfinished, Deleting: u.Deleting, ID: u.ID,
 	}
 	if u.Unfinished {
 		return row, nil
 	}
 	row.Pointer = u.Link.Pointer.String()
-	if !links {
+	if !links || u.Deleting {
 		return row, nil
 	}
 	text, err := u.Link.Text()
@@ -125,8 +128,11 @@ func (a *app) printUploads(rows []uploadRow) error {
 
 func (r uploadRow) tail() string {
 	name := oneLine(r.Name)
-	if r.Unfinished {
-		return "unfinished\t-\t" + name
+	switch {
+	case r.Deleting:
+		return "deleting\t-\t" + strings.TrimSpace(name+"  "+r.ID)
+	case r.Unfinished:
+		return "unfinished\t-\t" + strings.TrimSpace(name+"  "+r.ID)
 	}
 	return fmt.Sprintf("%d of %d\t%d/%d/%d\t%s", r.Stored, r.N, r.K, r.R, r.N, name)
 }
