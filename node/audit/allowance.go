@@ -26,7 +26,7 @@ func (a Asked) Allow(shard group.Lot, members []group.Key, living group.Set, hol
 	if asker == holder || asker < 0 {
 		return a, false
 	}
-	all := group.Full(len(members))
+	all := group.UpTo(len(members))
 	all.Remove(holder)
 	place := shard.Place(members, all, asker)
 	if place >= Places {

@@ -63,7 +63,7 @@ func TestPhase(t *testing.T) {
 // members and time.
 func TestScheduleIsEven(t *testing.T) {
 	const members, segments = 14, 400
-	all, living := keys(members), group.Full(members)
+	all, living := keys(members), group.UpTo(members)
 	var work, tenths [members]int
 	for s := range segments {
 		lot := SegmentLot(protocol.GroupID{9}, protocol.SegmentID{byte(s), byte(s >> 8)}, 3)
@@ -98,7 +98,7 @@ func TestScheduleIsEven(t *testing.T) {
 			t.Errorf("tenth %d of the cycle has %d audits", i, n)
 		}
 	}
-	if Auditor(0, all[:1], group.Full(1), 0) != -1 || Falls(&defaults, 0, defaults.Cycle, all[:1], group.Full(1), 0, -1) {
+	if Auditor(0, all[:1], group.UpTo(1), 0) != -1 || Falls(&defaults, 0, defaults.Cycle, all[:1], group.UpTo(1), 0, -1) {
 		t.Error("somebody audits who is alone")
 	}
 }
@@ -122,7 +122,7 @@ func TestNextSample(t *testing.T) {
 // two sees living; and each shard once.
 func TestAllow(t *testing.T) {
 	const members, holder = 14, 2
-	all, living := keys(members), group.Full(members)
+	all, living := keys(members), group.UpTo(members)
 	for i := range 500 {
 		shard := group.Lot(0).Of(i)
 		mine := living // as the asker sees it: up to seven dead that the holder sees living

@@ -90,6 +90,40 @@ func (l Lot) Place(members []Key, among Set, self int) int {
 	return before
 }
 
+// Turn returns the index of the member whose turn it is: that in place step of
+// the order, counted round. Members with one key count as one, so that with
+// DomainKeys turns go over domains; of these own decides, each one's own key. -1
+// where the set is empty. O(step × len(members)), step after counting round.
+func (l Lot) Turn(keys, own []Key, among Set, step int) int {
+	rank, last, places := uint64(0), -1, 0
+	for ; places <= step; places++ {
+		next := l.after(keys, own, among, rank, places > 0)
+		if next < 0 {
+			break
+		}
+		last, rank = next, l.Rank(keys[next])
+	}
+	if places == 0 || places > step {
+		return last
+	}
+	return l.Turn(keys, own, among, step%places)
+}
+
+// after returns the first in the order behind a rank, or of all.
+func (l Lot) after(keys, own []Key, among Set, rank uint64, behind bool) int {
+	best, least, tie := -1, uint64(0), uint64(0)
+	for i, k := range keys {
+		r := l.Rank(k)
+		if !among.Has(i) || behind && r <= rank || best >= 0 && r > least {
+			continue
+		}
+		if t := l.Rank(own[i]); best < 0 || r < least || t < tie {
+			best, least, tie = i, r, t
+		}
+	}
+	return best
+}
+
 // mix is a bijection of 64 bits in which every bit of the result depends on
 // every bit of x (the finalizer of MurmurHash3). It need not resist anybody:
 // keys and lots are digests, and whoever grinds a peer ID wins one lot by it.
@@ -100,73 +134,3 @@ func mix(x uint64) uint64 {
 }
 
 func word(h protocol.Hash) uint64 { return binary.BigEndian.Uint64(h[:8]) }
-
-// MaxMembers is how many members a Set can hold, and the most that a node keeps
-// of one group: two for each of the most slots that there are.
-const MaxMembers = 2 * protocol.MaxShards
-
-// Set is a set of members or of slots by index, 0 until MaxMembers. The zero Set
-// is empty. It is a value of 32 bytes and refers to nothing.
-type Set [MaxMembers / 64]uint64
-
-// Full returns the set of 0 until n.
-func Full(n int) (s Set) {
-	for i := range s {
-		switch rest := n - 64*i; {
-		case rest >= 64:
-			s[i] = ^uint64(0)
-		case rest > 0:
-			s[i] = 1<<rest - 1
-		}
-	}
-	return s
-}
-
-// Has reports whether i is in the set.
-func (s *Set) Has(i int) bool { return uint(i) < MaxMembers && s[i>>6]&(1<<(i&63)) != 0 }
-
-// Add puts i into the set. An i that no set can hold is left out.
-func (s *Set) Add(i int) {
-	if uint(i) < MaxMembers {
-		s[i>>6] |= 1 << (i & 63)
-	}
-}
-
-// Remove takes i out of the set.
-func (s *Set) Remove(i int) {
-	if uint(i) < MaxMembers {
-		s[i>>6] &^= 1 << (i & 63)
-	}
-}
-
-// Count returns how many there are in the set.
-func (s *Set) Count() (n int) {
-	for _, w := range s {
-		n += bits.OnesCount64(w)
-	}
-	return n
-}
-
-// And returns what is in both sets.
-func (s Set) And(o Set) Set {
-	for i := range s {
-		s[i] &= o[i]
-	}
-	return s
-}
-
-// Or returns what is in either set.
-func (s Set) Or(o Set) Set {
-	for i := range s {
-		s[i] |= o[i]
-	}
-	return s
-}
-
-// Without returns what is in s and not in o.
-func (s Set) Without(o Set) Set {
-	for i := range s {
-		s[i] &^= o[i]
-	}
-	return s
-}

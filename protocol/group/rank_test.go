@@ -21,7 +21,7 @@ func keys(n int) []Key {
 // One draw, fixed: a change here is a change of the norm.
 func TestLotVector(t *testing.T) {
 	l := NewLot("test", protocol.GroupID{1}, 7, 2, 3)
-	if got := fmt.Sprintf("%x %x %x %d", uint64(l), uint64(l.Of(1)), uint64(KeyOf("a")), l.First(keys(9), Full(9))); got != lotVector {
+	if got := fmt.Sprintf("%x %x %x %d", uint64(l), uint64(l.Of(1)), uint64(KeyOf("a")), l.First(keys(9), UpTo(9))); got != lotVector {
 		t.Fatal(got)
 	}
 }
@@ -33,12 +33,12 @@ func TestLotIsFair(t *testing.T) {
 	var got [members]int
 	for i := range lots {
 		l := NewLot("test", protocol.GroupID{}, int64(i/10)).Of(i % 10)
-		first := l.First(all, Full(members))
+		first := l.First(all, UpTo(members))
 		got[first]++
-		less := Full(members)
+		less := UpTo(members)
 		less.Remove(first)
 		second := l.First(all, less)
-		if l.Place(all, Full(members), first) != 0 || l.Place(all, Full(members), second) != 1 || l.Place(all, less, second) != 0 {
+		if l.Place(all, UpTo(members), first) != 0 || l.Place(all, UpTo(members), second) != 1 || l.Place(all, less, second) != 0 {
 			t.Fatal("places and firsts differ")
 		}
 	}
@@ -68,34 +68,38 @@ func TestShare(t *testing.T) {
 	}
 }
 
-func TestSet(t *testing.T) {
-	for _, n := range []int{-1, 0, 1, 63, 64, 65, 128, 255, 256, 300} {
-		s := Full(n)
-		if want := min(max(n, 0), MaxMembers); s.Count() != want || s.Has(want) || want > 0 && !s.Has(want-1) {
-			t.Errorf("full %d: %v", n, s)
+const lotVector = "d203c482fd261604 1b7267be831f1f94 7e5b173d69464120 1"
+
+// Turns go round over domains, and within one to one member.
+func TestTurn(t *testing.T) {
+	own := keys(12)
+	domains := make([]Key, 12)
+	for i := range domains {
+		domains[i] = own[i/3] // four domains of three
+	}
+	for i := range 200 {
+		l := Lot(0).Of(i)
+		var seen Set
+		for step := range 4 {
+			m := l.Turn(domains, own, UpTo(12), step)
+			if seen.Has(m / 3) {
+				t.Fatal("one domain has two turns")
+			}
+			seen.Add(m / 3)
+			if l.Turn(domains, own, UpTo(12), step+4) != m || l.Turn(domains, own, UpTo(12), step+4000) != m {
+				t.Fatal("turns do not go round")
+			}
+			less := UpTo(12)
+			less.Remove(m)
+			if got := l.Turn(domains, own, less, step); got/3 != m/3 || got == m {
+				t.Fatalf("the turn of member %d's domain went to %d", m, got)
+			}
+		}
+		if first := l.Turn(own, own, UpTo(12), 0); first != l.First(own, UpTo(12)) {
+			t.Fatal("the first turn is not the first's")
+		}
+		if l.Turn(own, own, Set{}, 2) != -1 {
+			t.Fatal("nobody has a turn")
 		}
 	}
-	var s Set
-	for _, i := range []int{-1, 0, 64, 200, 256, 1 << 40} {
-		s.Add(i)
-	}
-	if s.Count() != 3 || !s.Has(200) || s.Has(-1) || s.Has(256) {
-		t.Error(s)
-	}
-	if o := s.And(Full(64)); o.Count() != 1 {
-		t.Error(o)
-	}
-	if o := s.Or(Full(64)); o.Count() != 66 {
-		t.Error(o)
-	}
-	if o := s.Without(Full(64)); o.Count() != 2 {
-		t.Error(o)
-	}
-	s.Remove(200)
-	s.Remove(999)
-	if s.Count() != 2 {
-		t.Error(s)
-	}
 }
-
-const lotVector = "d203c482fd261604 1b7267be831f1f94 7e5b173d69464120 1"

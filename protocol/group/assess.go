@@ -1,0 +1,136 @@
+package group
+
+import (
+	"math/bits"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// Condition is what a segment needs, worst last.
+type Condition uint8
+
+// The conditions. Only Lazy and Urgent are work.
+const (
+	Full    Condition = iota // all n slots count: never repaired
+	Enough                   // more than r: nothing to do
+	Unclear                  // too few holders audited by oneself to tell: audit first
+	Lazy                     // r or fewer: back to n
+	Urgent                   // too few answer, whatever is held: back to n, and the absent are replaced
+	Beyond                   // fewer than k: cannot be repaired, unless somebody returns
+)
+
+// String names the condition in lower case.
+func (c Condition) String() string {
+	return [...]string{"full", "enough", "unclear", "lazy", "urgent", "beyond repair"}[c]
+}
+
+// NeedsRepair reports whether the segment is work for its repairer.
+func (c Condition) NeedsRepair() bool { return c == Lazy || c == Urgent }
+
+// UrgentBelow returns how many slots must answer lest repair is urgent:
+// k + ⌈(r−k)/2⌉.
+func UrgentBelow(p protocol.Profile) int { return p.K + (p.R-p.K+1)/2 }
+
+// Count is a segment's health as one member sees it, in slots: each counts once,
+// however many hold it.
+type Count struct {
+	Holding   int // with a holder that is neither gone nor failed, passed this member's audits lately, and does not lack the segment
+	Unaudited int // with no such holder, but with one that lacks only the audit
+	Answering int // of both, with such a holder that has not been silent for the 4 hours of UrgentAfter
+}
+
+// Assess tells what a segment needs. What is not audited yet may be held: it
+// never makes a segment look lost, nor keeps one from looking lost that would be
+// so with all of it. Some nanoseconds.
+func Assess(p protocol.Profile, c Count) Condition {
+	most := c.Holding + c.Unaudited
+	switch {
+	case most < p.K:
+		return Beyond
+	case c.Answering < UrgentBelow(p):
+		return Urgent
+	case c.Holding >= p.N:
+		return Full
+	case most <= p.R && most < p.N:
+		return Lazy
+	case c.Holding <= p.R:
+		return Unclear
+	}
+	return Enough
+}
+
+// Endangered orders segments by how soon they may be lost: by how many holders
+// can leave until fewer than k are left, urgent ones before others, and those
+// that nobody ever saw safe after all others. Less is sooner: cmp.Compare.
+func Endangered(p protocol.Profile, c Count, wasSafe bool) int {
+	score := 2 * (c.Holding + c.Unaudited - p.K)
+	if Assess(p, c) != Urgent {
+		score++
+	}
+	if !wasSafe {
+		score += 4 * protocol.MaxShards
+	}
+	return score
+}
+
+// View is what a member makes of the others of a group: sets of seats by index.
+// Package liveness and audit say who belongs where. Make it once a pass over the
+// group; it is a value and refers to nothing.
+type View struct {
+	Gone      Set // gone, or failed by this member's audits
+	Unaudited Set // without an audit of this member's that counts
+	Absent    Set // silent for AbsentAfter at least, excused or not
+	Silent    Set // silent for UrgentAfter at least; holds the absent and the gone
+	Released  Set // handed its slot over
+	Weak      Set // does not count as holding, though it keeps its slot: away or suspended beyond what counts
+}
+
+// Tally counts segments of one group. It is a value of some 300 bytes; make it
+// once a pass with NewTally, then Count costs some ten nanoseconds a segment that
+// nobody lacks, and some hundred else.
+type Tally struct {
+	slots     []uint8 // by seat
+	sound     Set     // seats that hold
+	unaudited Set     // seats that hold, for all that is known
+	answering Set     // of both
+
+	inSound, inUnaudited, inAnswering Set // the same by slot, of a segment that nobody lacks
+}
+
+// NewTally prepares the counting of a group's segments. slots gives each seat's
+// slot and is kept, not copied.
+func NewTally(slots []uint8, v View) Tally {
+	held := UpTo(len(slots)).Without(v.Gone).Without(v.Weak).Without(v.Released)
+	t := Tally{slots: slots, sound: held.Without(v.Unaudited), unaudited: held.And(v.Unaudited), answering: held.Without(v.Silent)}
+	t.inSound, t.inUnaudited, t.inAnswering = t.bySlot(t.sound), t.bySlot(t.unaudited), t.bySlot(t.answering)
+	return t
+}
+
+// Count counts a segment that the seats of a set lack: by their own Have, by
+// this member's audit, or by their confession. An empty set is the common case.
+func (t *Tally) Count(lacking Set) Count {
+	if lacking == (Set{}) {
+		return count(t.inSound, t.inUnaudited, t.inAnswering)
+	}
+	return count(t.bySlot(t.sound.Without(lacking)), t.bySlot(t.unaudited.Without(lacking)), t.bySlot(t.answering.Without(lacking)))
+}
+
+// Slots returns the slots that hold a segment, or may for all that is known:
+// repair makes the others.
+func (t *Tally) Slots(lacking Set) Set {
+	return t.bySlot(t.sound.Or(t.unaudited).Without(lacking))
+}
+
+func count(sound, unaudited, answering Set) Count {
+	return Count{Holding: sound.Count(), Unaudited: unaudited.Without(sound).Count(), Answering: answering.Count()}
+}
+
+// bySlot turns a set of seats into one of slots.
+func (t *Tally) bySlot(seats Set) (slots Set) {
+	for i, w := range seats {
+		for ; w != 0; w &= w - 1 {
+			slots.Add(int(t.slots[64*i+bits.TrailingZeros64(w)]))
+		}
+	}
+	return slots
+}

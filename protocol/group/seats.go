@@ -1,0 +1,265 @@
+package group
+
+import (
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// What one slot may keep of peers. They bound Seats, whoever asks to enter.
+const (
+	maxHolders = 2 // with a seat: the holder and one surplus
+	maxFormer  = 2 // that held it before
+)
+
+// Seat is a peer in a slot, as one member believes it.
+type Seat struct {
+	Slot   uint8
+	Peer   peer.ID
+	Key    Key    // KeyOf(Peer)
+	Domain Domain // by the address at which this member sees it
+}
+
+// Named is a candidate that a drawer named for a slot.
+type Named struct {
+	Seat
+	Until time.Duration // on this member's watch: then another may be named
+}
+
+// Seats is one member's own table of a group. It begins as the owner's and
+// changes by proof only: a peer enters by its own request and after passing this
+// member's audit, and leaves by this member's verdict or its own word. No member
+// believes another's table, and two that differ do no harm.
+//
+// Its size is bounded by the profile: at most five peers a slot. Peers with a
+// seat are addressed by index into Held; every change may move indexes, so make
+// a new View after one. Methods that decide do not allocate.
+type Seats struct {
+	Profile protocol.Profile
+	Held    []Seat  // by slot, earlier before later; at most two a slot
+	Former  []Seat  // held their slot before; at most two a slot, the latest
+	Named   []Named // at most one a slot
+}
+
+// NewSeats returns the table that the owner signed. holders are by slot, ""
+// where it is vacant; domain tells what this member sees of each.
+func NewSeats(p protocol.Profile, holders []peer.ID, domain func(peer.ID) Domain) *Seats {
+	s := &Seats{Profile: p}
+	for slot, id := range holders[:min(len(holders), p.N)] {
+		if id != "" {
+			s.Held = append(s.Held, Seat{uint8(slot), id, KeyOf(id), domain(id)})
+		}
+	}
+	return s
+}
+
+// Find returns the index of the peer's seat; -1 where it has none.
+func (s *Seats) Find(id peer.ID) int {
+	return slices.IndexFunc(s.Held, func(x Seat) bool { return x.Peer == id })
+}
+
+// Keys and Slots list what lots and tallies ask for, by index; they allocate,
+// and hold until the next change.
+func (s *Seats) Keys() []Key {
+	out := make([]Key, len(s.Held))
+	for i := range s.Held {
+		out[i] = s.Held[i].Key
+	}
+	return out
+}
+
+// DomainKeys lists the key of each seat's failure domain, by index. One hash a
+// seat.
+func (s *Seats) DomainKeys() []Key {
+	out := make([]Key, len(s.Held))
+	for i := range s.Held {
+		out[i] = DomainKey(s.Held[i].Domain, s.Held[i].Key)
+	}
+	return out
+}
+
+// Slots lists each seat's slot, by index.
+func (s *Seats) Slots() []uint8 {
+	out := make([]uint8, len(s.Held))
+	for i := range s.Held {
+		out[i] = s.Held[i].Slot
+	}
+	return out
+}
+
+// Vacant returns the slots without a holder: nobody has a seat there who is not
+// gone, failed, or on its way out by its own word; while repair is urgent, nor
+// one who is not absent.
+func (s *Seats) Vacant(v View, urgent bool) Set {
+	out := v.Gone.Or(v.Released)
+	if urgent {
+		out = out.Or(v.Absent)
+	}
+	vacant := UpTo(s.Profile.N)
+	for i := range s.Held {
+		if !out.Has(i) {
+			vacant.Remove(int(s.Held[i].Slot))
+		}
+	}
+	return vacant
+}
+
+// Answer is what a request to enter comes to.
+type Answer uint8
+
+// The answers. Only Welcome lets in; what refuses now may let in later.
+const (
+	Welcome   Answer = iota // may enter, once it has passed the audit of its slot
+	Seated                  // has this seat already
+	NoSlot                  // the profile has no such slot
+	Occupied                // the slot has a holder, and the peer never held it
+	Elsewhere               // the peer has a seat in another slot
+	Crowded                 // too many of its failure domain or wide prefix hold slots
+)
+
+// String names the answer in lower case.
+func (a Answer) String() string {
+	return [...]string{"welcome", "seated", "no such slot", "occupied", "has another slot", "crowded"}[a]
+}
+
+// MayEnter tells whether a peer may take a slot by its own request. Ask before
+// the audit, and again after it, by Enter. O(seats).
+func (s *Seats) MayEnter(x Seat, v View, urgent bool) Answer {
+	if int(x.Slot) >= s.Profile.N {
+		return NoSlot
+	}
+	if i := s.Find(x.Peer); i >= 0 {
+		if s.Held[i].Slot == x.Slot {
+			return Seated
+		}
+		if !v.Gone.Has(i) {
+			return Elsewhere
+		}
+	}
+	vacant := s.Vacant(v, urgent)
+	switch {
+	case !vacant.Has(int(x.Slot)) && (!s.held(x) || s.living(x.Slot, v) >= maxHolders):
+		return Occupied
+	case !s.Fits(int(x.Slot), x.Domain, v):
+		return Crowded
+	}
+	return Welcome
+}
+
+// Fits reports whether a peer of a failure domain keeps the group's spread in a
+// slot: no other slot's holder in its domain, fewer than MaxPerWide in its wide
+// prefix. A domain or prefix that held this very slot before fits again: nothing
+// gets worse by it, and small networks have no other. O(seats).
+func (s *Seats) Fits(slot int, d Domain, v View) bool {
+	same, near := 0, 0
+	wide, public := d.Wide()
+	for i := range s.Held {
+		x := &s.Held[i]
+		if int(x.Slot) == slot || v.Gone.Has(i) {
+			continue
+		}
+		if x.Domain == d {
+			same++
+		}
+		if w, ok := x.Domain.Wide(); public && ok && w == wide {
+			near++
+		}
+	}
+	if same > 0 && !s.before(slot, func(x Domain) bool { return x == d }) {
+		return false
+	}
+	return near < MaxPerWide || s.before(slot, func(x Domain) bool { w, ok := x.Wide(); return ok && w == wide })
+}
+
+// before reports whether one that holds or held the slot has such a domain.
+func (s *Seats) before(slot int, such func(Domain) bool) bool {
+	match := func(x Seat) bool { return int(x.Slot) == slot && such(x.Domain) }
+	return slices.ContainsFunc(s.Held, match) || slices.ContainsFunc(s.Former, match)
+}
+
+// held reports whether the peer held that slot before.
+func (s *Seats) held(x Seat) bool {
+	return slices.ContainsFunc(s.Former, func(f Seat) bool { return f.Slot == x.Slot && f.Peer == x.Peer })
+}
+
+// living counts the slot's seats that are not gone.
+func (s *Seats) living(slot uint8, v View) (n int) {
+	for i := range s.Held {
+		if s.Held[i].Slot == slot && !v.Gone.Has(i) {
+			n++
+		}
+	}
+	return n
+}
+
+// Enter seats a peer that asked to enter and has passed this member's audit of
+// its slot, unless what MayEnter asks is no longer so. Those of the slot who are
+// gone or on their way out leave; where two stay, the one that came first.
+func (s *Seats) Enter(x Seat, v View, urgent bool) Answer {
+	if a := s.MayEnter(x, v, urgent); a != Welcome {
+		return a
+	}
+	out := v.Gone.Or(v.Released)
+	for i := len(s.Held) - 1; i >= 0; i-- {
+		if s.Held[i].Peer == x.Peer || s.Held[i].Slot == x.Slot && out.Has(i) {
+			s.Leave(i)
+		}
+	}
+	if first := slices.IndexFunc(s.Held, func(h Seat) bool { return h.Slot == x.Slot }); first >= 0 && s.living(x.Slot, View{}) >= maxHolders {
+		s.Leave(first)
+	}
+	at, _ := slices.BinarySearchFunc(s.Held, int(x.Slot)+1, func(h Seat, slot int) int { return int(h.Slot) - slot })
+	s.Held = slices.Insert(s.Held, at, x)
+	s.Former = slices.DeleteFunc(s.Former, func(f Seat) bool { return f.Slot == x.Slot && f.Peer == x.Peer })
+	s.Unname(int(x.Slot))
+	return Welcome
+}
+
+// Leave takes a seat from its peer, by verdict or by its own word, and remembers
+// that it held the slot.
+func (s *Seats) Leave(i int) {
+	x := s.Held[i]
+	s.Held = slices.Delete(s.Held, i, i+1)
+	s.Former = append(s.Former, x)
+	n := 0
+	for j := len(s.Former) - 1; j >= 0; j-- {
+		if s.Former[j].Slot != x.Slot {
+			continue
+		}
+		if n++; n > maxFormer || n > 1 && s.Former[j].Peer == x.Peer {
+			s.Former = slices.Delete(s.Former, j, j+1)
+		}
+	}
+}
+
+// Name notes the candidate of a vacant slot, for which a drawer has its word,
+// until a moment of the watch. The first named stays until then.
+func (s *Seats) Name(x Seat, v View, urgent bool, now, until time.Duration) Answer {
+	if a := s.MayEnter(x, v, urgent); a != Welcome {
+		return a
+	}
+	if c := s.Candidate(int(x.Slot), now); c != nil && c.Peer != x.Peer {
+		return Occupied
+	}
+	s.Unname(int(x.Slot))
+	s.Named = append(s.Named, Named{x, until})
+	return Welcome
+}
+
+// Candidate returns who is named for a slot now; nil: nobody.
+func (s *Seats) Candidate(slot int, now time.Duration) *Named {
+	for i := range s.Named {
+		if c := &s.Named[i]; int(c.Slot) == slot && now < c.Until {
+			return c
+		}
+	}
+	return nil
+}
+
+// Unname forgets a slot's candidate: it entered, failed the audit, or refused.
+func (s *Seats) Unname(slot int) {
+	s.Named = slices.DeleteFunc(s.Named, func(c Named) bool { return int(c.Slot) == slot })
+}
