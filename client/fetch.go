@@ -143,11 +143,15 @@ func (c *Client) readSealed(ctx context.Context, e *protocol.Extent, lo, hi int6
 	return nil
 }
 
-// source finds an extent's group and returns its segment as a source.
+// source finds an extent's group and returns its segment as a source. Where
+// others seem to hold the group than its table names, it asks who.
 func (c *Client) source(ctx context.Context, e *protocol.Extent, hints []peer.AddrInfo) (*source, error) {
 	g, err := c.locator().locate(ctx, e, hints)
 	if err != nil {
 		return nil, err
+	}
+	if g.moved() {
+		c.locator().refresh(ctx, g, e, 1)
 	}
 	return c.locator().open(g, e), nil
 }
@@ -248,6 +252,3 @@ func (sh shape) columns(lo, hi int64) []columnRange {
 	}
 	return out
 }
-
-// holder returns who holds a slot, or "".
-func (s *source) holder(slot int) peer.ID { return s.group.table.Holder(slot) }

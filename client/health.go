@@ -44,12 +44,16 @@ type Health struct {
 type HolderHealth struct {
 	Group  protocol.GroupID
 	Slot   int
-	Peer   peer.ID // "": the slot is vacant
+	Peer   peer.ID // who was asked last; "": the slot is vacant
 	Proved bool    // every challenge was met
 	Asked  int     // challenges
 	Met    int     // of them
 	Domain string  // failure domain, as its connection shows it; empty: never reached
 	Err    error   // of the first challenge that was not met
+
+	// Reported is how many members take Peer for the slot's holder. It is
+	// their word, proves nothing and counts for nothing.
+	Reported int
 }
 
 // Lost reports whether some segment cannot be read now.
@@ -111,8 +115,39 @@ func (f *File) Segments() []protocol.Extent {
 // segmentHealth is what the holders of one segment showed.
 type segmentHealth struct {
 	group *foundGroup
-	errs  []error // by slot; nil: proved
+	slots []shown // by slot
 	err   error   // why nobody could be asked
+}
+
+// shown is what a slot's holder showed; of several, the first that met its
+// challenge, else the last.
+type shown struct {
+	peer peer.ID
+	err  error // nil: proved
+}
+
+// surveys has the members of each group asked once who holds its slots.
+type surveys struct {
+	mu   sync.Mutex
+	done map[*foundGroup]chan struct{} // closed when its members were asked
+}
+
+// once runs ask for the first that comes with a group, and has the others wait
+// for it.
+func (s *surveys) once(g *foundGroup, ask func()) {
+	s.mu.Lock()
+	done, ok := s.done[g]
+	if !ok {
+		done = make(chan struct{})
+		s.done[g] = done
+	}
+	s.mu.Unlock()
+	if ok {
+		<-done
+		return
+	}
+	ask()
+	close(done)
 }
 
 func (c *Client) checkSegments(ctx context.Context, h *Health, all []protocol.Extent) error {
@@ -123,12 +158,13 @@ func (c *Client) checkSegments(ctx context.Context, h *Health, all []protocol.Ex
 	h.Segments, h.Checked = len(all), len(pick)
 	results := make([]segmentHealth, len(pick))
 	turns := make(chan struct{}, checkSegments)
+	asked := &surveys{done: make(map[*foundGroup]chan struct{})}
 	var wg sync.WaitGroup
 	for i := range pick {
 		turns <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-turns }()
-			results[i] = c.challengeSegment(ctx, &pick[i])
+			results[i] = c.challengeSegment(ctx, &pick[i], asked)
 		})
 	}
 	wg.Wait()
@@ -168,7 +204,7 @@ func (c *Client) draw(n uint64) (uint64, error) {
 
 // challengeSegment asks every holder of a segment for a leaf that it cannot
 // foresee.
-func (c *Client) challengeSegment(ctx context.Context, e *protocol.Extent) segmentHealth {
+func (c *Client) challengeSegment(ctx context.Context, e *protocol.Extent, asked *surveys) segmentHealth {
 	src, err := c.source(ctx, e, nil)
 	if err != nil {
 		return segmentHealth{err: err}
@@ -179,10 +215,11 @@ func (c *Client) challengeSegment(ctx context.Context, e *protocol.Extent) segme
 		s.err = err
 		return s
 	}
-	s.errs = make([]error, d.N)
+	asked.once(src.group, func() { c.locator().survey(ctx, src.group, e) })
+	s.slots = make([]shown, d.N)
 	var wg sync.WaitGroup
-	for slot := range s.errs {
-		wg.Go(func() { s.errs[slot] = c.challenge(ctx, src, d, slot) })
+	for slot := range s.slots {
+		wg.Go(func() { s.slots[slot] = c.challengeSlot(ctx, src, d, slot) })
 	}
 	wg.Wait()
 	return s
@@ -190,12 +227,22 @@ func (c *Client) challengeSegment(ctx context.Context, e *protocol.Extent) segme
 
 var errVacantSlot = errors.New("the slot is vacant")
 
-// challenge asks one holder for a random leaf of its shard.
-func (c *Client) challenge(ctx context.Context, src *source, d *protocol.Descriptor, slot int) error {
-	id := src.holder(slot)
-	if id == "" {
-		return errVacantSlot
+// challengeSlot asks those who may hold a slot, one after another, until one
+// shows its leaf.
+func (c *Client) challengeSlot(ctx context.Context, src *source, d *protocol.Descriptor, slot int) shown {
+	s := shown{err: errVacantSlot}
+	for _, id := range c.peers.upFirst(src.group.holders(slot)) {
+		s = shown{id, c.challenge(ctx, src, d, slot, id)}
+		if s.err == nil {
+			src.group.prove(id)
+			break
+		}
 	}
+	return s
+}
+
+// challenge asks one holder for a random leaf of its shard.
+func (c *Client) challenge(ctx context.Context, src *source, d *protocol.Descriptor, slot int, id peer.ID) error {
 	leaf, err := c.draw(uint64(protocol.Leaves(d.ShardSize)))
 	if err != nil {
 		return err
@@ -243,6 +290,10 @@ func (c *Client) judge(h *Health, results []segmentHealth) {
 		h.Needed = h.Profile.K
 	}
 	for _, g := range order {
+		for i := range holders[g] {
+			hh := &holders[g][i]
+			hh.Reported = g.naming(hh.Slot, hh.Peer)
+		}
 		h.Holders = append(h.Holders, holders[g]...)
 	}
 	c.placeHolders(h.Holders)
@@ -265,7 +316,8 @@ func (c *Client) countSegment(s *segmentHealth, holders []HolderHealth) group.He
 		hh := &holders[slot]
 		err := s.err
 		if err == nil {
-			err = s.errs[slot]
+			err = s.slots[slot].err
+			hh.Peer = s.slots[slot].peer
 		}
 		hh.Asked++
 		if err != nil {

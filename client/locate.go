@@ -17,49 +17,8 @@ import (
 const (
 	locateTimeout  = time.Minute
 	refreshTimeout = 6 * time.Second
+	surveyTimeout  = 6 * time.Second // for members to say who holds what
 )
-
-// foundGroup is a group as this session found it. Record and table are proved
-// by hash and signature; the addresses of its members are the network's to
-// remember.
-type foundGroup struct {
-	id     protocol.GroupID
-	record *protocol.GroupRecord
-	table  *protocol.Table
-
-	mu   sync.Mutex
-	seqs map[peer.ID]uint64 // of the newest peer record learned
-}
-
-// learn hands a member's addresses to the network. Records of others and
-// older ones than known count for nothing.
-func (g *foundGroup) learn(n protocol.Network, e protocol.Envelope) {
-	rec, err := e.Open()
-	if err != nil || g.table.SlotOf(rec.Peer) < 0 {
-		return
-	}
-	g.mu.Lock()
-	old, known := g.seqs[rec.Peer]
-	newer := !known || rec.Seq > old
-	if newer {
-		g.seqs[rec.Peer] = rec.Seq
-	}
-	g.mu.Unlock()
-	if newer {
-		n.Learn(rec.Info())
-	}
-}
-
-// members returns the peers of the table, without vacant slots.
-func (g *foundGroup) members() []peer.ID {
-	var out []peer.ID
-	for slot := range g.table.Slots {
-		if h := g.table.Holder(slot); h != "" {
-			out = append(out, h)
-		}
-	}
-	return out
-}
 
 // locator keeps what a session found out about groups and segments, so that
 // nothing is looked for twice.
@@ -115,7 +74,7 @@ func (l *locator) take(prefix protocol.GroupPrefix, record, table []byte) (*foun
 	if g := l.groups[prefix]; g != nil {
 		return g, nil
 	}
-	g := &foundGroup{id: id, record: rec, table: t, seqs: make(map[peer.ID]uint64)}
+	g := newFoundGroup(id, rec, t)
 	l.groups[prefix] = g
 	return g, nil
 }
@@ -198,8 +157,26 @@ func (l *locator) refresh(ctx context.Context, g *foundGroup, e *protocol.Extent
 			s.stop()
 		}
 	})
-	s.named = g.members()
+	s.named = append(g.witnesses(), g.members()...)
 	s.run(ctx, nil)
+}
+
+// survey asks every member, and everybody who is named by one, who holds the
+// group's slots.
+func (l *locator) survey(ctx context.Context, g *foundGroup, e *protocol.Extent) {
+	ctx, cancel := context.WithTimeout(ctx, surveyTimeout)
+	defer cancel()
+	var s *search
+	offer := func() {
+		for slot := range g.table.Slots {
+			for _, id := range g.holders(slot) {
+				s.offer(id, true)
+			}
+		}
+	}
+	s = l.membersSearch(e, func(*search, *foundGroup) { offer() })
+	s.named = append(g.witnesses(), g.members()...)
+	s.runNamed(ctx)
 }
 
 // membersSearch asks peers for the members of an extent's group, and tells
@@ -217,9 +194,7 @@ func (l *locator) membersSearch(e *protocol.Extent, answer func(*search, *foundG
 		if err != nil {
 			return err
 		}
-		for _, v := range m.Members {
-			g.learn(l.c.net, v.Envelope)
-		}
+		g.hear(l.c.net, id, m.Members)
 		answer(s, g)
 		return nil
 	})

@@ -72,6 +72,16 @@ func (s *search) run(ctx context.Context, hints []peer.AddrInfo) {
 	s.visits.Wait()
 }
 
+// runNamed asks those that are named, and whom visits offer, and nobody else.
+func (s *search) runNamed(ctx context.Context) {
+	s.ctx, s.stop = context.WithCancel(ctx)
+	defer s.stop()
+	for _, id := range s.named {
+		s.offer(id, true)
+	}
+	s.visits.Wait()
+}
+
 // claim reports whether a peer is to be asked, which happens once.
 func (s *search) claim(id peer.ID) bool {
 	s.mu.Lock()

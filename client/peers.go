@@ -142,6 +142,21 @@ func (p *peers) unfit(id peer.ID) bool {
 	return n.down(now) || n.misses >= mostMisses && now.Sub(n.missedAt) < missesFor
 }
 
+// upFirst moves those that are down behind the others, in place.
+func (p *peers) upFirst(ids []peer.ID) []peer.ID {
+	if len(ids) > 1 {
+		slices.SortStableFunc(ids, func(a, b peer.ID) int { return downRank(p, a) - downRank(p, b) })
+	}
+	return ids
+}
+
+func downRank(p *peers, id peer.ID) int {
+	if p.down(id) {
+		return 1
+	}
+	return 0
+}
+
 // begin and end frame a request, so that work spreads over peers.
 func (p *peers) begin(id peer.ID) {
 	p.mu.Lock()

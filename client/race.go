@@ -23,8 +23,8 @@ type race struct {
 	col  columnRange
 	want map[int]bool
 
-	bids   map[int]*bid   // by slot: asked, and neither answered nor failed
-	asked  map[int]bool   // by slot
+	queue  [][]peer.ID    // by slot: holders that were not asked yet, the most promising first
+	bids   map[*bid]bool  // asked, and neither answered nor failed
 	got    map[int][]byte // by slot: verified
 	tally  tally
 	events chan raceEvent
@@ -64,14 +64,38 @@ var (
 func (s *source) newRace(sh shape, col columnRange) *race {
 	r := &race{
 		src: s, sh: sh, col: col, want: make(map[int]bool, len(col.slots)),
-		bids: make(map[int]*bid), asked: make(map[int]bool), got: make(map[int][]byte),
-		// Each slot tells at most that it is late, and how it ended.
-		events: make(chan raceEvent, 2*sh.n),
+		queue: make([][]peer.ID, sh.n), bids: make(map[*bid]bool), got: make(map[int][]byte),
 	}
 	for _, slot := range col.slots {
 		r.want[slot] = true
 	}
+	holders := 0
+	for slot := range r.queue {
+		r.queue[slot] = s.l.c.peers.upFirst(s.group.holders(slot))
+		holders += len(r.queue[slot])
+		if len(r.queue[slot]) == 0 {
+			r.tally.vacant++
+		}
+	}
+	// Each holder tells at most that it is late, and how it ended.
+	r.events = make(chan raceEvent, 2*holders)
 	return r
+}
+
+// idle reports whether a slot may be asked: somebody is left to be asked, and
+// nobody has answered or may still do so in good time.
+func (r *race) idle(slot int) bool {
+	return len(r.queue[slot]) > 0 && r.got[slot] == nil && !r.coming(slot)
+}
+
+// coming reports whether a slot is on its way in good time.
+func (r *race) coming(slot int) bool {
+	for b := range r.bids {
+		if b.slot == slot && !b.late {
+			return true
+		}
+	}
+	return false
 }
 
 // run returns the wanted slots' bytes, in buffers that are the caller's.
@@ -82,14 +106,8 @@ func (r *race) run(ctx context.Context) (map[int][]byte, error) {
 		cancel(errRaceOver)
 		r.drain()
 	}()
-	for slot := range r.sh.n {
-		if r.src.holder(slot) == "" {
-			r.tally.vacant++
-			r.asked[slot] = true
-		}
-	}
 	for _, slot := range r.col.slots {
-		if !r.asked[slot] && !r.src.l.c.peers.down(r.src.holder(slot)) {
+		if r.idle(slot) && !r.src.l.c.peers.down(r.queue[slot][0]) {
 			r.ask(ctx, slot)
 		}
 	}
@@ -138,10 +156,7 @@ func (r *race) enough() bool {
 // troubled reports whether a wanted slot is not on its way in good time.
 func (r *race) troubled() bool {
 	for slot := range r.want {
-		if r.got[slot] != nil {
-			continue
-		}
-		if b := r.bids[slot]; b == nil || b.late {
+		if r.got[slot] == nil && !r.coming(slot) {
 			return true
 		}
 	}
@@ -155,8 +170,8 @@ func (r *race) topUp(ctx context.Context) {
 		return
 	}
 	hopeful := len(r.got)
-	for _, b := range r.bids {
-		if !b.late {
+	for b := range r.bids {
+		if !b.late && r.got[b.slot] == nil {
 			hopeful++
 		}
 	}
@@ -172,20 +187,22 @@ func (r *race) topUp(ctx context.Context) {
 	}
 }
 
-// rest returns the slots that were not asked, the most promising first.
+// rest returns the slots that may be asked, the most promising first.
 func (r *race) rest() []int {
-	slots := make(map[peer.ID]int)
+	slots := make(map[peer.ID][]int) // a liar may be named for several
 	var ids []peer.ID
 	for slot := range r.sh.n {
-		if !r.asked[slot] {
-			h := r.src.holder(slot)
-			slots[h] = slot
-			ids = append(ids, h)
+		if r.idle(slot) {
+			h := r.queue[slot][0]
+			if slots[h] == nil {
+				ids = append(ids, h)
+			}
+			slots[h] = append(slots[h], slot)
 		}
 	}
 	out := make([]int, 0, len(ids))
 	for _, id := range r.src.l.c.peers.rank(ids) {
-		out = append(out, slots[id])
+		out = append(out, slots[id]...)
 	}
 	return out
 }
@@ -197,10 +214,13 @@ func (r *race) take(e raceEvent) error {
 		e.bid.late = true
 		return nil
 	}
-	delete(r.bids, e.slot)
+	delete(r.bids, e.bid)
 	switch {
+	case e.err == nil && r.got[e.slot] != nil: // its late holder and the next both gave it
+		r.src.l.buffers.put(e.data)
 	case e.err == nil:
 		book.ok(e.peer, int64(len(e.data)), r.src.l.c.now().Sub(e.begun))
+		r.src.group.prove(e.peer)
 		r.got[e.slot] = e.data
 	case errors.Is(e.err, errShape):
 		return e.err
@@ -252,7 +272,7 @@ func (t *tally) add(err error) {
 // blameLate remembers those that others overtook, so that the next race does
 // not wait for them.
 func (r *race) blameLate() {
-	for _, b := range r.bids {
+	for b := range r.bids {
 		if b.late {
 			r.src.l.c.peers.fail(b.peer, errSlow)
 		}

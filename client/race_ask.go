@@ -18,12 +18,12 @@ const (
 	getRate  = 32 << 10         // bytes a second
 )
 
-// ask begins a request to the holder of a slot.
+// ask begins a request to the next holder of a slot.
 func (r *race) ask(ctx context.Context, slot int) {
 	c := r.src.l.c
 	ctx, cancel := context.WithCancelCause(ctx)
-	b := &bid{slot: slot, peer: r.src.holder(slot), begun: c.now(), cancel: cancel}
-	r.bids[slot], r.asked[slot] = b, true
+	b := &bid{slot: slot, peer: r.queue[slot][0], begun: c.now(), cancel: cancel}
+	r.bids[b], r.queue[slot] = true, r.queue[slot][1:]
 	go func() {
 		defer cancel(nil)
 		c.peers.begin(b.peer)

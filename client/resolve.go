@@ -135,6 +135,7 @@ func (r *resolver) ask(ctx context.Context, id peer.ID) error {
 		}
 	}
 	if g != nil {
+		g.show(id)
 		for _, h := range g.members() {
 			r.find.offer(h, true)
 		}
@@ -203,7 +204,7 @@ func (r *resolver) confirmation() Confirmation {
 	c := Confirmation{Seq: r.best.Seq, Needed: group.ConfirmCount(p), Members: len(r.group.members()), AsOf: r.asOf}
 	var answered []group.Candidate
 	for id, seq := range r.answers {
-		if r.group.table.SlotOf(id) < 0 {
+		if !r.group.counts(id) {
 			continue
 		}
 		answered = append(answered, r.c.seen(id))
@@ -276,7 +277,7 @@ func (r *resolver) nothing() error {
 	r.mu.Lock()
 	g, none, deleted := r.group, 0, r.deleted
 	for id := range r.answers {
-		if g != nil && g.table.SlotOf(id) >= 0 {
+		if g != nil && g.counts(id) {
 			none++
 		}
 	}

@@ -19,7 +19,8 @@ func healthCommand(a *app) *cobra.Command {
 		Use:   "health LINK",
 		Short: "who holds a file now, each asked to prove it",
 		Long: `health asks every holder of a file for a random leaf of what it should keep: what
-it shows is proved now, to you.
+it shows is proved now, to you. Beside it stands how many members say that it is
+the holder: their word, which counts for nothing.
 ` + linkHelp + `
 
 Exit status: 0 it can be read · 3 not found, expired or revoked
@@ -55,6 +56,8 @@ type healthHolder struct {
 	Proved bool   `json:"proved"`
 	Domain string `json:"domain"`
 	Error  string `json:"error"`
+	// Reported is how many members say that it is the holder.
+	Reported int `json:"reported"`
 }
 
 func (a *app) health(ctx context.Context, arg string) error {
@@ -101,7 +104,7 @@ func healthResultOf(h *client.Health) healthResult {
 		r.Problem = redact(h.Problem.Error())
 	}
 	for _, o := range h.Holders {
-		row := healthHolder{Group: o.Group.Prefix().String(), Slot: o.Slot, Proved: o.Proved, Domain: o.Domain}
+		row := healthHolder{Group: o.Group.Prefix().String(), Slot: o.Slot, Proved: o.Proved, Domain: o.Domain, Reported: o.Reported}
 		if o.Peer != "" {
 			row.Peer = o.Peer.String()
 		}
@@ -116,7 +119,7 @@ func healthResultOf(h *client.Health) healthResult {
 func (a *app) printHealth(h *client.Health) error {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "GROUP\tSLOT\tHOLDER\tDOMAIN\tPROVED NOW")
+	_, _ = fmt.Fprintln(w, "GROUP\tSLOT\tHOLDER\tDOMAIN\tREPORTED BY\tPROVED NOW")
 	for _, o := range h.Holders {
 		proof := "yes"
 		if !o.Proved {
@@ -125,7 +128,7 @@ func (a *app) printHealth(h *client.Health) error {
 				proof += ": " + oneLine(redact(proofText(o.Err)))
 			}
 		}
-		_, _ = fmt.Fprintf(w, "%.8s\t%d\t%s\t%s\t%s\n", o.Group, o.Slot, holderText(o), o.Domain, proof)
+		_, _ = fmt.Fprintf(w, "%.8s\t%d\t%s\t%s\t%d\t%s\n", o.Group, o.Slot, holderText(o), o.Domain, o.Reported, proof)
 	}
 	_ = w.Flush() // into memory
 	b.WriteString(healthText(h))
