@@ -15,6 +15,7 @@ import (
 // many goroutines at once; each request has a stream for itself.
 type Caller struct {
 	net   Network
+	heard func(peer.ID) // set before the first request
 	mu    sync.Mutex
 	idle  map[peer.ID][]idleStream // newest last; guarded by mu
 	swept time.Time                // when idle was last rid of the old; guarded by mu
@@ -24,6 +25,10 @@ type Caller struct {
 func NewCaller(n Network) *Caller {
 	return &Caller{net: n, idle: make(map[peer.ID][]idleStream)}
 }
+
+// OnAnswer has f called for each request that a peer answers, be it with a
+// refusal. It is to be set before the first request.
+func (c *Caller) OnAnswer(f func(peer.ID)) { c.heard = f }
 
 // Network returns what the Caller asks through.
 func (c *Caller) Network() Network { return c.net }
@@ -174,6 +179,9 @@ func (c *Caller) once(ctx context.Context, s Stream, send, read func(Stream) err
 	}
 	if !stop() && ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if c.heard != nil && (err == nil || errors.As(err, &refused)) {
+		c.heard(s.Remote().Peer)
 	}
 	switch {
 	case err == nil:
