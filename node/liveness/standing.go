@@ -52,8 +52,8 @@ type Standing struct {
 	Heard bool   // it has answered at least once
 }
 
-// Answered takes note of a beat's answer, or of a beat received, at a moment of
-// the watch. It ends a silence, unless the neighbour says that it is suspended:
+// Answered takes note of a beat's answer at a moment of the watch. It ends a
+// silence, unless the neighbour says that it is suspended:
 // then it lives and holds nothing.
 func (s Standing) Answered(set *Settings, now time.Duration, said Said) Standing {
 	if said.SuspendedFor > 0 {
@@ -62,6 +62,22 @@ func (s Standing) Answered(set *Settings, now time.Duration, said Said) Standing
 		s = s.well(set)
 	}
 	s.HeardAt, s.Heard, s.Fails = now, true, 0
+	return s.claim(set, now, said)
+}
+
+// Told takes note of a beat that the neighbour sent of itself. It is no answer:
+// whoever speaks and never answers can give nobody a shard, and has to be found
+// gone all the same. Its claims count, unless it is in a silence: they cover
+// what comes after them, and the next answer brings them again.
+func (s Standing) Told(set *Settings, now time.Duration, said Said) Standing {
+	if s.Tries > 0 {
+		return s
+	}
+	return s.claim(set, now, said)
+}
+
+// claim replaces what the neighbour claimed before.
+func (s Standing) claim(set *Settings, now time.Duration, said Said) Standing {
 	s.AwayUntil, s.SuspendedUntil = 0, 0
 	if said.AwayFor > 0 {
 		s.AwayUntil = now + min(said.AwayFor, set.MaxAway)
