@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/peer"
-
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 )
@@ -88,28 +86,22 @@ func (a *announcer) announced() int {
 	return len(a.told)
 }
 
-// announces reports whether a node is among those who announce a group.
-func announces(g protocol.GroupID, t *protocol.Table, self peer.ID) bool {
-	members := make([]peer.ID, 0, len(t.Slots))
-	for i := range t.Slots {
-		if h := t.Holder(i); h != "" {
-			members = append(members, h)
-		}
-	}
-	return slices.Contains(group.Announcers(g, members), self)
-}
-
 // announceIfMember wants a group announced from its first grant to its last,
 // if this node is among its announcers.
 func (n *Node) announceIfMember(g *groupState) {
-	_, table, err := g.founded()
-	if err != nil {
+	if !g.isFounded() {
 		return
 	}
-	if g.wantsAnnouncing() && announces(g.id, table, n.self) {
-		n.announce.add(g.id)
+	n.neighbours.grant(g.id, g.wantsAnnouncing())
+	n.reannounce(g.id)
+}
+
+// reannounce wants a group announced or not, as its members now are.
+func (n *Node) reannounce(id protocol.GroupID) {
+	if members, granted := n.neighbours.toBeFound(id); granted && slices.Contains(group.Announcers(id, members), n.self) {
+		n.announce.add(id)
 	} else {
-		n.announce.drop(g.id)
+		n.announce.drop(id)
 	}
 }
 

@@ -47,13 +47,19 @@ func (n *Node) Facts(ctx context.Context, from protocol.Remote, r *protocol.Fact
 // keepOffer merges offered facts, makes those that count durable, and says
 // what became of each. The group's turn is taken.
 func (n *Node) keepOffer(ctx context.Context, from protocol.Remote, g *groupState, offer []protocol.Fact) ([]protocol.Code, error) {
+	return n.keepWith(ctx, from, g, offer)
+}
+
+// keepWith is keepOffer with notes that belong to the facts.
+func (n *Node) keepWith(ctx context.Context, from protocol.Remote, g *groupState, offer []protocol.Fact, notes ...storage.Fact) ([]protocol.Code, error) {
 	fresh := !g.isFounded()
 	if fresh {
-		if err := n.mayFound(g.id, offer); err != nil {
+		if err := n.mayFound(g, offer); err != nil {
 			return nil, err
 		}
 	}
 	o := n.mergeOffer(g, offer)
+	o.notes = notes
 	if err := n.storeOffer(ctx, from, g, o, fresh); err != nil {
 		n.groups.forget(g) // it runs ahead of the store
 		return nil, err
@@ -61,6 +67,10 @@ func (n *Node) keepOffer(ctx context.Context, from protocol.Remote, g *groupStat
 	g.saved()
 	n.dropFacts(ctx, g.id, o.drops)
 	n.learnFrom(o)
+	n.openSeats(g)
+	if o.renewal != nil {
+		n.neighbours.renewed(g.id, o.renewal)
+	}
 	n.announceIfMember(g)
 	return o.codes, nil
 }
@@ -69,11 +79,13 @@ func (n *Node) keepOffer(ctx context.Context, from protocol.Remote, g *groupStat
 type offered struct {
 	codes     []protocol.Code
 	keep      []protocol.Fact
+	notes     []storage.Fact // to be stored with those that are kept
 	drops     []protocol.Hash
 	deleted   []protocol.SegmentID // held here, so to be freed
 	frees     map[protocol.SegmentID]freeing
 	envelopes []protocol.Envelope
-	size      int64 // what the facts in drops were charged
+	renewal   []byte // the newest, if it is news
+	size      int64  // what the facts in drops were charged
 }
 
 // mergeOffer verifies and merges facts, each after those that it depends on.
@@ -111,6 +123,8 @@ func (n *Node) mergeOne(g *groupState, f protocol.Fact, o *offered) protocol.Cod
 	switch f.Kind {
 	case protocol.FactEnvelope:
 		o.envelopes = append(o.envelopes, f.Bytes)
+	case protocol.FactRenewal:
+		o.renewal = f.Bytes
 	case protocol.FactDelete:
 		if s := op.Delete.Subject; len(s) == len(protocol.SegmentID{}) {
 			if _, ok := g.held[protocol.SegmentID(s)]; ok {
@@ -186,6 +200,9 @@ func (n *Node) batchOf(g protocol.GroupID, o *offered) ([]storage.Fact, error) {
 			continue
 		}
 		batch = append(batch, toStore(g, f))
+	}
+	if len(batch) > 0 {
+		batch = append(batch, o.notes...)
 	}
 	for _, s := range o.deleted {
 		nt, f, err := n.deletionNote(g, s)

@@ -92,7 +92,7 @@ func (n *Node) mayList(g *groupState, from protocol.Remote, proof []byte) error 
 	if err != nil {
 		return protocol.Refuse(protocol.CodeNotFound, "group %s is not held", g.id.Prefix())
 	}
-	if g.member(from.Peer) {
+	if n.neighbours.isMember(g.id, from.Peer) {
 		return nil
 	}
 	if len(proof) == 0 {

@@ -37,8 +37,10 @@ func (n *Node) groupOf(ctx context.Context, r *protocol.FactsRequest) (protocol.
 }
 
 // mayFound checks that an offer of a group that is new here founds it: record
-// and table that name this node, of a kind that this node takes.
-func (n *Node) mayFound(id protocol.GroupID, offer []protocol.Fact) error {
+// and table that name this node, or for one of whose slots it was nominated, of
+// a kind that this node takes.
+func (n *Node) mayFound(g *groupState, offer []protocol.Fact) error {
+	id := g.id
 	rec, err := n.offeredRecord(id, offer)
 	if err != nil {
 		return err
@@ -51,7 +53,7 @@ func (n *Node) mayFound(id protocol.GroupID, offer []protocol.Fact) error {
 		switch {
 		case err != nil:
 			return err
-		case t.SlotOf(n.self) < 0:
+		case t.SlotOf(n.self) < 0 && (g.nominated < 0 || g.nominated >= len(t.Slots)):
 			return protocol.Refuse(protocol.CodeWrongSlot, "the table does not name this node")
 		case n.book.hasReservation(id, n.now()):
 			return nil // Form said yes

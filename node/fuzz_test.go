@@ -24,6 +24,9 @@ func FuzzStored(f *testing.F) {
 	}
 	f.Add(on.Kind, on.Bytes)
 	f.Add(dn.Kind, dn.Bytes)
+	for _, v := range notesForFuzz(f) {
+		f.Add(v.Kind, v.Bytes)
+	}
 	key := newKey(seeded(f, 91))
 	pub := protocol.PublicKeyOf(key)
 	rec, id := protocol.NewGroupRecord(network, pub, pub, protocol.Hash{}, protocol.Nonce{}).Encode()
@@ -34,6 +37,16 @@ func FuzzStored(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind uint8, b []byte) {
 		s := groupSurvey{deleted: make(map[protocol.SegmentID]bool)}
 		n.surveyBytes(&s, storage.Fact{Kind: kind, Bytes: b})
+		if v, err := parseSeatsNote(b); err == nil {
+			if again, err := note(g, noteSeats, v); err != nil || !bytes.Equal(again.Bytes, b) {
+				t.Fatal("a note of seats reads back otherwise")
+			}
+		}
+		if v, err := parseStandingsNote(b); err == nil {
+			if again, err := note(g, noteStandings, v); err != nil || !bytes.Equal(again.Bytes, b) {
+				t.Fatal("a note of standings reads back otherwise")
+			}
+		}
 		if src := sourceFrom(string(b)); sourceFrom(src.text()) != src {
 			t.Fatalf("source %q reads back otherwise", src.text())
 		}

@@ -20,6 +20,9 @@ type groupState struct {
 	// facts that are durable. A channel, so that waiting ends with a context.
 	turn chan struct{}
 
+	// proven reports whether a peer is a member by proof; nil: nobody is.
+	proven func(peer.ID) bool
+
 	partial   bool // a folder was missing when it was loaded; set once
 	forgotten bool // the cache has dropped it, for it may lie; guarded by turn
 
@@ -28,7 +31,8 @@ type groupState struct {
 	recordRaw []byte
 	table     *protocol.Table
 	tableRaw  []byte
-	slot      int // this node's; -1: the table does not name it
+	slot      int // this node's, by the table or by nomination; -1: none
+	nominated int // the slot that it was nominated for; -1: none
 	renewal   kept
 	envelopes map[peer.ID]keptEnvelope
 	grants    map[string]keptGrant // by subject
@@ -69,7 +73,7 @@ type keptPointer struct {
 
 func newGroupState(id protocol.GroupID) *groupState {
 	return &groupState{
-		id: id, turn: make(chan struct{}, 1), slot: -1,
+		id: id, turn: make(chan struct{}, 1), slot: -1, nominated: -1,
 		envelopes: make(map[peer.ID]keptEnvelope),
 		grants:    make(map[string]keptGrant),
 		deletes:   make(map[string]protocol.Hash),
@@ -126,11 +130,18 @@ func (g *groupState) knows(id protocol.Hash) bool {
 	return ok
 }
 
-// member reports whether the table names a peer.
-func (g *groupState) member(id peer.ID) bool {
+// named reports whether the table names a peer.
+func (g *groupState) named(id peer.ID) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.table != nil && g.table.SlotOf(id) >= 0
+}
+
+// ownSlot returns this node's slot; -1: it has none.
+func (g *groupState) ownSlot() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.slot
 }
 
 // deleted reports whether the owner deleted a subject.

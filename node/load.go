@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -19,6 +21,7 @@ import (
 // with it, or from the co-members.
 func (n *Node) loadGroup(ctx context.Context, id protocol.GroupID) (*groupState, error) {
 	g := newGroupState(id)
+	g.proven = func(p peer.ID) bool { return n.neighbours.isMember(id, p) }
 	var facts []protocol.Fact
 	var missing error
 	for f, err := range n.store.Facts(ctx, id) {
@@ -26,6 +29,8 @@ func (n *Node) loadGroup(ctx context.Context, id protocol.GroupID) (*groupState,
 		case n.damaged(id, err):
 		case err != nil:
 			missing = errors.Join(missing, err)
+		case f.Kind == noteNominated:
+			g.nominated = parseNomination(f.Bytes)
 		case !isNote(f.Kind):
 			facts = append(facts, fromStore(f))
 		}
@@ -119,12 +124,13 @@ func (n *Node) survey(ctx context.Context) error {
 			return fmt.Errorf("survey group %s: %w", id.Prefix(), err)
 		}
 	}
+	n.neighbours.resume(n.rand.float)
 	return nil
 }
 
 func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
 	now := n.now()
-	s := groupSurvey{seen: now.Unix(), deleted: make(map[protocol.SegmentID]bool)}
+	s := groupSurvey{seen: now.Unix(), nominated: -1, deleted: make(map[protocol.SegmentID]bool)}
 	for info, err := range n.store.FactInfos(ctx, id) {
 		if err == nil {
 			err = n.surveyFact(ctx, &s, info)
@@ -153,8 +159,9 @@ func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
 		}
 	}
 	n.book.open(id, s.from, unix(s.seen), s.used, now)
-	if s.granted && s.table != nil && announces(id, s.table, n.self) {
-		n.announce.add(id)
+	if s.table != nil {
+		n.neighbours.open(id, s.table, s.ownSlot(n.self), &s.view)
+		n.reannounce(id)
 	}
 	return nil
 }
@@ -176,12 +183,58 @@ func (n *Node) admit(ctx context.Context, g protocol.GroupID, bytes int64) (*adm
 
 // groupSurvey gathers what surveyGroup reads.
 type groupSurvey struct {
-	from    source
-	seen    int64
-	used    int64
-	table   *protocol.Table
-	granted bool
-	deleted map[protocol.SegmentID]bool
+	from      source
+	seen      int64
+	used      int64
+	table     *protocol.Table
+	nominated int // -1: for no slot
+	view      viewSurvey
+	deleted   map[protocol.SegmentID]bool
+}
+
+// viewSurvey gathers what a survey finds of a group's seats.
+type viewSurvey struct {
+	granted   bool
+	seats     *seatsNote
+	standings *standingsNote
+	notes     map[uint8]savedNote
+	stale     []protocol.Hash
+}
+
+// ownSlot returns this node's slot by table or by nomination; -1: it has none.
+func (s *groupSurvey) ownSlot(self peer.ID) int {
+	if slot := s.table.SlotOf(self); slot >= 0 || s.nominated >= len(s.table.Slots) {
+		return slot
+	}
+	return s.nominated
+}
+
+// take keeps the later of two notes of a kind; the other counts no more.
+func (v *viewSurvey) take(f storage.Fact) {
+	later := false
+	switch f.Kind {
+	case noteSeats:
+		n, err := parseSeatsNote(f.Bytes)
+		if later = err == nil && (v.seats == nil || n.At >= v.seats.At); later {
+			v.seats = n
+		}
+	case noteStandings:
+		n, err := parseStandingsNote(f.Bytes)
+		if later = err == nil && (v.standings == nil || n.Watch.Now >= v.standings.Watch.Now); later {
+			v.standings = n
+		}
+	}
+	if !later {
+		v.stale = append(v.stale, f.ID())
+		return
+	}
+	if was, ok := v.notes[f.Kind]; ok {
+		v.stale = append(v.stale, was.id)
+	}
+	if v.notes == nil {
+		v.notes = make(map[uint8]savedNote)
+	}
+	v.notes[f.Kind] = savedNote{f.ID(), len(f.Bytes)}
 }
 
 // surveyFact takes a fact into the survey. Grants, which are nearly all that a
@@ -190,8 +243,8 @@ func (n *Node) surveyFact(ctx context.Context, s *groupSurvey, info storage.Fact
 	s.used += factCost(int(info.Size))
 	switch info.Kind {
 	case uint8(protocol.FactGrant):
-		s.granted = true
-	case noteOrigin, noteDeleted, uint8(protocol.FactTable), uint8(protocol.FactDelete):
+		s.view.granted = true
+	case noteOrigin, noteDeleted, noteNominated, noteSeats, noteStandings, uint8(protocol.FactTable), uint8(protocol.FactDelete):
 		f, err := n.store.Fact(ctx, info.Group, info.ID)
 		if errors.Is(err, storage.ErrNotFound) {
 			return nil // deleted meanwhile
@@ -217,6 +270,10 @@ func (n *Node) surveyBytes(s *groupSurvey, f storage.Fact) {
 		if err := protocol.Decode("note", f.Bytes, &d); err == nil {
 			n.frees.add(kin{f.Group, d.Segment}, freeing{unix(d.Since).Add(n.cfg.Timing.DeleteDelay), f.ID()})
 		}
+	case noteNominated:
+		s.nominated = parseNomination(f.Bytes)
+	case noteSeats, noteStandings:
+		s.view.take(f)
 	case uint8(protocol.FactTable):
 		if o, err := openStored(n.cfg.Network, fromStore(f)); err == nil {
 			s.table = o.Table

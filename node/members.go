@@ -21,7 +21,7 @@ func (n *Node) Members(ctx context.Context, from protocol.Remote, r *protocol.Me
 	if err != nil {
 		return nil, err
 	}
-	return g.membersReply(own), nil
+	return n.membersReply(g, own), nil
 }
 
 func (n *Node) maySeeMembers(ctx context.Context, from protocol.Remote, g *groupState, r *protocol.MembersRequest) error {
@@ -44,20 +44,35 @@ func (n *Node) maySeeMembers(ctx context.Context, from protocol.Remote, g *group
 	return err
 }
 
-// membersReply lists the newest envelope of each slot's holder; own is this
-// node's, made now.
-func (g *groupState) membersReply(own protocol.Envelope) *protocol.MembersReply {
+// membersReply lists the newest envelopes of those who hold slots, as this node
+// believes: drawn by the owner or proven. Whom it has found gone or failed it
+// names where nobody else is known at the slot: others may see it otherwise.
+func (n *Node) membersReply(g *groupState, own protocol.Envelope) *protocol.MembersReply {
+	list := n.neighbours.holders(g.id)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	reply := &protocol.MembersReply{Record: g.recordRaw, Table: g.tableRaw}
+	at := 0
 	for slot := range g.table.Slots {
-		env := protocol.Envelope(g.envelopes[g.table.Holder(slot)].raw)
+		var lost protocol.Envelope
+		known := len(reply.Members)
 		if slot == g.slot {
-			env = own
+			reply.Members = append(reply.Members, protocol.Member{Slot: slot, Envelope: own})
 		}
-		if len(env) > 0 {
-			reply.Members = append(reply.Members, protocol.Member{Slot: slot, Envelope: env})
+		for ; at < len(list) && list[at].slot == slot; at++ {
+			env := protocol.Envelope(g.envelopes[list[at].peer].raw)
+			switch {
+			case len(env) == 0:
+			case list[at].member:
+				reply.Members = append(reply.Members, protocol.Member{Slot: slot, Envelope: env})
+			case list[at].drawn:
+				lost = env
+			}
+		}
+		if len(reply.Members) == known && lost != nil {
+			reply.Members = append(reply.Members, protocol.Member{Slot: slot, Envelope: lost})
 		}
 	}
+	reply.Members = reply.Members[:min(len(reply.Members), protocol.MaxShards)]
 	return reply
 }

@@ -97,12 +97,16 @@ func (g *groupState) account(id protocol.Hash, f protocol.Fact, m *merged) {
 	}
 }
 
-// mergeTable keeps the first table that this node sees.
+// mergeTable keeps the first table that this node sees. It names this node, or
+// this node was nominated for one of its slots.
 func (g *groupState) mergeTable(f protocol.Fact, t *protocol.Table, self peer.ID) merged {
 	if g.table != nil {
 		return refused(protocol.CodeConflict)
 	}
 	slot := t.SlotOf(self)
+	if slot < 0 && g.nominated < len(t.Slots) {
+		slot = g.nominated
+	}
 	if slot < 0 {
 		return refused(protocol.CodeWrongSlot)
 	}
@@ -110,9 +114,10 @@ func (g *groupState) mergeTable(f protocol.Fact, t *protocol.Table, self peer.ID
 	return merged{kept: true}
 }
 
-// mergeEnvelope keeps the newest envelope of each peer that the table names.
+// mergeEnvelope keeps the newest envelope of each peer that the table names, or
+// that this node counts as a member.
 func (g *groupState) mergeEnvelope(id protocol.Hash, f protocol.Fact, p *protocol.PeerRecord) merged {
-	if g.table.SlotOf(p.Peer) < 0 {
+	if g.table.SlotOf(p.Peer) < 0 && (g.proven == nil || !g.proven(p.Peer)) {
 		return refused(protocol.CodeDenied)
 	}
 	old, ok := g.envelopes[p.Peer]

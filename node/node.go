@@ -38,9 +38,12 @@ type Config struct {
 	// a name.
 	Stores func() []StoreStatus
 
-	Now  func() time.Time // nil: time.Now
-	Rand *rand.Rand       // nil: seeded by the system
-	Log  *slog.Logger     // nil: silent
+	Now func() time.Time // nil: time.Now
+	// Mono is a clock of this run that is never set, by which neighbours'
+	// silence is measured; nil: the system's, or Now's course where Now is given.
+	Mono func() time.Duration
+	Rand *rand.Rand   // nil: seeded by the system
+	Log  *slog.Logger // nil: silent
 }
 
 // Node holds shards for others. It implements protocol.Handler and may be used
@@ -54,20 +57,23 @@ type Node struct {
 	started time.Time
 	rand    lockedRand
 
-	caller   *protocol.Caller
-	groups   *groupCache
-	book     *ledger
-	frees    *frees
-	donors   *donors
-	announce *announcer
-	buffers  buffers
-	door     *door
-	strikes  *strikes
-	visits   *visits
-	scrub    *scrubber
-	underWay atomic.Int64 // requests
-	count    counters
-	answers  *answers
+	caller *protocol.Caller
+	groups *groupCache
+	book   *ledger
+	frees  *frees
+
+	neighbours *neighbours
+	presence   presence
+	donors     *donors
+	announce   *announcer
+	buffers    buffers
+	door       *door
+	strikes    *strikes
+	visits     *visits
+	scrub      *scrubber
+	underWay   atomic.Int64 // requests
+	count      counters
+	answers    *answers
 }
 
 var _ protocol.Handler = (*Node)(nil)
@@ -94,6 +100,8 @@ func New(cfg Config) (*Node, error) {
 	if err := n.scrub.load(); err != nil {
 		n.log.Warn("the disk is read over from its beginning", "err", err)
 	}
+	n.neighbours = newNeighbours(n.self, &n.cfg.Timing.Liveness, n.now, cfg.Mono)
+	n.caller.OnAnswer(n.neighbours.answered)
 	n.groups = newGroupCache(cfg.Limits.CacheBytes, n.loadGroup)
 	if err := n.survey(context.Background()); err != nil {
 		return nil, fmt.Errorf("start node: %w", err)
@@ -110,6 +118,10 @@ func fillDefaults(cfg *Config) {
 	cfg.Timing = cfg.Timing.withDefaults()
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Mono == nil {
+		began := cfg.Now()
+		cfg.Mono = func() time.Duration { return cfg.Now().Sub(began) } // time.Now carries the monotonic clock
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -131,6 +143,13 @@ func (l *lockedRand) shuffle(n int, swap func(i, j int)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.r.Shuffle(n, swap)
+}
+
+// float returns a number from 0 to 1.
+func (l *lockedRand) float() float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.r.Float64()
 }
 
 // jitter returns d, give or take a fifth.

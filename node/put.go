@@ -77,8 +77,8 @@ func (n *Node) checkPut(g *groupState, r *protocol.PutRequest) (*putOrder, error
 	if err != nil {
 		return nil, err
 	}
-	if table.Holder(r.Slot) != n.self {
-		return nil, protocol.Refuse(protocol.CodeWrongSlot, "the table names another holder for slot %d", r.Slot)
+	if r.Slot != g.ownSlot() {
+		return nil, protocol.Refuse(protocol.CodeWrongSlot, "slot %d is another's", r.Slot)
 	}
 	grant, err := protocol.OpenGrant(record, g.id, r.Grant)
 	if err != nil {

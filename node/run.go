@@ -13,18 +13,23 @@ import (
 const stopPatience = 8 * time.Second
 
 // Run does what a node does on its own, until ctx is done: it announces its
-// groups, gets to know other nodes, frees what is deleted and reads its disk
-// over. Then it finishes
-// what is being acknowledged, for at most 8 seconds, and ends every stream.
+// groups, gets to know other nodes, keeps in touch with its neighbours, frees
+// what is deleted and reads its disk over. Then it finishes what is being
+// acknowledged, for at most 8 seconds, and ends every stream.
 func (n *Node) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { n.announceLoop(ctx) })
 	loops.Go(func() { n.gossipLoop(ctx) })
 	loops.Go(func() { n.upkeepLoop(ctx) })
 	loops.Go(func() { n.scrubLoop(ctx) })
+	loops.Go(func() { n.beatLoop(ctx) })
+	loops.Go(func() { n.notesLoop(ctx) })
 	<-ctx.Done()
 	err := n.visits.stop(stopPatience)
 	loops.Wait()
+	if late := n.saveViews(context.WithoutCancel(ctx), true); late != nil {
+		n.log.Warn("a restart begins some neighbours' clocks anew", "err", late)
+	}
 	n.caller.Close()
 	if err != nil {
 		return fmt.Errorf("stop node: %w", err)
@@ -35,7 +40,8 @@ func (n *Node) Run(ctx context.Context) error {
 // RunOnce does one round of each of Run's loops.
 func (n *Node) RunOnce(ctx context.Context) error {
 	_, scrub := n.scrubOnce(ctx)
-	return errors.Join(n.gossipOnce(ctx), n.announceOnce(ctx), n.upkeepOnce(ctx), scrub)
+	_, beats := n.beatOnce(ctx)
+	return errors.Join(n.gossipOnce(ctx), n.announceOnce(ctx), n.upkeepOnce(ctx), scrub, beats, n.saveViews(ctx, false))
 }
 
 func (n *Node) announceLoop(ctx context.Context) {
@@ -69,6 +75,15 @@ func (n *Node) upkeepLoop(ctx context.Context) {
 		}
 		if !pause(ctx, n.cfg.Timing.UpkeepEvery, nil) {
 			return
+		}
+	}
+}
+
+// notesLoop notes now and then what is known of neighbours.
+func (n *Node) notesLoop(ctx context.Context) {
+	for pause(ctx, n.rand.jitter(n.cfg.Timing.NotesEvery), nil) {
+		if err := n.saveViews(ctx, false); err != nil && ctx.Err() == nil {
+			n.log.Warn("a restart would begin some neighbours' clocks anew", "err", err)
 		}
 	}
 }

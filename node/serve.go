@@ -125,6 +125,7 @@ func (v *session) begin() (end func(), err error) {
 		return nil, errStopping
 	}
 	v.donors.spoke(v.Remote().Peer, v.now())
+	v.neighbours.spoke(v.Remote().Peer)
 	return done, nil
 }
 

@@ -11,8 +11,11 @@ import (
 // Notes are facts that this node keeps for itself beside a group's facts. They
 // are named like facts and never sent; protocol's kinds count up from 1.
 const (
-	noteOrigin  = 0xf0 // when the group came here, and from where
-	noteDeleted = 0xf1 // since when a segment waits to be freed
+	noteOrigin    = 0xf0 // when the group came here, and from where
+	noteDeleted   = 0xf1 // since when a segment waits to be freed
+	noteNominated = 0xf2 // for which slot this node was nominated
+	noteSeats     = 0xf3 // who holds which slot, as this node believes
+	noteStandings = 0xf4 // how neighbours stand
 )
 
 // isNote reports whether a stored fact is this node's own note.
@@ -30,6 +33,12 @@ type deletion struct {
 	Since   int64              `cbor:"since"` // Unix seconds
 }
 
+// nomination is the note of a slot that the table gives to another peer.
+type nomination struct {
+	Slot  int   `cbor:"slot"`
+	Since int64 `cbor:"since"` // Unix seconds
+}
+
 func unix(seconds int64) time.Time { return time.Unix(seconds, 0) }
 
 func note(g protocol.GroupID, kind uint8, v any) (storage.Fact, error) {
@@ -45,6 +54,19 @@ func (n *Node) deletionNote(g protocol.GroupID, s protocol.SegmentID) (storage.F
 	now := n.now()
 	f, err := note(g, noteDeleted, deletion{s, now.Unix()})
 	return f, freeing{now.Add(n.cfg.Timing.DeleteDelay), f.ID()}, err
+}
+
+func nominationNote(g protocol.GroupID, slot int, now time.Time) (storage.Fact, error) {
+	return note(g, noteNominated, nomination{slot, now.Unix()})
+}
+
+// parseNomination returns the slot that a note names; -1: it cannot be read.
+func parseNomination(b []byte) int {
+	var v nomination
+	if err := protocol.Decode("note", b, &v); err != nil || v.Slot < 0 || v.Slot >= protocol.MaxShards {
+		return -1
+	}
+	return v.Slot
 }
 
 func toStore(g protocol.GroupID, f protocol.Fact) storage.Fact {

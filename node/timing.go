@@ -3,6 +3,8 @@ package node
 import (
 	"math"
 	"time"
+
+	"github.com/cairnstore/cairn/node/liveness"
 )
 
 // Timing says how long the things take that a node does on its own. Zero
@@ -13,6 +15,12 @@ type Timing struct {
 	DeleteDelay time.Duration
 	// UpkeepEvery is how often due work is looked for.
 	UpkeepEvery time.Duration
+	// NotesEvery is how often what is known of neighbours is noted on the disk.
+	NotesEvery time.Duration
+	// Liveness says when neighbours are asked, and when they are absent or
+	// gone. Its zero fields are no defaults: the zero Settings stand for all of
+	// them, others are complete.
+	Liveness liveness.Settings
 }
 
 // DefaultTiming returns the times of the norm.
@@ -20,6 +28,8 @@ func DefaultTiming() Timing {
 	return Timing{
 		DeleteDelay: 7 * 24 * time.Hour,
 		UpkeepEvery: time.Minute,
+		NotesEvery:  time.Hour,
+		Liveness:    liveness.DefaultSettings(),
 	}
 }
 
@@ -30,12 +40,13 @@ func (t Timing) Scale(factor float64) Timing {
 	for _, d := range t.all() {
 		*d = max(time.Millisecond, time.Duration(math.Min(float64(*d)*factor, math.MaxInt64/2)))
 	}
+	t.Liveness = t.Liveness.Scale(factor)
 	return t
 }
 
-// all lists the times.
+// all lists the times, those of Liveness apart.
 func (t *Timing) all() []*time.Duration {
-	return []*time.Duration{&t.DeleteDelay, &t.UpkeepEvery}
+	return []*time.Duration{&t.DeleteDelay, &t.UpkeepEvery, &t.NotesEvery}
 }
 
 func (t Timing) withDefaults() Timing {
@@ -43,5 +54,6 @@ func (t Timing) withDefaults() Timing {
 	for i, v := range t.all() {
 		setDefault(v, *d.all()[i])
 	}
+	setDefault(&t.Liveness, d.Liveness)
 	return t
 }

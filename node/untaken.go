@@ -22,11 +22,6 @@ func (n *Node) Reveal(context.Context, protocol.Remote, *protocol.RevealRequest)
 	return nil, nil, nil, untaken(protocol.KindReveal)
 }
 
-// Beat refuses to tell this node's state.
-func (n *Node) Beat(context.Context, protocol.Remote, *protocol.BeatRequest) (*protocol.BeatReply, error) {
-	return nil, untaken(protocol.KindBeat)
-}
-
 // Nominate refuses to become a candidate, and to hear of one.
 func (n *Node) Nominate(context.Context, protocol.Remote, *protocol.NominateRequest) (*protocol.NominateReply, error) {
 	return nil, untaken(protocol.KindNominate)

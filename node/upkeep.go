@@ -91,6 +91,9 @@ func (n *Node) freeLater(ctx context.Context, g protocol.GroupID, s protocol.Seg
 // upkeepOnce frees what is due, and lets reservations and newcomers age.
 func (n *Node) upkeepOnce(ctx context.Context) error {
 	now := n.now()
+	for _, id := range n.neighbours.takeMoved() {
+		n.reannounce(id)
+	}
 	n.book.age(now)
 	n.donors.forget(now)
 	var errs []error

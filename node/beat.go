@@ -1,0 +1,178 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+const (
+	// beatTimeout is how long a neighbour has to answer a beat, dialling it
+	// included.
+	beatTimeout = 15 * time.Second
+	// beatsAtOnce bounds the beats that wait for answers.
+	beatsAtOnce = 16
+	// renewalsTold is how many beats to each neighbour carry a renewal that is
+	// news here, as a time.
+	renewalsTold = 2
+)
+
+// Beat answers a neighbour's sign of life with this node's own. What it says of
+// itself is taken down; that it spoke is no answer (neighbours.told).
+func (n *Node) Beat(ctx context.Context, from protocol.Remote, r *protocol.BeatRequest) (*protocol.BeatReply, error) {
+	n.neighbours.told(from.Peer, &r.Beat)
+	n.takeRenewals(ctx, from, r.Renewals)
+	return &protocol.BeatReply{Beat: n.beatFor(from.Peer)}, nil
+}
+
+// beatFor is this node's beat for a neighbour.
+func (n *Node) beatFor(id peer.ID) protocol.Beat {
+	b := n.ownBeat()
+	b.Renewals = append(b.Renewals, n.neighbours.renewalsFor(id)...)
+	return b
+}
+
+// beatOnce asks the neighbours that are due, and returns when the next one is.
+func (n *Node) beatOnce(ctx context.Context) (wait time.Duration, err error) {
+	due, wait := n.neighbours.beatsDue(n.rand.float)
+	var round errgroup.Group
+	round.SetLimit(beatsAtOnce)
+	for _, id := range due {
+		round.Go(func() error {
+			n.beat(ctx, id)
+			n.neighbours.beatDone(id, n.rand.float())
+			return nil
+		})
+	}
+	return wait, round.Wait()
+}
+
+// beat asks one neighbour. Any answer counts, a refusal, too; what is in it,
+// only where it can be read.
+func (n *Node) beat(ctx context.Context, id peer.ID) {
+	before := n.neighbours.heard(id)
+	b, err := n.askBeat(ctx, id)
+	if errors.Is(err, protocol.ErrUnreachable) && n.learnMember(ctx, id) {
+		b, err = n.askBeat(ctx, id)
+	}
+	switch {
+	case err == nil:
+		n.neighbours.beaten(id, &b.Beat)
+		addr, _, _ := n.cfg.Net.RemoteAddr(id)
+		n.neighbours.place(id, addr)
+		n.takeRenewals(ctx, protocol.Remote{Peer: id, Addr: addr}, b.Renewals)
+	case n.neighbours.heard(id) != before:
+	case ctx.Err() == nil:
+		n.log.Debug("a neighbour does not answer", "peer", protocol.ShortPeer(id), "err", err)
+		n.neighbours.unanswered(id)
+	}
+}
+
+func (n *Node) askBeat(ctx context.Context, id peer.ID) (*protocol.BeatReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
+	defer cancel()
+	return n.caller.Beat(ctx, id, &protocol.BeatRequest{Beat: n.beatFor(id)})
+}
+
+// learnMember tells the network the addresses that a neighbour's newest
+// envelope names, from the facts of groups that it shares; it reports whether
+// there are any.
+func (n *Node) learnMember(ctx context.Context, id peer.ID) bool {
+	for _, gid := range n.neighbours.groupsWith(id) {
+		g, release, err := n.groups.open(ctx, gid)
+		if err != nil {
+			continue
+		}
+		env := g.envelopeOf(id)
+		release()
+		if rec, err := env.Open(); err == nil && rec.Peer == id && len(rec.Addrs) > 0 {
+			n.cfg.Net.Learn(rec.Info())
+			return true
+		}
+	}
+	return false
+}
+
+// envelopeOf returns the newest envelope of a peer among the group's facts.
+func (g *groupState) envelopeOf(id peer.ID) protocol.Envelope {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.envelopes[id].raw
+}
+
+// takeRenewals takes renewals into the truth of groups that are held here. They
+// prove themselves; one that does not is no news.
+func (n *Node) takeRenewals(ctx context.Context, from protocol.Remote, list []protocol.GroupRenewal) {
+	for _, r := range list {
+		if _, _, held := n.neighbours.slotsOf(r.Group); !held {
+			continue
+		}
+		if err := n.takeRenewal(ctx, from, r); err != nil {
+			n.log.Debug("a renewal is not taken", "group", r.Group.Prefix(), "peer", protocol.ShortPeer(from.Peer), "err", err)
+		}
+	}
+}
+
+func (n *Node) takeRenewal(ctx context.Context, from protocol.Remote, r protocol.GroupRenewal) error {
+	f := protocol.Fact{Kind: protocol.FactRenewal, Bytes: r.Renewal}
+	g, release, err := n.groups.openTurn(ctx, r.Group)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if g.knows(f.ID()) {
+		return nil
+	}
+	codes, err := n.keepOffer(ctx, from, g, []protocol.Fact{f})
+	if err == nil && codes[0] != 0 {
+		err = protocol.Refuse(codes[0], "renewal")
+	}
+	return err
+}
+
+// renewed notes a renewal that is news here, to be told with the next beats.
+func (h *neighbours) renewed(id protocol.GroupID, renewal []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g := h.groups[id]; g != nil {
+		g.renewal, g.renewedAt = renewal, h.mono()
+	}
+}
+
+// renewalsFor returns what renewals are news of groups shared with a peer.
+func (h *neighbours) renewalsFor(id peer.ID) (out []protocol.GroupRenewal) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.peers[id]
+	if p == nil {
+		return nil
+	}
+	mono := h.mono()
+	for _, g := range p.shared {
+		if g.renewal != nil && mono-g.renewedAt > renewalsTold*h.set.BeatEvery {
+			g.renewal = nil
+		}
+		if g.renewal != nil && len(out) < protocol.MaxBeatRenewals {
+			out = append(out, protocol.GroupRenewal{Group: g.id, Renewal: g.renewal})
+		}
+	}
+	return out
+}
+
+// beatLoop keeps in touch with the neighbours.
+func (n *Node) beatLoop(ctx context.Context) {
+	for ctx.Err() == nil {
+		wait, err := n.beatOnce(ctx)
+		if err != nil {
+			n.log.Warn("asking neighbours", "err", err)
+		}
+		if !pause(ctx, wait, n.neighbours.wake) {
+			return
+		}
+	}
+}

@@ -1,0 +1,259 @@
+package node
+
+import (
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/node/liveness"
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage"
+)
+
+// What is known of groups' seats and of neighbours lies in two kinds of notes:
+// each group's seats beside its facts, each neighbour's standing beside the
+// facts of the first group that it shares. A lost or damaged note means that
+// its clocks begin anew, never that somebody is gone.
+
+// seatsNote is a group's seats.
+type seatsNote struct {
+	V     int        `cbor:"v"`
+	At    int64      `cbor:"at"` // milliseconds on the watch; of several notes the latest counts
+	Seats []seatNote `cbor:"seats"`
+}
+
+type seatNote struct {
+	_     struct{} `cbor:",toarray"`
+	Slot  int
+	Peer  []byte // empty: whom the table names
+	State uint8  // seatDrawn and others
+	Lost  uint8
+	Since int64 // Unix seconds
+}
+
+// Bits of a seatNote's State.
+const (
+	seatDrawn  = 1
+	seatProven = 2
+	seatAsks   = 4
+)
+
+// standingsNote is the standings of some neighbours, and the watch that they
+// are dated by.
+type standingsNote struct {
+	V     int            `cbor:"v"`
+	Watch watchNote      `cbor:"watch"`
+	Peers []standingNote `cbor:"peers"`
+}
+
+// watchNote is a liveness.Watch, in milliseconds and Unix seconds.
+type watchNote struct {
+	_        struct{} `cbor:",toarray"`
+	Now      int64
+	Wall     int64
+	Steps    uint32
+	LastStep int64
+	CutOff   int64
+}
+
+// standingNote is a liveness.Standing, in milliseconds.
+type standingNote struct {
+	_              struct{} `cbor:",toarray"`
+	Peer           []byte
+	HeardAt        int64
+	Since          int64
+	Latest         int64
+	AwayUntil      int64
+	SuspendedUntil int64
+	AwayUsed       int64
+	SuspendedUsed  int64
+	UsedAt         int64
+	Tries          uint32
+	Fails          uint16
+	Heard          bool
+}
+
+const (
+	viewVersion = 1
+	// maxSeatsNoted and maxStandingsNoted keep notes within storage.MaxFact.
+	maxSeatsNoted     = 256
+	maxStandingsNoted = 128
+	// maxMoment bounds moments on the watch, in milliseconds: a thousand years.
+	maxMoment = 1000 * 365 * 24 * 60 * 60 * 1000
+)
+
+func ms(d time.Duration) int64                { return d.Milliseconds() }
+func fromMS(milliseconds int64) time.Duration { return time.Duration(milliseconds) * time.Millisecond }
+
+// note writes the group's seats down, those that count first. mu is held.
+func (g *seats) note(at time.Duration) (storage.Fact, error) {
+	n := seatsNote{V: viewVersion, At: ms(at), Seats: []seatNote{}}
+	for _, counting := range [...]bool{true, false} {
+		for i := range g.list {
+			if s := &g.list[i]; s.counts() == counting && len(n.Seats) < maxSeatsNoted {
+				n.Seats = append(n.Seats, s.note())
+			}
+		}
+	}
+	return note(g.id, noteSeats, n)
+}
+
+func (s *seat) note() seatNote {
+	n := seatNote{Slot: int(s.slot), Peer: []byte{}, Lost: uint8(s.lost), Since: s.since}
+	for _, b := range [...]struct {
+		on  bool
+		bit uint8
+	}{{s.drawn, seatDrawn}, {s.proven, seatProven}, {s.asks, seatAsks}} {
+		if b.on {
+			n.State |= b.bit
+		}
+	}
+	if !s.drawn {
+		n.Peer = []byte(s.who.id)
+	}
+	return n
+}
+
+func parseSeatsNote(b []byte) (*seatsNote, error) {
+	n := new(seatsNote)
+	if err := protocol.Decode("note of seats", b, n); err != nil {
+		return nil, err
+	}
+	bad := n.V != viewVersion || n.At < 0 || n.At > maxMoment || len(n.Seats) > maxSeatsNoted
+	for _, s := range n.Seats {
+		drawn := s.State&seatDrawn != 0
+		bad = bad || s.Slot < 0 || s.Slot >= protocol.MaxShards || s.State > seatDrawn|seatProven|seatAsks ||
+			s.Lost > uint8(lostHanded) || s.Since < 0 || s.Since > protocol.MaxInt || drawn != (len(s.Peer) == 0) || !drawn && peer.ID(s.Peer).Validate() != nil
+	}
+	if bad {
+		return nil, protocol.Refuse(protocol.CodeMalformed, "note of seats: a number is out of range")
+	}
+	return n, nil
+}
+
+// apply takes a note of a group's seats. mu is held.
+func (h *neighbours) apply(g *seats, n *seatsNote) {
+	for _, v := range n.Seats {
+		var s *seat
+		if v.State&seatDrawn == 0 && peer.ID(v.Peer) != h.self && v.Slot < g.profile.N {
+			s = h.sit(g, peer.ID(v.Peer), v.Slot)
+		} else {
+			s = g.drawnAt(v.Slot)
+		}
+		if s == nil {
+			continue
+		}
+		s.proven, s.asks = v.State&seatProven != 0, v.State&seatAsks != 0
+		s.lost, s.since = loss(v.Lost), v.Since
+	}
+}
+
+// drawnAt returns the seat of the peer that the table names at a slot, or nil.
+func (g *seats) drawnAt(slot int) *seat {
+	for i := range g.list {
+		if s := &g.list[i]; int(s.slot) == slot && s.drawn {
+			return s
+		}
+	}
+	return nil
+}
+
+// noteStandings writes down the standings of those neighbours whose first
+// shared group this is. mu is held.
+func (h *neighbours) noteStandings(g *seats) (storage.Fact, error) {
+	w := h.watch
+	n := standingsNote{V: viewVersion, Peers: []standingNote{}, Watch: watchNote{
+		Now: ms(w.Now), Wall: w.Wall.Unix(), Steps: w.Steps, LastStep: ms(w.LastStep), CutOff: ms(w.CutOff),
+	}}
+	for _, p := range h.homed(g) {
+		if s := p.standing; (s.Heard || s.Tries > 0) && len(n.Peers) < maxStandingsNoted {
+			n.Peers = append(n.Peers, standingNote{
+				Peer: []byte(p.id), HeardAt: ms(s.HeardAt), Since: ms(s.Since), Latest: ms(s.Latest),
+				AwayUntil: ms(s.AwayUntil), SuspendedUntil: ms(s.SuspendedUntil),
+				AwayUsed: ms(s.AwayUsed), SuspendedUsed: ms(s.SuspendedUsed), UsedAt: ms(s.UsedAt),
+				Tries: s.Tries, Fails: s.Fails, Heard: s.Heard,
+			})
+		}
+	}
+	return note(g.id, noteStandings, n)
+}
+
+// homed returns the neighbours whose standings are noted beside a group. mu is
+// held.
+func (h *neighbours) homed(g *seats) (out []*neighbour) {
+	for i := range g.list {
+		if p := g.list[i].who; p.shared[0] == g && !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func parseStandingsNote(b []byte) (*standingsNote, error) {
+	n := new(standingsNote)
+	if err := protocol.Decode("note of standings", b, n); err != nil {
+		return nil, err
+	}
+	bad := n.V != viewVersion || len(n.Peers) > maxStandingsNoted || n.Watch.Wall < 0 || n.Watch.Wall > protocol.MaxInt ||
+		outOfTime(n.Watch.Now, n.Watch.LastStep, n.Watch.CutOff)
+	for i := range n.Peers {
+		p := &n.Peers[i]
+		bad = bad || peer.ID(p.Peer).Validate() != nil || p.Since > p.Latest || p.Latest > n.Watch.Now || p.HeardAt > n.Watch.Now ||
+			outOfTime(p.HeardAt, p.Since, p.Latest, p.AwayUntil, p.SuspendedUntil, p.AwayUsed, p.SuspendedUsed, p.UsedAt)
+	}
+	if bad {
+		return nil, protocol.Refuse(protocol.CodeMalformed, "note of standings: a number is out of range")
+	}
+	return n, nil
+}
+
+func outOfTime(moments ...int64) bool {
+	return slices.ContainsFunc(moments, func(m int64) bool { return m < 0 || m > maxMoment })
+}
+
+func (p *standingNote) standing() liveness.Standing {
+	return liveness.Standing{
+		HeardAt: fromMS(p.HeardAt), Since: fromMS(p.Since), Latest: fromMS(p.Latest),
+		AwayUntil: fromMS(p.AwayUntil), SuspendedUntil: fromMS(p.SuspendedUntil),
+		AwayUsed: fromMS(p.AwayUsed), SuspendedUsed: fromMS(p.SuspendedUsed), UsedAt: fromMS(p.UsedAt),
+		Tries: p.Tries, Fails: p.Fails, Heard: p.Heard,
+	}
+}
+
+func (w *watchNote) watch() liveness.Watch {
+	return liveness.Watch{
+		Now: fromMS(w.Now), Wall: unix(w.Wall), Steps: w.Steps, LastStep: fromMS(w.LastStep), CutOff: fromMS(w.CutOff),
+	}
+}
+
+// restore takes a note of standings: those of neighbours of which nothing else
+// is known yet. The watch goes on from the latest moment that any note names.
+// mu is held.
+func (h *neighbours) restore(n *standingsNote) {
+	if w := n.Watch.watch(); !h.running && (w.Now > h.watch.Now || h.watch.Wall.IsZero()) {
+		h.watch = w
+	}
+	for i := range n.Peers {
+		p := h.peers[peer.ID(n.Peers[i].Peer)]
+		if p != nil && !p.standing.Heard && p.standing.Tries == 0 {
+			p.standing = n.Peers[i].standing()
+			p.saved = p.standing
+			p.state = p.standing.State(h.set)
+			p.silent = p.state != liveness.Present
+		}
+	}
+}
+
+// resume begins to measure time, after all notes were read. Who was found gone
+// before stays so; the others are asked over the next while, not all at once.
+func (h *neighbours) resume(u func() float64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.running = true
+	mono := h.mono()
+	h.watch = h.watch.Resume(h.set, mono, h.now())
+	for _, p := range h.peers {
+		p.next = mono + time.Duration(u()*float64(liveness.Interval(h.set, liveness.Standing{}, len(h.peers)))/6)
+	}
+}
