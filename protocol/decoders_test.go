@@ -82,6 +82,9 @@ func (w *world) recordDecoders() map[string]decoder {
 		"grant":   func(b []byte) ([]byte, error) { return reopened(b)(OpenGrant(w.record, w.group, b)) },
 		"delete":  func(b []byte) ([]byte, error) { return reopened(b)(OpenDelete(w.record, w.group, b)) },
 		"renewal": func(b []byte) ([]byte, error) { return reopened(b)(OpenRenewal(w.record, w.group, b)) },
+		"handover": func(b []byte) ([]byte, error) {
+			return reopened(b)(OpenHandover(vectorNetwork, w.group, w.ids[2], b))
+		},
 		"pointer": func(b []byte) ([]byte, error) { return reopened(b)(OpenPointer(vectorNetwork, b)) },
 		"read proof": func(b []byte) ([]byte, error) {
 			err := CheckRead(vectorNetwork, w.segment, w.desc, w.ids[0], b)
@@ -204,4 +207,17 @@ var messages = map[string]func() Message{
 	"facts request":   func() Message { return new(FactsRequest) },
 	"facts reply":     func() Message { return new(FactsReply) },
 	"refusal":         func() Message { return new(refusal) },
+
+	"audit request":    func() Message { return new(AuditRequest) },
+	"audit reply":      func() Message { return new(AuditReply) },
+	"reveal request":   func() Message { return new(RevealRequest) },
+	"reveal reply":     func() Message { return new(RevealReply) },
+	"beat request":     func() Message { return new(BeatRequest) },
+	"beat reply":       func() Message { return new(BeatReply) },
+	"nominate request": func() Message { return new(NominateRequest) },
+	"nominate reply":   func() Message { return new(NominateReply) },
+	"enter request":    func() Message { return new(EnterRequest) },
+	"enter reply":      func() Message { return new(EnterReply) },
+	"mend request":     func() Message { return new(MendRequest) },
+	"mend reply":       func() Message { return new(GetReply) },
 }

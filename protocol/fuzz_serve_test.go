@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -19,6 +20,10 @@ func FuzzServe(f *testing.F) {
 	f.Add(append(append(bytes.Clone(one), get...), get...))
 	f.Add(append(bytes.Clone(one[:len(one)-1]), get...))
 	f.Add(append(frameOf(byte(KindFacts), mustEncode(&FactsRequest{})), frameOf(byte(KindHave), mustEncode(&HaveRequest{}))...))
+	f.Add(append(frameOf(byte(KindAudit), mustEncode(w.auditRequest())), frameOf(byte(KindReveal), mustEncode(&RevealRequest{challenge.Secret}))...))
+	f.Add(append(bytes.Clone(one), slices.Concat(frameOf(byte(KindAudit), mustEncode(w.auditRequest())),
+		frameOf(byte(KindReveal), mustEncode(&RevealRequest{challenge.Secret})),
+		frameOf(byte(KindMend), mustEncode(&MendRequest{Purpose: PurposeRepair})))...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h := &echo{}
 		s := &script{in: bytes.NewReader(b)}
@@ -49,9 +54,13 @@ func wholeReplies(t *testing.T, r *bytes.Buffer) {
 			}
 			continue
 		}
-		// Only a Get's reply has raw bytes behind it, and tells how many.
+		// Only replies of these two forms have raw bytes behind them, and
+		// tell how many.
 		if m := new(GetReply); ParseMessage(body, m) == nil && len(r.Next(int(m.Length))) != int(m.Length) {
 			t.Fatalf("not all %d bytes follow", m.Length)
+		}
+		if m := new(RevealReply); ParseMessage(body, m) == nil && int64(len(r.Next(int(m.Size())))) != m.Size() {
+			t.Fatalf("not all %d bytes of slices follow", m.Size())
 		}
 	}
 }
@@ -70,7 +79,8 @@ func (n scripted) Open(context.Context, peer.ID) (Stream, error) {
 func FuzzReplies(f *testing.F) {
 	w := newWorld(f)
 	seed(f, func(v vector) []byte { return frameOf(statusOK, v.input()) },
-		"info reply", "form reply", "put reply", "get reply", "have reply", "members reply", "facts reply")
+		"info reply", "form reply", "put reply", "get reply", "have reply", "members reply", "facts reply",
+		"audit reply", "beat reply", "nominate reply", "enter reply", "mend reply")
 	seed(f, func(v vector) []byte { return frameOf(statusError, v.input()) }, "refusal")
 	f.Add(append(frameOf(statusOK, mustEncode(&GetReply{Length: 64})), generated(64)...))
 	shard := generated(256)
@@ -89,8 +99,53 @@ func FuzzReplies(f *testing.F) {
 		if m, err := c.Facts(ctx, "them", &FactsRequest{Offer: make([]Fact, 2)}); err == nil && len(m.Results) != 2 {
 			t.Fatalf("%d results", len(m.Results))
 		}
+		_, _ = c.Beat(ctx, "them", &BeatRequest{})
+		_, _ = c.Nominate(ctx, "them", &NominateRequest{})
+		_ = c.Enter(ctx, "them", &EnterRequest{})
+		mend, room := &MendRequest{Purpose: PurposeRepair}, func(n int64) []byte { return make([]byte, n) }
+		if m, got, err := c.Mend(ctx, "them", mend, room, 1<<10); err == nil && int64(len(got)) != m.Length {
+			t.Fatalf("%d bytes, not %d", len(got), m.Length)
+		}
 		if most := uint64(4<<20 + 1000*len(b)); allocated()-before > most {
 			t.Fatalf("%d bytes made it allocate more than %d", len(b), most)
+		}
+	})
+}
+
+// FuzzAudit feeds the auditor with whatever a holder may answer to both halves
+// of a challenge. What comes back has an entry for each shard, slices of no
+// more bytes than came, and memory for no more than that.
+func FuzzAudit(f *testing.F) {
+	w := newWorld(f)
+	nonce := frameOf(statusOK, mustEncode(&AuditReply{challenge.Nonce[:]}))
+	seed(f, func(v vector) []byte { return append(bytes.Clone(nonce), frameOf(statusOK, v.input())...) }, "reveal reply")
+	outboard, _ := Outboard(w.shards[2])
+	slice := encoded(Slice(w.shards[2], outboard, 0, int64(len(w.shards[2]))))
+	two := frameOf(statusOK, mustEncode(&RevealReply{[]Code{0, CodeNotFound}, []int{len(slice), 0}}))
+	f.Add(slices.Concat(nonce, two, slice))
+	f.Add(slices.Concat(nonce, two, slice[:len(slice)-1]))
+	f.Add(slices.Concat(nonce, frameOf(statusOK, mustEncode(&RevealReply{[]Code{0, 0}, []int{MaxLeafSlice, MaxLeafSlice}})), slice))
+	f.Add(slices.Concat(nonce, frameOf(statusError, mustEncode(&refusal{Code: CodeForged}))))
+	q := w.auditRequest()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, before := NewCaller(scripted{say: b}), allocated()
+		a, err := c.Audit(context.Background(), "them", q, seededReader(1))
+		if most := uint64(1<<20 + 64*len(b)); allocated()-before > most {
+			t.Fatalf("%d bytes made it allocate more than %d", len(b), most)
+		}
+		if err != nil {
+			return
+		}
+		if len(a.Results) != len(q.Shards) || len(a.Slices) != len(q.Shards) {
+			t.Fatalf("%d results, %d slices", len(a.Results), len(a.Slices))
+		}
+		for i, s := range a.Slices {
+			if (s == nil) != (a.Results[i] != 0) || len(s) > len(b) {
+				t.Fatalf("result %d, slice of %d bytes", a.Results[i], len(s))
+			}
+			if a.Check(q.Shards[i], w.desc, s) == nil && !bytes.Equal(s, slice) {
+				t.Fatal("another slice passes for the shard's")
+			}
 		}
 	})
 }

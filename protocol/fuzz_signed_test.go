@@ -30,6 +30,7 @@ func ownerKey(w *world) ed25519.PrivateKey   { return w.owner }
 func renewKey(w *world) ed25519.PrivateKey   { return w.renew }
 func readKey(w *world) ed25519.PrivateKey    { return w.read }
 func pointerKey(w *world) ed25519.PrivateKey { return w.pointer }
+func holderKey(*world) ed25519.PrivateKey    { return seeded(seedPeer + 2) }
 
 func FuzzTable(f *testing.F)      { fuzzSigned(f, "table", ownerKey) }
 func FuzzGrant(f *testing.F)      { fuzzSigned(f, "grant", ownerKey) }
@@ -38,6 +39,7 @@ func FuzzRenewal(f *testing.F)    { fuzzSigned(f, "renewal", renewKey) }
 func FuzzPointer(f *testing.F)    { fuzzSigned(f, "pointer", pointerKey) }
 func FuzzReadProof(f *testing.F)  { fuzzSigned(f, "read proof", readKey) }
 func FuzzGroupProof(f *testing.F) { fuzzSigned(f, "group proof", renewKey) }
+func FuzzHandover(f *testing.F)   { fuzzSigned(f, "handover", holderKey) }
 
 // A fact is taken by just the decoder of its kind, and sets just its field.
 func FuzzFact(f *testing.F) {

@@ -93,3 +93,15 @@ func FuzzMembersReply(f *testing.F)   { fuzzDecoder(f, "members reply") }
 func FuzzFactsRequest(f *testing.F)   { fuzzDecoder(f, "facts request") }
 func FuzzFactsReply(f *testing.F)     { fuzzDecoder(f, "facts reply") }
 func FuzzRefusal(f *testing.F)        { fuzzDecoder(f, "refusal") }
+
+func FuzzAuditRequest(f *testing.F)    { fuzzDecoder(f, "audit request") }
+func FuzzAuditReply(f *testing.F)      { fuzzDecoder(f, "audit reply") }
+func FuzzRevealRequest(f *testing.F)   { fuzzDecoder(f, "reveal request") }
+func FuzzRevealReply(f *testing.F)     { fuzzDecoder(f, "reveal reply") }
+func FuzzBeatRequest(f *testing.F)     { fuzzDecoder(f, "beat request") }
+func FuzzBeatReply(f *testing.F)       { fuzzDecoder(f, "beat reply") }
+func FuzzNominateRequest(f *testing.F) { fuzzDecoder(f, "nominate request") }
+func FuzzNominateReply(f *testing.F)   { fuzzDecoder(f, "nominate reply") }
+func FuzzEnterRequest(f *testing.F)    { fuzzDecoder(f, "enter request") }
+func FuzzEnterReply(f *testing.F)      { fuzzDecoder(f, "enter reply") }
+func FuzzMendRequest(f *testing.F)     { fuzzDecoder(f, "mend request") }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 )
 
 // The greatest lengths of messages, in bytes, as SPEC.md tells them.
@@ -19,6 +21,13 @@ var limits = map[string]int{
 	"members request": 16384, "members reply": 262144,
 	"facts request": 262144, "facts reply": 262144,
 	"refusal": 16384,
+
+	"audit request": 16384, "audit reply": 16384,
+	"reveal request": 16384, "reveal reply": 16384,
+	"beat request": 4096, "beat reply": 4096,
+	"nominate request": 16384, "nominate reply": 16384,
+	"enter request": 16384, "enter reply": 16384,
+	"mend request": 16384, "mend reply": 16384,
 }
 
 // A byte over a message's limit is refused before the body is read; at the
@@ -67,6 +76,13 @@ func TestFullMessagesFit(t *testing.T) {
 		every[i] = i
 	}
 	digests := make([]byte, Buckets*32)
+	full := fullBeat(w)
+	nominate := w.nominateRequest()
+	nominate.Table, nominate.Candidate = widestTable(w), make(Envelope, MaxEnvelope)
+	results, lengths := make([]Code, MaxAuditShards), make([]int, MaxAuditShards)
+	for i := range lengths {
+		lengths[i] = MaxLeafSlice
+	}
 	for name, m := range map[string]Message{
 		"put of the widest descriptor":   put,
 		"get reply likewise":             &GetReply{Slot: 127, Length: MaxShardSize, Descriptor: desc},
@@ -78,6 +94,10 @@ func TestFullMessagesFit(t *testing.T) {
 		"facts wanted, a page of them":   &FactsRequest{Want: make([]Hash, MaxFactsPage)},
 		"facts offered, a page of them":  &FactsRequest{Offer: page(Fact{FactGrant, w.grant()})},
 		"facts reply, a page of results": &FactsReply{Results: make([]Code, MaxFactsPage)},
+		"audit of 64 shards":             &AuditRequest{Shards: manyShards(MaxAuditShards)},
+		"reveal of 64 leaves":            &RevealReply{results, lengths},
+		"beat with 16 renewals":          &BeatRequest{full},
+		"nominate for the widest group":  nominate,
 	} {
 		b, err := encodeMessage(m)
 		if err == nil {
@@ -97,16 +117,31 @@ func page(f Fact) []Fact {
 	return out
 }
 
-// A table of the greatest group is a fact and fits.
-func TestWidestTable(t *testing.T) {
-	w := newWorld(t)
+// widestTable is the table of the greatest group.
+func widestTable(w *world) []byte {
 	tb := &Table{newHead(kindTable, vectorNetwork), w.group, Profile{26, 50, MaxShards}, make([][]byte, MaxShards)}
 	for i := range tb.Slots {
 		tb.Slots[i] = []byte(w.ids[0])
 	}
-	if n := len(sign(w.owner, tb)); n > MaxFact {
+	return sign(w.owner, tb)
+}
+
+// A table of the greatest group is a fact and fits.
+func TestWidestTable(t *testing.T) {
+	if n := len(widestTable(newWorld(t))); n > MaxFact {
 		t.Errorf("%d bytes, over %d", n, MaxFact)
 	}
+}
+
+// fullBeat has as many renewals as fit, each of a network whose name is as
+// long as can be.
+func fullBeat(w *world) Beat {
+	b := Beat{Clock: MaxInt, AwayUntil: MaxInt, SuspendedUntil: MaxInt, Draining: true}
+	r := SignRenewal(w.renew, strings.Repeat("n", maxNetworkName), w.group, time.Unix(MaxInt, 0))
+	for range MaxBeatRenewals {
+		b.Renewals = append(b.Renewals, GroupRenewal{w.group, r})
+	}
+	return b
 }
 
 // Digests depend on the set, not on its order, and on every name in it.

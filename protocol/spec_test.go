@@ -90,7 +90,7 @@ func TestSpecTables(t *testing.T) {
 			t.Errorf("message %s: %v", kind, m[0])
 		}
 	}
-	if len(rows) != int(KindFacts) {
+	if len(rows) != len(Kinds()) {
 		t.Errorf("%d messages in the table", len(rows))
 	}
 	for code, name := range codeText {
@@ -98,7 +98,7 @@ func TestSpecTables(t *testing.T) {
 			t.Errorf("code %d, %s, is not in the table", uint64(code), name)
 		}
 	}
-	for _, n := range []int64{SliceSize(MaxShardSize, MaxShardSize), PayloadSize, MaxInt, MaxSegment, MaxShardSize} {
+	for _, n := range []int64{SliceSize(MaxShardSize, MaxShardSize), MaxLeafSlice, MaxAuditShards * MaxLeafSlice, PayloadSize, MaxInt, MaxSegment, MaxShardSize} {
 		if plain := strconv.FormatInt(n, 10); !strings.Contains(strings.ReplaceAll(text, ",", ""), plain) {
 			t.Errorf("nowhere does it say %d", n)
 		}
@@ -116,6 +116,10 @@ func TestSpecCDDL(t *testing.T) {
 		"put-request": PutRequest{}, "put-reply": PutReply{}, "get-request": GetRequest{}, "get-reply": GetReply{},
 		"have-request": HaveRequest{}, "have-reply": HaveReply{}, "members-request": MembersRequest{}, "members-reply": MembersReply{},
 		"facts-request": FactsRequest{}, "facts-reply": FactsReply{}, "refusal": refusal{},
+		"handover": Handover{}, "shard-ref": ShardRef{}, "audit-request": AuditRequest{}, "audit-reply": AuditReply{},
+		"reveal-request": RevealRequest{}, "reveal-reply": RevealReply{}, "beat": Beat{}, "group-renewal": GroupRenewal{},
+		"nominate-request": NominateRequest{}, "nominate-reply": NominateReply{}, "enter-request": EnterRequest{},
+		"enter-reply": EnterReply{}, "mend-request": MendRequest{},
 	} {
 		var want []string
 		for _, p := range pairsOf(mustEncode(v)) {

@@ -95,11 +95,12 @@ func badSlices() []vector {
 
 // computed checks the vectors that are no encoding of one thing.
 var computed = map[string]func(*testing.T, vector){
-	"outboard":     checkOutboard,
-	"slice":        checkSlice,
-	"slice digest": checkSliceDigest,
-	"coding":       checkCoding,
-	"name":         checkName,
+	"outboard":        checkOutboard,
+	"slice":           checkSlice,
+	"slice digest":    checkSliceDigest,
+	"coding":          checkCoding,
+	"name":            checkName,
+	"challenged leaf": checkLeaf,
 }
 
 func (v vector) number(t testing.TB, key string) int {

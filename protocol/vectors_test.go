@@ -155,6 +155,7 @@ var vectorFiles = map[string]func(*world) (head string, list []vector){
 	"shards.txt":    shardVectors,
 	"coding.txt":    codingVectors,
 	"names.txt":     nameVectors,
+	"members.txt":   memberVectors,
 }
 
 // The files say what this code writes; a change of bytes shows as a diff.
