@@ -6,6 +6,7 @@ package liar
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"math/rand/v2"
@@ -26,22 +27,31 @@ const (
 	Refuse     Lie = "refuse"      // refuses everything, each time for another reason
 	Forget     Lie = "forget"      // acknowledges and keeps nothing
 	Stall      Lie = "stall"       // answers only when the asker has long given up
-	Boast      Lie = "boast"       // offers endless space and knows only liars
+	Boast      Lie = "boast"       // offers endless space, proves everything, and knows only liars
+	WrongLeaf  Lie = "wrong-leaf"  // proves another leaf than the one that an audit selects
+	BadNonce   Lie = "bad-nonce"   // gives half of a challenge that is too short
+	Recruit    Lie = "recruit"     // names one peer as holder of every slot, and as candidate
+	Away       Lie = "away"        // is away for ever, by its own word, and serves nothing
+	Suspended  Lie = "suspended"   // misses its disk for ever, by its own word
+	Withhold   Lie = "withhold"    // proves all that it holds, and lets nobody read it
 )
 
 // All names every lie.
-func All() []Lie { return []Lie{WrongBytes, Swap, Deny, Refuse, Forget, Stall, Boast} }
+func All() []Lie {
+	return []Lie{WrongBytes, Swap, Deny, Refuse, Forget, Stall, Boast, WrongLeaf, BadNonce, Recruit, Away, Suspended, Withhold}
+}
 
 // Wrap returns a handler that lies where h would tell the truth.
 func Wrap(h protocol.Handler, lie Lie, seed uint64) protocol.Handler {
-	return &handler{Handler: h, lie: lie, rng: rand.New(rand.NewPCG(seed, 0))}
+	return &handler{Handler: h, lie: lie, seed: seed, rng: rand.New(rand.NewPCG(seed, 0))}
 }
 
 type handler struct {
 	protocol.Handler
-	lie Lie
-	mu  sync.Mutex
-	rng *rand.Rand // guarded by mu
+	lie  Lie
+	seed uint64
+	mu   sync.Mutex
+	rng  *rand.Rand // guarded by mu
 }
 
 // stallTime is longer than any asker waits.
@@ -56,6 +66,8 @@ func (h *handler) early(ctx context.Context) error {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return protocol.Refuse(protocol.Code(1+h.rng.IntN(20)), "no")
+	case Away:
+		return protocol.Refuse(protocol.CodeUnavailable, "not now")
 	case Stall:
 		t := time.NewTimer(stallTime)
 		defer t.Stop()
@@ -86,6 +98,8 @@ func (h *handler) Info(ctx context.Context, from protocol.Remote, r *protocol.In
 	switch h.lie {
 	case Refuse, Stall:
 		return m, h.early(ctx)
+	case Away:
+		m.AwayUntil = protocol.MaxInt
 	case Boast:
 		m.Donated, m.Free, m.Donors = protocol.MaxInt, protocol.MaxInt, nil
 	case WrongBytes:
@@ -120,32 +134,57 @@ func (h *handler) Put(ctx context.Context, from protocol.Remote, r *protocol.Put
 	if err := h.early(ctx); err != nil && h.lie != Deny {
 		return nil, err
 	}
+	if h.lie == Suspended {
+		return nil, h.noReads()
+	}
 	return h.Handler.Put(ctx, from, r, body)
+}
+
+// noReads refuses what gives bytes to readers.
+func (h *handler) noReads() error {
+	switch h.lie {
+	case Withhold:
+		return protocol.Refuse(protocol.CodeUnavailable, "not today")
+	case Suspended:
+		return protocol.Refuse(protocol.CodeSuspended, "no disk")
+	}
+	return nil
 }
 
 // Get gives false bytes.
 func (h *handler) Get(ctx context.Context, from protocol.Remote, r *protocol.GetRequest) (*protocol.GetReply, []byte, func(), error) {
-	if err := h.early(ctx); err != nil {
+	if err := cmp.Or(h.early(ctx), h.noReads()); err != nil {
 		return nil, nil, nil, err
 	}
 	m, raw, release, err := h.Handler.Get(ctx, from, r)
-	if err != nil {
-		return m, raw, release, err
+	if err == nil {
+		raw = h.spoil(m, raw)
 	}
+	return m, raw, release, err
+}
+
+// spoil makes a shard or slice false, and what is said of it.
+func (h *handler) spoil(m *protocol.GetReply, raw []byte) []byte {
 	switch h.lie {
 	case WrongBytes:
 		raw = bytes.Clone(raw)
 		h.scramble(raw)
 		h.scramble(m.Descriptor)
 	case Swap:
-		raw = bytes.Clone(raw)
-		half := len(raw) / 2
-		copy(raw[:half], raw[len(raw)-half:])
+		raw = swapped(raw)
 		m.Slot = (m.Slot + 1) % protocol.MaxShards
 	case Boast:
 		m.Length = protocol.MaxShardSize + 4096
 	}
-	return m, raw, release, nil
+	return raw
+}
+
+// swapped returns a copy whose first half is the second.
+func swapped(b []byte) []byte {
+	b = bytes.Clone(b)
+	half := len(b) / 2
+	copy(b[:half], b[len(b)-half:])
+	return b
 }
 
 // Have claims everything, or nothing.
@@ -181,6 +220,8 @@ func (h *handler) Members(ctx context.Context, from protocol.Remote, r *protocol
 		for i := range m.Members {
 			m.Members[i].Envelope = m.Members[(i+1)%len(m.Members)].Envelope
 		}
+	case Recruit:
+		h.recruit(m)
 	}
 	return m, nil
 }

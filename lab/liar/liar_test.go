@@ -1,0 +1,124 @@
+package liar
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// honest holds one shard in slot 2 and answers audits of it truly.
+type honest struct {
+	protocol.Handler
+	shard, outboard []byte
+	pending         *protocol.AuditRequest
+}
+
+var nonce = protocol.Half{7}
+
+func (h *honest) Audit(_ context.Context, _ protocol.Remote, r *protocol.AuditRequest) (*protocol.AuditReply, error) {
+	h.pending = r
+	return &protocol.AuditReply{Nonce: bytes.Clone(nonce[:])}, nil
+}
+
+func (h *honest) Reveal(_ context.Context, _ protocol.Remote, r *protocol.RevealRequest) (*protocol.RevealReply, []byte, func(), error) {
+	if err := protocol.CheckCommit(h.pending.Commit, r.Secret); err != nil {
+		return nil, nil, nil, err
+	}
+	size := int64(len(h.shard))
+	leaf := protocol.Challenge{Secret: r.Secret, Nonce: nonce}.Leaf(h.pending.Shards[0], size)
+	off, n := protocol.LeafRange(leaf, size)
+	raw, err := protocol.Slice(h.shard[off:off+n], h.outboard, off, n)
+	return &protocol.RevealReply{Results: []protocol.Code{0}, Lengths: []int{len(raw)}}, raw, nil, err
+}
+
+func (h *honest) Beat(_ context.Context, _ protocol.Remote, r *protocol.BeatRequest) (*protocol.BeatReply, error) {
+	return &protocol.BeatReply{Beat: r.Beat}, nil
+}
+
+func (h *honest) Get(context.Context, protocol.Remote, *protocol.GetRequest) (*protocol.GetReply, []byte, func(), error) {
+	return new(protocol.GetReply), bytes.Clone(h.shard), nil, nil
+}
+
+func (h *honest) Mend(context.Context, protocol.Remote, *protocol.MendRequest) (*protocol.GetReply, []byte, func(), error) {
+	return new(protocol.GetReply), bytes.Clone(h.shard), nil, nil
+}
+
+// audit challenges a handler for its shard, as an auditor does.
+func audit(t *testing.T, h protocol.Handler, d *protocol.Descriptor) error {
+	t.Helper()
+	ctx, from, ref := t.Context(), protocol.Remote{Peer: "auditor"}, protocol.ShardRef{Slot: 2}
+	c := protocol.Challenge{Secret: protocol.Half{1}}
+	m, err := h.Audit(ctx, from, &protocol.AuditRequest{Commit: c.Secret.Commit(), Shards: []protocol.ShardRef{ref}})
+	if err != nil {
+		return err
+	}
+	if err := m.Validate(); err != nil {
+		return err
+	}
+	c.Nonce = protocol.Half(m.Nonce)
+	r, raw, _, err := h.Reveal(ctx, from, &protocol.RevealRequest{Secret: c.Secret})
+	if err != nil {
+		return err
+	}
+	if err := r.Validate(); err != nil {
+		t.Errorf("a reveal that cannot be read: %v", err)
+	}
+	if r.Size() != int64(len(raw)) {
+		t.Errorf("%d bytes, not %d", len(raw), r.Size())
+	}
+	if r.Results[0] != 0 {
+		return protocol.Refuse(r.Results[0], "no slice")
+	}
+	return c.Check(ref, d, raw)
+}
+
+// What a lie makes of an audit of a shard that is there: nil, or an error of
+// that kind.
+func TestAuditOfLiars(t *testing.T) {
+	shard := make([]byte, 64*protocol.LeafSize)
+	for i := range shard {
+		shard[i] = byte(i >> 14)
+	}
+	outboard, root := protocol.Outboard(shard)
+	d := &protocol.Descriptor{ShardSize: int64(len(shard)), Roots: []protocol.Hash{{}, {}, root}}
+	for lie, want := range map[Lie]error{
+		"": nil, Forget: nil, Recruit: nil, Withhold: nil,
+		WrongBytes: protocol.ErrForged, Swap: protocol.ErrForged, Boast: protocol.ErrForged, WrongLeaf: protocol.ErrForged,
+		BadNonce: protocol.ErrMalformed, Deny: protocol.ErrNotFound, Away: protocol.ErrUnavailable, Suspended: protocol.ErrSuspended,
+	} {
+		err := audit(t, Wrap(&honest{shard: shard, outboard: outboard}, lie, 5), d)
+		if (err == nil) != (want == nil) || want != nil && !errors.Is(err, want) {
+			t.Errorf("%s: %v, not %v", lie, err, want)
+		}
+	}
+}
+
+// Excuses without end, and reads that are refused.
+func TestExcuses(t *testing.T) {
+	ctx, from := t.Context(), protocol.Remote{Peer: "neighbour"}
+	for lie, want := range map[Lie]struct {
+		beat protocol.Beat
+		read error
+	}{
+		Away:      {protocol.Beat{AwayUntil: protocol.MaxInt}, protocol.ErrUnavailable},
+		Suspended: {protocol.Beat{SuspendedUntil: protocol.MaxInt}, protocol.ErrSuspended},
+		Boast:     {protocol.Beat{Clock: protocol.MaxInt}, nil},
+		Withhold:  {protocol.Beat{}, protocol.ErrUnavailable},
+	} {
+		h := Wrap(&honest{shard: make([]byte, 64)}, lie, 5)
+		m, err := h.Beat(ctx, from, new(protocol.BeatRequest))
+		if err != nil || m.AwayUntil != want.beat.AwayUntil || m.SuspendedUntil != want.beat.SuspendedUntil || m.Clock != want.beat.Clock {
+			t.Errorf("%s: %+v, %v", lie, m, err)
+		}
+		_, _, _, get := h.Get(ctx, from, new(protocol.GetRequest))
+		_, _, _, mend := h.Mend(ctx, from, new(protocol.MendRequest))
+		for _, err := range []error{get, mend} {
+			if (err == nil) != (want.read == nil) || want.read != nil && !errors.Is(err, want.read) {
+				t.Errorf("%s: read: %v", lie, err)
+			}
+		}
+	}
+}
