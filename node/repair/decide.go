@@ -1,0 +1,104 @@
+package repair
+
+import (
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+)
+
+// Settings are the numbers of repair, each in one place. Scale makes a testnet's
+// of them.
+type Settings struct {
+	Day time.Duration // whose quarters are turns; see group.DayAt
+}
+
+// DefaultSettings returns what a network runs with.
+func DefaultSettings() Settings { return Settings{Day: 24 * time.Hour} }
+
+// Scale multiplies every duration by factor. All decisions scale with it.
+func (s Settings) Scale(factor float64) Settings {
+	s.Day = time.Duration(float64(s.Day) * factor)
+	return s
+}
+
+// Answer is what a node does about one segment, and if nothing, why.
+type Answer uint8
+
+// The answers. "Nothing to do" and "beyond repair" are never one.
+const (
+	Nothing      Answer = iota // it is well
+	Mine                       // repair it now
+	Theirs                     // it needs repair, and it is another's turn
+	Thin                       // it needs repair, and nobody can take what would be made
+	Unclear                    // too few holders were audited by this node to tell
+	Resting                    // its lease is frozen: served, not repaired
+	Inconsistent               // its descriptor is false: never tried again
+	Beyond                     // fewer than k are left
+)
+
+// String names the answer in lower case.
+func (a Answer) String() string {
+	return [...]string{"nothing to do", "mine", "another's turn", "thin", "unclear", "lease frozen", "inconsistent", "beyond repair"}[a]
+}
+
+// Group is what the decisions about a group's segments share. Make it once a
+// pass over the group.
+type Group struct {
+	ID      protocol.GroupID
+	Profile protocol.Profile
+	Keys    []group.Key // of its members, by index (group.Seats.Keys)
+	Living  group.Set   // members that answer and hold, as this node sees it; with itself
+	Self    int         // this node's index
+	Day     group.Day   // group.DayAt now
+	CutOff  bool        // this node is probably cut off: it repairs nothing
+	Frozen  bool        // the lease is no longer alive
+}
+
+// Segment is what the decision about one segment needs besides.
+type Segment struct {
+	ID           protocol.SegmentID
+	Count        group.Count
+	Takers       int  // slots to be made that somebody would take: holders that lack it, candidates
+	Inconsistent bool // k verified shards contradicted a root once
+}
+
+// Decide tells what this node does about a segment now.
+func (g *Group) Decide(s *Segment) Answer {
+	c := group.Assess(g.Profile, s.Count)
+	switch {
+	case s.Inconsistent:
+		return Inconsistent
+	case c == group.Beyond:
+		return Beyond
+	case c == group.Unclear:
+		return Unclear
+	case !c.NeedsRepair():
+		return Nothing
+	case g.Frozen:
+		return Resting
+	case s.Takers == 0:
+		return Thin
+	case g.CutOff || g.Repairer(s.ID) != g.Self:
+		return Theirs
+	}
+	return Mine
+}
+
+// Repairer returns which member's turn it is to repair a segment; -1: nobody
+// lives. Its turn lasts for a quarter of a day. Members that see one another
+// living agree; where they do not, two may make the same shards, and those that
+// lose find the slot filled.
+func (g *Group) Repairer(s protocol.SegmentID) int {
+	return group.NewLot("repair", g.ID, g.Day.Number, s[:]...).Turn(g.Keys, g.Keys, g.Living, g.Day.Step)
+}
+
+// Missing returns the slots that a repair makes: those whose holders are gone,
+// failed, or lack the segment; where it is urgent, also those whose holders are
+// absent. What a returned holder has is not among them.
+func Missing(p protocol.Profile, t *group.Tally, v group.View, lacking group.Set, c group.Condition) group.Set {
+	if c == group.Urgent {
+		lacking = lacking.Or(v.Absent)
+	}
+	return group.UpTo(p.N).Without(t.Slots(lacking))
+}

@@ -1,0 +1,98 @@
+package repair
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestPlan(t *testing.T) {
+	w := func(segment, score int, down, up int64) Work {
+		return Work{Segment: segment, Score: score, Cost: Budget{down, up}}
+	}
+	most := Budget{100, 100}
+	for _, c := range []struct {
+		name string
+		work []Work
+		left Budget
+		want []int
+	}{
+		{"nothing", nil, most, nil},
+		{"in order", []Work{w(0, 9, 1, 1), w(1, 2, 1, 1), w(2, 5, 1, 1)}, most, []int{1, 2, 0}},
+		{"the budget exactly", []Work{w(0, 1, 50, 50), w(1, 2, 50, 50)}, most, []int{0, 1}},
+		{"a byte too little down", []Work{w(0, 1, 50, 50), w(1, 2, 50, 50)}, Budget{99, 100}, []int{0}},
+		{"a byte too little up", []Work{w(0, 1, 50, 50), w(1, 2, 50, 50)}, Budget{100, 99}, []int{0}},
+		{"no overtaking", []Work{w(0, 1, 90, 1), w(1, 2, 1, 1)}, Budget{50, 50}, nil},
+		{"too large for ever", []Work{w(0, 1, 101, 1), w(1, 2, 1, 1), w(2, 3, 1, 200), w(3, 3, 1, 1)}, Budget{50, 50}, []int{1, 3}},
+		{"spent", []Work{w(0, 1, 1, 1)}, Budget{}, nil},
+		{"overdrawn", []Work{w(0, 1, 1, 1)}, Budget{-5, 100}, nil},
+	} {
+		batch, cost := Plan(c.work, c.left, most)
+		var got []int
+		var sum Budget
+		for _, b := range batch {
+			got = append(got, b.Segment)
+			sum = sum.Plus(b.Cost)
+		}
+		if !slices.Equal(got, c.want) || cost != sum {
+			t.Errorf("%s: %v for %+v", c.name, got, cost)
+		}
+	}
+}
+
+// Whatever the work: never more than the budget, nothing lost, nothing twice,
+// and nobody before one who is more endangered.
+func TestPlanKeepsTheBudget(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for range 2000 {
+		work := make([]Work, rng.IntN(30))
+		for i := range work {
+			work[i] = Work{rng.IntN(3), i, rng.IntN(5), Budget{rng.Int64N(50), rng.Int64N(50)}}
+		}
+		before := slices.Clone(work)
+		left := Budget{rng.Int64N(300), rng.Int64N(300)}
+		batch, cost := Plan(work, left, Budget{45, 45})
+		if !cost.Fits(left) {
+			t.Fatalf("%+v of %+v", cost, left)
+		}
+		if !slices.IsSortedFunc(batch, func(a, b Work) int { return a.Score - b.Score }) {
+			t.Fatal("not the most endangered first")
+		}
+		bySegment := func(a, b Work) int { return a.Segment - b.Segment }
+		if slices.SortFunc(work, bySegment); !slices.Equal(work, before) {
+			t.Fatal("work was lost or made")
+		}
+	}
+}
+
+func TestCost(t *testing.T) {
+	if got := Cost(4, 5, 100, true); got != (Budget{300, 500}) {
+		t.Error(got)
+	}
+	if got := Cost(4, 5, 100, false); got != (Budget{400, 500}) {
+		t.Error(got)
+	}
+}
+
+func TestAccount(t *testing.T) {
+	for _, c := range []struct {
+		a                Account
+		mending, serving int64
+	}{
+		{Account{}, 1<<63 - 1, 1<<63 - 1},
+		{Account{Limit: 100}, 100, 50},
+		{Account{Limit: 100, Serving: 50}, 50, 0},
+		{Account{Limit: 100, Serving: 50, Mending: 50}, 0, 0},
+		{Account{Limit: 100, Mending: 100}, 0, 0},
+		{Account{Limit: 100, Mending: 70}, 30, 30},
+		{Account{Limit: 100, Mending: 30, Serving: 30}, 40, 20},
+		{Account{Limit: 100, Mending: 200, Serving: 300}, 0, 0},
+	} {
+		if m, s := c.a.ForMending(), c.a.ForServing(); m != c.mending || s != c.serving {
+			t.Errorf("%+v: %d for mending, %d for serving", c.a, m, s)
+		}
+	}
+}
