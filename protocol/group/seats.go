@@ -20,7 +20,8 @@ type Seat struct {
 	Slot   uint8
 	Peer   peer.ID
 	Key    Key    // KeyOf(Peer)
-	Domain Domain // by the address at which this member sees it
+	Domain Domain // by the address at which this member sees it; zero: not seen yet
+	Drawn  bool   // by the owner: the table that it signed names the peer here
 }
 
 // Named is a candidate that a drawer named for a slot.
@@ -39,18 +40,22 @@ type Named struct {
 // a new View after one. Methods that decide do not allocate.
 type Seats struct {
 	Profile protocol.Profile
+	Same    uint8   // the most holders that the owner drew into one domain, as first seen
+	Near    uint8   // the same of one wide prefix
 	Held    []Seat  // by slot, earlier before later; at most two a slot
 	Former  []Seat  // held their slot before; at most two a slot, the latest
 	Named   []Named // at most one a slot
 }
 
 // NewSeats returns the table that the owner signed. holders are by slot, ""
-// where it is vacant; domain tells what this member sees of each.
+// where it is vacant; domain tells where this member sees each, the zero Domain
+// where it has not seen it yet: then Observe tells later.
 func NewSeats(p protocol.Profile, holders []peer.ID, domain func(peer.ID) Domain) *Seats {
 	s := &Seats{Profile: p}
 	for slot, id := range holders[:min(len(holders), p.N)] {
 		if id != "" {
-			s.Held = append(s.Held, Seat{uint8(slot), id, KeyOf(id), domain(id)})
+			s.Held = append(s.Held, Seat{Slot: uint8(slot), Peer: id, Key: KeyOf(id), Drawn: true})
+			s.Observe(len(s.Held)-1, domain(id))
 		}
 	}
 	return s
@@ -151,16 +156,21 @@ func (s *Seats) MayEnter(x Seat, v View, urgent bool) Answer {
 
 // Fits reports whether a peer of a failure domain keeps the group's spread in a
 // slot: no other slot's holder in its domain, fewer than MaxPerWide in its wide
-// prefix. A domain or prefix that held this very slot before fits again: nothing
-// gets worse by it, and small networks have no other. O(seats).
+// prefix; or no more than in the most crowded that the owner drew, for in small
+// networks there are no others. O(seats).
 func (s *Seats) Fits(slot int, d Domain, v View) bool {
-	same, near := 0, 0
+	same, near := s.around(d, func(i int) bool { return int(s.Held[i].Slot) != slot && !v.Gone.Has(i) })
+	return same < max(1, int(s.Same)) && near < max(MaxPerWide, int(s.Near))
+}
+
+// around counts the seats in a domain and in its wide prefix.
+func (s *Seats) around(d Domain, counts func(int) bool) (same, near int) {
 	wide, public := d.Wide()
 	for i := range s.Held {
-		x := &s.Held[i]
-		if int(x.Slot) == slot || v.Gone.Has(i) {
+		if !counts(i) {
 			continue
 		}
+		x := &s.Held[i]
 		if x.Domain == d {
 			same++
 		}
@@ -168,16 +178,18 @@ func (s *Seats) Fits(slot int, d Domain, v View) bool {
 			near++
 		}
 	}
-	if same > 0 && !s.before(slot, func(x Domain) bool { return x == d }) {
-		return false
-	}
-	return near < MaxPerWide || s.before(slot, func(x Domain) bool { w, ok := x.Wide(); return ok && w == wide })
+	return same, near
 }
 
-// before reports whether one that holds or held the slot has such a domain.
-func (s *Seats) before(slot int, such func(Domain) bool) bool {
-	match := func(x Seat) bool { return int(x.Slot) == slot && such(x.Domain) }
-	return slices.ContainsFunc(s.Held, match) || slices.ContainsFunc(s.Former, match)
+// Observe notes the failure domain in which a seat's peer is seen now.
+func (s *Seats) Observe(i int, d Domain) {
+	x := &s.Held[i]
+	first := x.Domain == Domain{}
+	if x.Domain = d; !first || !x.Drawn || d == (Domain{}) {
+		return // who moves later does not loosen the caps
+	}
+	same, near := s.around(d, func(j int) bool { return s.Held[j].Drawn })
+	s.Same, s.Near = max(s.Same, uint8(same)), max(s.Near, uint8(near))
 }
 
 // held reports whether the peer held that slot before.

@@ -12,7 +12,7 @@ import (
 )
 
 func named(slot int, id string, a ...byte) Seat {
-	return Seat{uint8(slot), peer.ID(id), KeyOf(peer.ID(id)), AddrDomain(netip.AddrFrom4([4]byte(a)))}
+	return Seat{Slot: uint8(slot), Peer: peer.ID(id), Key: KeyOf(peer.ID(id)), Domain: AddrDomain(netip.AddrFrom4([4]byte(a)))}
 }
 
 // four returns a group of four whose holders 0 … 3 lie in 20.0.0 … 20.3.0.
@@ -58,16 +58,58 @@ func TestMayEnter(t *testing.T) {
 	}
 }
 
-func TestWideCap(t *testing.T) {
-	s := four()
-	s.Held[1].Domain = AddrDomain(netip.AddrFrom4([4]byte{20, 0, 5, 1}))
-	gone := View{Gone: set(2)}
-	if got := s.MayEnter(named(2, "x", 20, 0, 9, 1), gone, false); got != Crowded {
-		t.Errorf("a third of a wide prefix: %s", got)
+// The caps are the draw's, or what the owner could not do better than; who moves
+// later, or plays musical chairs, does not loosen them.
+func TestCaps(t *testing.T) {
+	in := func(b, c byte) Domain { return AddrDomain(netip.AddrFrom4([4]byte{20, b, c, 1})) }
+	seats := func(domains ...Domain) *Seats {
+		return NewSeats(protocol.Profile{K: 1, R: 2, N: 4}, []peer.ID{"0", "1", "2", "3"}, func(id peer.ID) Domain {
+			return domains[id[0]-'0']
+		})
 	}
-	s.Held[2].Domain = AddrDomain(netip.AddrFrom4([4]byte{20, 0, 6, 1}))
-	if got := s.MayEnter(named(2, "x", 20, 0, 9, 1), gone, false); got != Welcome {
-		t.Errorf("a third in the place of a third: %s", got)
+	gone := View{Gone: set(2)}
+	x := named(2, "x", 20, 0, 9, 1)
+	spread := seats(in(0, 1), in(1, 1), in(2, 1), in(3, 1))
+	moved := seats(in(0, 1), in(1, 1), in(2, 1), in(3, 1))
+	moved.Observe(1, in(0, 2))
+	late := seats(in(0, 1), in(0, 2), Domain{}, in(3, 1))
+	for _, c := range []struct {
+		name string
+		s    *Seats
+		x    Seat
+		want Answer
+	}{
+		{"a second of a wide prefix", spread, x, Welcome},
+		{"a third, after one moved", moved, x, Crowded},
+		{"a third, as the owner drew", seats(in(0, 1), in(0, 2), in(0, 3), in(3, 1)), x, Welcome},
+		{"a third", late, x, Crowded},
+		{"a second of a domain", seats(in(0, 1), in(1, 1), in(2, 1), in(0, 1)), named(2, "x", 20, 1, 1, 7), Welcome},
+		{"a third of a domain", seats(in(0, 1), in(1, 1), in(2, 1), in(0, 1)), named(2, "x", 20, 0, 1, 7), Crowded},
+	} {
+		if got := c.s.MayEnter(c.x, gone, false); got != c.want {
+			t.Errorf("%s: %s, not %s", c.name, got, c.want)
+		}
+	}
+	late.Observe(2, in(0, 3))
+	if got := late.MayEnter(x, gone, false); got != Welcome {
+		t.Errorf("a third, as the owner drew and was seen late: %s", got)
+	}
+	if unseen := seats(Domain{}, Domain{}, Domain{}, Domain{}); unseen.Same != 0 {
+		t.Error("peers not seen yet count as a crowd")
+	}
+
+	// Musical chairs: one domain holds slot after slot, and then wants all.
+	s := spread
+	for slot := range 3 {
+		i := s.Find(peer.ID('0' + rune(slot)))
+		c := named(slot, "c"+strconv.Itoa(slot), 50, 0, 0, 1)
+		if got := s.Enter(c, View{Gone: set(i)}, false); got != Welcome {
+			t.Fatal(got)
+		}
+		s.Leave(s.Find(c.Peer))
+	}
+	if s.Enter(named(0, "c0", 50, 0, 0, 1), View{}, false) != Welcome || s.Enter(named(1, "c1", 50, 0, 0, 1), View{}, false) != Crowded {
+		t.Error("a domain that held two slots in turn holds both")
 	}
 }
 
