@@ -174,7 +174,7 @@ func (s *Seats) around(d Domain, counts func(int) bool) (same, near int) {
 		if x.Domain == d {
 			same++
 		}
-		if w, ok := x.Domain.Wide(); public && ok && w == wide {
+		if public && x.Domain.kind == prefixDomain && wide.Contains(x.Domain.prefix.Addr()) {
 			near++
 		}
 	}
