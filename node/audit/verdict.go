@@ -41,10 +41,10 @@ type Record struct {
 	ProvedAt   time.Duration // the last audit that succeeded; meaningless while Proved is false
 	FailedAt   time.Duration // since when a failure is unmended; meaningless while Unmended is 0
 	ReportedAt time.Duration // since when a self-reported one is; meaningless while Self is 0
-	Turned     time.Duration // when Audited began
+	Turned     time.Duration // where Audited begins and Before ends
 
-	Audited  uint32 // shards audited, within ProofFor of Turned
-	Before   uint32 // shards audited in the ProofFor before
+	Audited  uint32 // shards audited since Turned
+	Before   uint32 // shards audited in the ProofFor before Turned
 	Unmended uint32 // shards found missing or corrupt, or too slow too often
 	Self     uint32 // shards that the holder reported itself, unmended
 	Slow     uint8  // answers too slow in a row, of one shard
@@ -97,7 +97,7 @@ func (r Record) Dropped(self bool) Record {
 }
 
 // Failed reports whether the holder has failed: more than FailedPercent of what
-// was audited failed and is unmended. A single failure is borne for MendWithin,
+// was audited within ProofFor failed and is unmended. A single failure is borne for MendWithin,
 // and so is what the holder reported itself, however much it is: it has time to
 // mend it, and none of it counts as held meanwhile.
 func (r Record) Failed(set *Settings, now time.Duration) bool {
@@ -108,7 +108,7 @@ func (r Record) Failed(set *Settings, now time.Duration) bool {
 	if r.Self > 0 && now-r.ReportedAt >= set.MendWithin {
 		bad += uint64(r.Self)
 	}
-	return bad*100 > uint64(set.FailedPercent)*(uint64(r.Audited)+uint64(r.Before))
+	return float64(bad)*100 > float64(set.FailedPercent)*r.audited(set, now)
 }
 
 // Healthy reports whether the holder's slots count for health: an audit within
@@ -134,15 +134,27 @@ func (r Record) fail(set *Settings, now time.Duration) Record {
 	return r
 }
 
-// count adds one shard to those audited, which are counted over one to two
-// ProofFor: enough to know what part of them failed.
+// count adds one shard to those audited.
 func (r Record) count(set *Settings, now time.Duration) Record {
-	switch age := now - r.Turned; {
-	case r.Audited+r.Before == 0 || age >= 2*set.ProofFor:
-		r.Turned, r.Audited, r.Before = now, 0, 0
-	case age >= set.ProofFor:
-		r.Turned, r.Before, r.Audited = now, r.Audited, 0
-	}
+	r = r.turned(set, now)
 	r.Audited++
 	return r
+}
+
+// turned moves the window of what was audited on to now: two spans of ProofFor.
+func (r Record) turned(set *Settings, now time.Duration) Record {
+	switch age := now - r.Turned; {
+	case r.Audited+r.Before == 0 || age >= 2*set.ProofFor:
+		r.Turned, r.Before, r.Audited = now, 0, 0
+	case age >= set.ProofFor:
+		r.Turned, r.Before, r.Audited = r.Turned+set.ProofFor, r.Audited, 0
+	}
+	return r
+}
+
+// audited returns how many shards were audited within ProofFor. Of the earlier
+// span it takes the part that still lies in it, as if its audits were even.
+func (r Record) audited(set *Settings, now time.Duration) float64 {
+	r = r.turned(set, now)
+	return float64(r.Audited) + float64(r.Before)*(1-float64(now-r.Turned)/float64(set.ProofFor))
 }
