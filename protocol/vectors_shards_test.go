@@ -101,6 +101,10 @@ var computed = map[string]func(*testing.T, vector){
 	"coding":          checkCoding,
 	"name":            checkName,
 	"challenged leaf": checkLeaf,
+	"lot":             checkHashed("lot"),
+	"lot key":         checkHashed("key"),
+	"lot domain":      checkHashed("key"),
+	"group day":       checkDay,
 }
 
 func (v vector) number(t testing.TB, key string) int {

@@ -156,6 +156,7 @@ var vectorFiles = map[string]func(*world) (head string, list []vector){
 	"coding.txt":    codingVectors,
 	"names.txt":     nameVectors,
 	"members.txt":   memberVectors,
+	"lots.txt":      lotVectors,
 }
 
 // The files say what this code writes; a change of bytes shows as a diff.
