@@ -50,6 +50,27 @@ func TestAudit(t *testing.T) {
 	}
 }
 
+// Each leaf of a shard has a slice of at most MaxLeafSlice bytes, the last and
+// shorter one too, and the largest shard's take just as many.
+func TestLeafSlices(t *testing.T) {
+	for _, size := range []int64{64, LeafSize, 5*LeafSize + 64, MaxShardSize} {
+		data := generated(int(size))
+		outboard, root := Outboard(data)
+		longest := 0
+		for leaf := range Leaves(size) {
+			off, n := LeafRange(leaf, size)
+			slice := encoded(Slice(data[off:off+n], outboard, off, n))
+			longest = max(longest, len(slice))
+			if got, err := VerifySlice(slice, off, n, size, root); err != nil || !bytes.Equal(got, data[off:off+n]) {
+				t.Fatalf("leaf %d of %d bytes: %v", leaf, size, err)
+			}
+		}
+		if longest > MaxLeafSlice || size == MaxShardSize && longest != MaxLeafSlice {
+			t.Errorf("%d bytes: slices of up to %d", size, longest)
+		}
+	}
+}
+
 // shifty answers a Reveal with lengths or bytes that do not belong together.
 type shifty struct {
 	echo
