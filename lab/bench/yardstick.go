@@ -17,10 +17,6 @@ import (
 	"github.com/cairnstore/cairn/storage/erasure"
 )
 
-// hashesOfUserBytes is how often a put's user bytes are hashed beside its n
-// shards: together the design's yardstick of 3.5 × at 4/10.
-const hashesOfUserBytes = 1
-
 // yardstick is what the bare work costs, in CPU seconds for each GiB of user
 // data.
 type yardstick struct{ put, get float64 }
@@ -53,6 +49,7 @@ type work struct {
 	settings
 	link *tlsLink
 	dir  string
+	puts int // so far; each writes logs of its own
 }
 
 func (w *work) median(f func() error) (float64, error) {
@@ -77,8 +74,10 @@ func blank(n int, size int64) [][]byte {
 	return out
 }
 
-// put seals each byte once, codes it, hashes the n shards and the data once
-// more, copies n/k of it over TLS and appends that much to logs that are synced.
+// put seals each byte once, codes it, hashes the n shards, copies them over
+// TLS, hashes each again where it arrives and appends it to a log that is
+// synced. Its logs are new files, and those of the puts before stay: nodes, too,
+// write to memory or disk that nobody had just before.
 func (w *work) put() error {
 	code, err := erasure.New(w.profile.K, w.profile.N)
 	if err != nil {
@@ -88,7 +87,8 @@ func (w *work) put() error {
 	shard := protocol.ShardSize(segment, w.profile.K)
 	shards := blank(w.profile.N, shard)
 	plain := make([]byte, seal.PlainCapacity(segment))
-	logs, err := w.openLogs(os.O_TRUNC) // a put writes where nothing was
+	w.puts++
+	logs, err := w.openLogs()
 	if err != nil {
 		return err
 	}
@@ -101,9 +101,6 @@ func (w *work) put() error {
 			return err
 		}
 		hashAll(shards)
-		for range hashesOfUserBytes {
-			hashAll(shards[:w.profile.K])
-		}
 		if err := w.store(shards, logs); err != nil {
 			return err
 		}
@@ -111,8 +108,8 @@ func (w *work) put() error {
 	return nil
 }
 
-// store carries each shard over TLS and appends it at the other end, all slots
-// at once, as a put does.
+// store carries each shard over TLS, and hashes and appends it at the other
+// end, all slots at once, as a put does.
 func (w *work) store(shards [][]byte, logs []*os.File) error {
 	var all errgroup.Group
 	for i, s := range shards {
@@ -120,6 +117,7 @@ func (w *work) store(shards [][]byte, logs []*os.File) error {
 			if err := w.link.copy(i, s); err != nil {
 				return err
 			}
+			protocol.Outboard(s) // its root, and what slices are cut by
 			if _, err := logs[i].Write(s); err != nil {
 				return err
 			}
@@ -133,7 +131,7 @@ func (w *work) store(shards [][]byte, logs []*os.File) error {
 func (w *work) get() error {
 	segment := protocol.SegmentSize(w.profile.K)
 	shard := protocol.ShardSize(segment, w.profile.K)
-	logs, err := w.openLogs(0)
+	logs, err := w.openLogs()
 	if err != nil {
 		return err
 	}
@@ -164,10 +162,11 @@ func (w *work) get() error {
 	return nil
 }
 
-func (w *work) openLogs(flags int) ([]*os.File, error) {
+// openLogs opens the logs of the last put.
+func (w *work) openLogs() ([]*os.File, error) {
 	var logs []*os.File
 	for i := range w.profile.N {
-		f, err := os.OpenFile(filepath.Join(w.dir, fmt.Sprint(i)), os.O_CREATE|os.O_RDWR|flags, 0o600)
+		f, err := os.OpenFile(filepath.Join(w.dir, fmt.Sprintf("%d-%d", w.puts, i)), os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {
 			closeAll(logs)
 			return nil, err
