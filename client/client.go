@@ -22,18 +22,22 @@ type Config struct {
 	Log     *slog.Logger     // nil: silent
 }
 
+// keptEnvelopes is how many peers' records a session remembers as good.
+const keptEnvelopes = 1024
+
 // Client puts and gets. It may be used by many goroutines at once.
 type Client struct {
-	cfg   Config
-	net   protocol.Network
-	pulse *pulses
-	call  *protocol.Caller
-	peers *peers
-	log   *slog.Logger
-	now   func() time.Time
-	rand  io.Reader
-	found locator // holders of groups, as this session found them
-	drawn recentDraw
+	cfg    Config
+	net    protocol.Network
+	pulse  *pulses
+	call   *protocol.Caller
+	peers  *peers
+	log    *slog.Logger
+	now    func() time.Time
+	rand   io.Reader
+	opened *protocol.EnvelopeCache
+	found  locator // holders of groups, as this session found them
+	drawn  recentDraw
 }
 
 // New returns a Client. It starts nothing: the first request dials.
@@ -50,7 +54,7 @@ func New(cfg Config) *Client {
 	pulse := newPulses(cfg.Net, cfg.Now)
 	c := &Client{
 		cfg: cfg, net: cfg.Net, pulse: pulse, call: protocol.NewCaller(pulse), peers: newPeers(cfg.Now),
-		log: cfg.Log, now: cfg.Now, rand: cfg.Rand,
+		log: cfg.Log, now: cfg.Now, rand: cfg.Rand, opened: protocol.NewEnvelopeCache(keptEnvelopes),
 	}
 	c.found.init(c)
 	return c

@@ -271,7 +271,7 @@ func (c *Client) askForm(ctx context.Context, order []group.Candidate, r *protoc
 			req := *r
 			m, err := c.call.Form(ctx, cand.Peer, &req)
 			if err == nil {
-				err = ownEnvelope(m.Envelope, cand.Peer)
+				err = c.ownEnvelope(m.Envelope, cand.Peer)
 			}
 			if err != nil {
 				replies <- reply{err: err}
@@ -292,8 +292,8 @@ func (c *Client) askForm(ctx context.Context, order []group.Candidate, r *protoc
 	return yes, no
 }
 
-func ownEnvelope(e protocol.Envelope, id peer.ID) error {
-	rec, err := e.Open()
+func (c *Client) ownEnvelope(e protocol.Envelope, id peer.ID) error {
+	rec, err := c.opened.Open(e)
 	if err == nil && rec.Peer != id {
 		err = protocol.Refuse(protocol.CodeMalformed, "peer record of another peer")
 	}

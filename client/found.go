@@ -43,13 +43,13 @@ func newFoundGroup(id protocol.GroupID, record *protocol.GroupRecord, table *pro
 }
 
 // hear takes what a peer says of the group's members.
-func (g *foundGroup) hear(n protocol.Network, from peer.ID, members []protocol.Member) {
+func (g *foundGroup) hear(c *Client, from peer.ID, members []protocol.Member) {
 	g.mu.Lock()
 	g.asked = true
 	g.mu.Unlock()
 	said := make(map[int]bool)
 	for _, m := range members {
-		rec, err := m.Envelope.Open()
+		rec, err := c.opened.Open(m.Envelope)
 		if err != nil || m.Slot >= len(g.table.Slots) {
 			continue
 		}
@@ -60,7 +60,7 @@ func (g *foundGroup) hear(n protocol.Network, from peer.ID, members []protocol.M
 			said[m.Slot] = true
 		}
 		g.name(m.Slot, rec.Peer, from)
-		g.reach(n, rec)
+		g.reach(c.net, rec)
 	}
 }
 
@@ -162,9 +162,9 @@ func (g *foundGroup) counts(id peer.ID) bool {
 
 // learn hands the addresses of a peer record to the network, if it is a
 // member's or that of one who is named as such.
-func (g *foundGroup) learn(n protocol.Network, e protocol.Envelope) {
-	if rec, err := e.Open(); err == nil && (g.table.SlotOf(rec.Peer) >= 0 || g.isNamed(rec.Peer)) {
-		g.reach(n, rec)
+func (g *foundGroup) learn(c *Client, e protocol.Envelope) {
+	if rec, err := c.opened.Open(e); err == nil && (g.table.SlotOf(rec.Peer) >= 0 || g.isNamed(rec.Peer)) {
+		g.reach(c.net, rec)
 	}
 }
 

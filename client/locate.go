@@ -194,7 +194,7 @@ func (l *locator) membersSearch(e *protocol.Extent, answer func(*search, *foundG
 		if err != nil {
 			return err
 		}
-		g.hear(l.c.net, id, m.Members)
+		g.hear(l.c, id, m.Members)
 		answer(s, g)
 		return nil
 	})

@@ -179,7 +179,7 @@ func (c *Client) askInfo(ctx context.Context, id peer.ID) (*protocol.InfoReply, 
 	}
 	var named []peer.AddrInfo
 	for _, d := range m.Donors {
-		if rec, err := d.Open(); err == nil {
+		if rec, err := c.opened.Open(d); err == nil {
 			named = append(named, rec.Info())
 		}
 	}

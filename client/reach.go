@@ -137,7 +137,7 @@ func (r *reached) newcomers(ctx context.Context, member peer.ID) map[int]peer.ID
 	out := make(map[int]peer.ID)
 	holders := r.g.holders()
 	for _, m := range r.members(ctx, member) {
-		rec, err := m.Envelope.Open()
+		rec, err := r.c.opened.Open(m.Envelope)
 		if err != nil || m.Slot >= len(holders) || holders[m.Slot] == rec.Peer || r.has(m.Slot) {
 			continue
 		}
@@ -187,7 +187,7 @@ func (r *reached) slotOf(ctx context.Context, id peer.ID) int {
 		return slot
 	}
 	for _, m := range r.members(ctx, id) {
-		if rec, err := m.Envelope.Open(); err == nil && rec.Peer == id && m.Slot < r.g.profile.N {
+		if rec, err := r.c.opened.Open(m.Envelope); err == nil && rec.Peer == id && m.Slot < r.g.profile.N {
 			return m.Slot
 		}
 	}

@@ -126,7 +126,7 @@ func (r *resolver) ask(ctx context.Context, id peer.ID) error {
 	for _, f := range m.Facts {
 		switch {
 		case f.Kind == protocol.FactEnvelope && g != nil:
-			g.learn(r.c.net, f.Bytes)
+			g.learn(r.c, f.Bytes)
 		case f.Kind == protocol.FactPointer:
 			p, err := protocol.OpenPointer(r.c.cfg.Network, f.Bytes)
 			if err == nil && p.ID() == r.link.Pointer && (newest == nil || p.Seq > newest.Seq) {

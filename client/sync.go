@@ -47,7 +47,7 @@ func (c *Client) learnMembers(g *ownGroup) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, e := range g.state.Envelopes {
-		if rec, err := protocol.Envelope(e).Open(); err == nil {
+		if rec, err := c.opened.Open(e); err == nil {
 			c.net.Learn(rec.Info())
 		}
 	}
@@ -96,12 +96,12 @@ func (c *Client) refreshEnvelope(ctx context.Context, g *ownGroup, slot int, h p
 		return
 	}
 	for _, mem := range m.Members {
-		rec, err := mem.Envelope.Open()
+		rec, err := c.opened.Open(mem.Envelope)
 		if err != nil || mem.Slot != slot || rec.Peer != h {
 			continue
 		}
 		g.mu.Lock()
-		old, oldErr := protocol.Envelope(g.state.Envelopes[slot]).Open()
+		old, oldErr := c.opened.Open(g.state.Envelopes[slot])
 		g.mu.Unlock()
 		if oldErr != nil || rec.Seq > old.Seq {
 			if err := g.setEnvelope(slot, mem.Envelope); err != nil {

@@ -56,7 +56,7 @@ func (n *Node) hear(env protocol.Envelope) {
 	if n.donors.has(env) {
 		return
 	}
-	rec, err := env.Open()
+	rec, err := n.opened.Open(env)
 	if err != nil || rec.Peer == n.self {
 		return
 	}

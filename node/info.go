@@ -39,7 +39,7 @@ func (n *Node) latest(t told) protocol.Envelope {
 	if env == nil || bytes.Equal(env, t.envelope) {
 		return t.envelope
 	}
-	rec, err := env.Open()
+	rec, err := n.opened.Open(env)
 	if err != nil || rec.Peer != t.peer || rec.Seq <= t.seq || len(rec.Addrs) == 0 {
 		return t.envelope
 	}

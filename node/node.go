@@ -65,6 +65,7 @@ type Node struct {
 	neighbours *neighbours
 	presence   presence
 	donors     *donors
+	opened     *protocol.EnvelopeCache
 	announce   *announcer
 	buffers    buffers
 	door       *door
@@ -77,6 +78,10 @@ type Node struct {
 }
 
 var _ protocol.Handler = (*Node)(nil)
+
+// keptEnvelopes is how many peers' records a node remembers as good: of those
+// that it tells askers of, and of those that it is told of.
+const keptEnvelopes = 1024
 
 var errConfig = errors.New("incomplete configuration")
 
@@ -94,7 +99,8 @@ func New(cfg Config) (*Node, error) {
 		cfg: cfg, self: cfg.Net.Self(), store: cfg.Store, log: cfg.Log, now: cfg.Now,
 		started: cfg.Now(), rand: lockedRand{r: cfg.Rand},
 		caller: protocol.NewCaller(cfg.Net), book: newLedger(cfg.Caps, cfg.Donated),
-		frees: newFrees(), donors: newDonors(), announce: newAnnouncer(), door: newDoor(cfg.Limits, cfg.Now),
+		frees: newFrees(), donors: newDonors(), opened: protocol.NewEnvelopeCache(keptEnvelopes),
+		announce: newAnnouncer(), door: newDoor(cfg.Limits, cfg.Now),
 		strikes: newStrikes(), visits: newVisits(), scrub: newScrubber(cfg.Scrub), answers: newAnswers(),
 	}
 	if err := n.scrub.load(); err != nil {
