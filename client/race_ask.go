@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/zeebo/blake3"
+
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -62,15 +64,21 @@ func (r *race) get(ctx context.Context, b *bid) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, getGrace+time.Duration(r.col.length)*time.Second/getRate, errSilent)
 	defer cancel()
 	var buf []byte
+	hash := blake3.New()
 	m, raw, err := r.src.l.c.call.GetInto(ctx, b.peer, req, func(n int64) []byte {
 		if int64(cap(buf)) < n {
 			r.src.l.buffers.put(buf)
 			buf = r.src.l.buffers.get(n)
 		}
+		hash.Reset()
 		return buf
+	}, func(b []byte) {
+		if whole {
+			_, _ = hash.Write(b) // never fails
+		}
 	}, most)
 	if err == nil {
-		raw, err = r.verify(m, raw, b, whole, known)
+		raw, err = r.verify(m, raw, hash, b, whole, known)
 	}
 	if err != nil || !whole {
 		r.src.l.buffers.put(buf)
@@ -81,8 +89,9 @@ func (r *race) get(ctx context.Context, b *bid) ([]byte, error) {
 	return raw, nil
 }
 
-// verify returns the bytes of the range if they are the slot's own.
-func (r *race) verify(m *protocol.GetReply, raw []byte, b *bid, whole bool, d *protocol.Descriptor) ([]byte, error) {
+// verify returns the bytes of the range if they are the slot's own. hash has
+// seen those of a whole shard.
+func (r *race) verify(m *protocol.GetReply, raw []byte, hash *blake3.Hasher, b *bid, whole bool, d *protocol.Descriptor) ([]byte, error) {
 	if d == nil {
 		var err error
 		if d, err = r.src.learn(m.Descriptor); err != nil {
@@ -98,7 +107,7 @@ func (r *race) verify(m *protocol.GetReply, raw []byte, b *bid, whole bool, d *p
 	if !whole {
 		return protocol.VerifySlice(raw, r.col.off, r.col.length, r.sh.shard, d.Roots[b.slot])
 	}
-	if int64(len(raw)) != r.sh.shard || protocol.Sum(raw) != d.Roots[b.slot] {
+	if int64(len(raw)) != r.sh.shard || protocol.Hash(hash.Sum(nil)) != d.Roots[b.slot] {
 		return nil, fmt.Errorf("slot %d: %w", b.slot, protocol.ErrForged)
 	}
 	return raw, nil

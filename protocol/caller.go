@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -106,17 +105,19 @@ func (c *Caller) Get(ctx context.Context, to peer.ID, r *GetRequest, dst []byte,
 			dst = make([]byte, n)
 		}
 		return dst
-	}, most)
+	}, func([]byte) {}, most)
 }
 
 // GetInto is Get for a caller whose memory is dear: room is asked for n bytes
-// only once the peer has announced as many, at most twice.
-func (c *Caller) GetInto(ctx context.Context, to peer.ID, r *GetRequest, room func(n int64) []byte, most int64) (*GetReply, []byte, error) {
-	return c.fetch(ctx, to, r, room, most)
+// only once the peer has announced as many, at most twice. seen is given the
+// bytes as they come, run by run, to hash them while they are still in the
+// processor's cache; where room is asked twice, all of them again.
+func (c *Caller) GetInto(ctx context.Context, to peer.ID, r *GetRequest, room func(n int64) []byte, seen func([]byte), most int64) (*GetReply, []byte, error) {
+	return c.fetch(ctx, to, r, room, seen, most)
 }
 
 // fetch asks for a shard or a slice.
-func (c *Caller) fetch(ctx context.Context, to peer.ID, r Request, room func(n int64) []byte, most int64) (*GetReply, []byte, error) {
+func (c *Caller) fetch(ctx context.Context, to peer.ID, r Request, room func(n int64) []byte, seen func([]byte), most int64) (*GetReply, []byte, error) {
 	m := new(GetReply)
 	var raw []byte
 	err := c.exchange(ctx, to, r, nil, func(s Stream) error {
@@ -127,8 +128,7 @@ func (c *Caller) fetch(ctx context.Context, to peer.ID, r Request, room func(n i
 			return malformed(r.Kind().String(), "%d bytes, where %d are the most", m.Length, most)
 		}
 		raw = room(m.Length)[:m.Length]
-		_, err := io.ReadFull(s, raw)
-		return err
+		return readSteps(s, raw, seen)
 	})
 	return m, raw, err
 }

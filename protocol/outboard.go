@@ -32,16 +32,24 @@ func OutboardSize(n int64) int64 { return int64(bao.EncodedSize(int(n), leafGrou
 // bytes as they come. It returns the error of r when that ends before.
 func ReadOutboard(r io.Reader, data []byte) (outboard []byte, root Hash, err error) {
 	t := newLeafTree(int64(len(data)))
-	for rest := data; len(rest) > 0; {
-		step := rest[:min(len(rest), readStep)]
-		if _, err := io.ReadFull(r, step); err != nil {
-			return nil, Hash{}, err
-		}
-		t.write(step)
-		rest = rest[len(step):]
+	if err := readSteps(r, data, t.write); err != nil {
+		return nil, Hash{}, err
 	}
 	outboard, root = t.finish()
 	return outboard, root, nil
+}
+
+// readSteps fills data from r and gives it to seen, step by step.
+func readSteps(r io.Reader, data []byte, seen func([]byte)) error {
+	for len(data) > 0 {
+		step := data[:min(len(data), readStep)]
+		if _, err := io.ReadFull(r, step); err != nil {
+			return err
+		}
+		seen(step)
+		data = data[len(step):]
+	}
+	return nil
 }
 
 // leafTree hashes a shard leaf by leaf, where it lies. The outboard is that of
