@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -123,6 +124,11 @@ func (a *app) openMet(ctx context.Context, h home, o *client.Owner) (*session, e
 // of known size. They hold no pointers, so a collection costs next to nothing.
 const clientGCPercent = 15
 
+// thrifty has the collector keep to that from now on: once buffers are filled,
+// and not before. While a command looks for holders its heap is so small that
+// it would be collected a dozen times.
+var thrifty = sync.OnceFunc(func() { debug.SetGCPercent(clientGCPercent) })
+
 func (a *app) openSession(ctx context.Context, h home, o *client.Owner) (*session, error) {
 	boot, err := parsePeers(a.flags.bootstrap)
 	if err != nil {
@@ -140,7 +146,6 @@ func (a *app) openSession(ctx context.Context, h home, o *client.Owner) (*sessio
 	if own != nil {
 		cfg.OwnNode = own.ID
 	}
-	debug.SetGCPercent(clientGCPercent)
 	c := client.New(cfg)
 	a.onClose(c.Close)
 	return &session{c, host}, nil
