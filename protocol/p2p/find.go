@@ -31,8 +31,8 @@ func (h *Host) startDHT() error {
 		mode = dht.ModeAutoServer
 	}
 	kept := newRecords(h.host.ID(), maxClaimBytes, time.Now) // the clock of kad-dht
-	d, err := dht.New(guarded(h.host),
-		dht.ProtocolPrefix(libprotocol.ID("/cairn/"+h.cfg.Network)),
+	opts := []dht.Option{
+		dht.ProtocolPrefix(libprotocol.ID("/cairn/" + h.cfg.Network)),
 		dht.Mode(mode),
 		dht.DisableValues(),
 		dht.ProviderDatastore(kept),
@@ -40,7 +40,13 @@ func (h *Host) startDHT() error {
 		dht.OnRequestHook(kept.guard),
 		dht.AddressFilter(h.filterAddrs),
 		dht.RoutingTablePeerDiversityFilter(newDiversity(h.host.Network())),
-	)
+	}
+	if !h.cfg.Server {
+		// Most clients are gone within seconds. What they look up themselves
+		// fills their table; looking up more beforehand costs every node some.
+		opts = append(opts, dht.DisableAutoRefresh())
+	}
+	d, err := dht.New(guarded(h.host), opts...)
 	if err != nil {
 		return fmt.Errorf("start DHT: %w", err)
 	}
