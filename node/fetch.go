@@ -85,14 +85,15 @@ func (n *Node) wanted(ctx context.Context, from protocol.Remote, g *groupState, 
 	return nil
 }
 
-// mayList checks the right to a group's lists: a member asks, or somebody with
-// a group proof. It refuses with CodeNotFound or CodeDenied.
+// mayList checks the right to a group's lists: a member asks, or one that was
+// or asks to be one and has to learn the group's facts, or somebody with a group
+// proof. It refuses with CodeNotFound or CodeDenied.
 func (n *Node) mayList(g *groupState, from protocol.Remote, proof []byte) error {
 	record, _, err := g.founded()
 	if err != nil {
 		return protocol.Refuse(protocol.CodeNotFound, "group %s is not held", g.id.Prefix())
 	}
-	if n.neighbours.isMember(g.id, from.Peer) {
+	if n.neighbours.sits(g.id, from.Peer) {
 		return nil
 	}
 	if len(proof) == 0 {

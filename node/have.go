@@ -43,8 +43,16 @@ func (n *Node) Have(ctx context.Context, from protocol.Remote, r *protocol.HaveR
 	if !lists {
 		return reply, nil
 	}
+	// What a node that was away holds may be deleted, and what it lacks told to
+	// it meanwhile: only the owner may judge by that.
+	truth := len(r.Proof) > 0 || !n.exchange.isStale(g.id)
+	if !truth && len(r.Segments) > 0 {
+		return nil, protocol.Refuse(protocol.CodeUnavailable, "this node was away and has not heard all members yet")
+	}
 	reply.FactDigests = g.digestsOf(digestFacts)
-	reply.SegmentDigests = g.digestsOf(digestSegments)
+	if truth {
+		reply.SegmentDigests = g.digestsOf(digestSegments)
+	}
 	room := listRoom
 	reply.Facts, reply.FactsDone = fillPage(g.buckets(digestFacts, r.Facts), r.Facts, &room)
 	segments, done := fillPage(g.buckets(digestSegments, r.Segments), r.Segments, &room)

@@ -1,8 +1,10 @@
 package node
 
 import (
+	"maps"
 	"math"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -195,6 +197,13 @@ func (l *ledger) hasReservation(g protocol.GroupID, now time.Time) bool {
 	defer l.mu.Unlock()
 	l.expire(now)
 	return l.reserved[g] != nil
+}
+
+// ids returns the groups that have an account.
+func (l *ledger) ids() []protocol.GroupID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Keys(l.groups))
 }
 
 // returned books bytes of a group that the store has freed.

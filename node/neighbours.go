@@ -38,7 +38,8 @@ type neighbours struct {
 	countedAt time.Duration // by mono
 	counted   bool
 
-	running bool // the watch is read: no note can change it any more
+	touch   time.Time // when some neighbour last answered; of a new node its start
+	running bool      // the watch is read: no note can change it any more
 }
 
 // neighbour is one peer that shares groups with this node.
@@ -107,6 +108,7 @@ func (h *neighbours) answered(id peer.ID) {
 	defer h.mu.Unlock()
 	if p := h.peers[id]; p != nil {
 		p.heard++
+		h.touch = h.now()
 		p.standing = p.standing.Replied(h.set, h.moment())
 		h.settle(p)
 	}
@@ -216,6 +218,13 @@ func (h *neighbours) rouse() {
 	case h.wake <- struct{}{}:
 	default:
 	}
+}
+
+// touched returns when some neighbour last answered.
+func (h *neighbours) touched() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.touch
 }
 
 // takeBack returns the neighbours that answered again after an absence since

@@ -62,6 +62,7 @@ type Node struct {
 	book   *ledger
 	frees  *frees
 
+	exchange   *exchanger
 	neighbours *neighbours
 	presence   presence
 	donors     *donors
@@ -99,7 +100,7 @@ func New(cfg Config) (*Node, error) {
 		cfg: cfg, self: cfg.Net.Self(), store: cfg.Store, log: cfg.Log, now: cfg.Now,
 		started: cfg.Now(), rand: lockedRand{r: cfg.Rand},
 		caller: protocol.NewCaller(cfg.Net), book: newLedger(cfg.Caps, cfg.Donated),
-		frees: newFrees(), donors: newDonors(), opened: protocol.NewEnvelopeCache(keptEnvelopes),
+		frees: newFrees(), exchange: newExchanger(), donors: newDonors(), opened: protocol.NewEnvelopeCache(keptEnvelopes),
 		announce: newAnnouncer(), door: newDoor(cfg.Limits, cfg.Now),
 		strikes: newStrikes(), visits: newVisits(), scrub: newScrubber(cfg.Scrub), answers: newAnswers(),
 	}
@@ -112,6 +113,7 @@ func New(cfg Config) (*Node, error) {
 	if err := n.survey(context.Background()); err != nil {
 		return nil, fmt.Errorf("start node: %w", err)
 	}
+	n.beginExchange()
 	return n, nil
 }
 
@@ -156,6 +158,13 @@ func (l *lockedRand) float() float64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.r.Float64()
+}
+
+// upTo returns a random part of d.
+func (l *lockedRand) upTo(d time.Duration) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Duration(l.r.Int64N(int64(d) + 1))
 }
 
 // jitter returns d, give or take a fifth.

@@ -282,8 +282,8 @@ func TestDeletedBytesAreFreedAfterAWeek(t *testing.T) {
 		o.mustPut(gone)
 		o.mustPut(kept)
 		o.must(o.deleteFact(gone.id[:]))
-		used := w.store.Usage().Used
 		time.Sleep(DefaultTiming().DeleteDelay - time.Hour)
+		used := w.store.Usage().Used
 		_, err := o.get(gone, 0, 0)
 		wantCode(t, "in the week", err, protocol.CodeDeleted)
 		if n := w.store.Usage().Shards; n != 2 {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -252,8 +253,21 @@ func (h *neighbours) resume(u func() float64) {
 	defer h.mu.Unlock()
 	h.running = true
 	mono := h.mono()
+	h.touch = h.lastTouch()
 	h.watch = h.watch.Resume(h.set, mono, h.now())
 	for _, p := range h.peers {
 		p.next = mono + time.Duration(u()*float64(liveness.Interval(h.set, liveness.Standing{}, len(h.peers)))/6)
 	}
+}
+
+// lastTouch returns when, by the notes of the run before, some neighbour had
+// answered. mu is held.
+func (h *neighbours) lastTouch() time.Time {
+	switch {
+	case h.watch.Wall.IsZero() || len(h.peers) == 0:
+		return h.now()
+	case slices.ContainsFunc(slices.Collect(maps.Values(h.peers)), func(p *neighbour) bool { return p.state == liveness.Present }):
+		return h.watch.Wall
+	}
+	return h.watch.Wall.Add(-h.set.AbsentAfter)
 }

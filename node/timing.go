@@ -17,6 +17,9 @@ type Timing struct {
 	UpkeepEvery time.Duration
 	// NotesEvery is how often what is known of neighbours is noted on the disk.
 	NotesEvery time.Duration
+	// ExchangeEvery is how often each group's facts are compared with some of
+	// its members.
+	ExchangeEvery time.Duration
 	// Liveness says when neighbours are asked, and when they are absent or
 	// gone. Its zero fields are no defaults: the zero Settings stand for all of
 	// them, others are complete.
@@ -26,10 +29,11 @@ type Timing struct {
 // DefaultTiming returns the times of the norm.
 func DefaultTiming() Timing {
 	return Timing{
-		DeleteDelay: 7 * 24 * time.Hour,
-		UpkeepEvery: time.Minute,
-		NotesEvery:  time.Hour,
-		Liveness:    liveness.DefaultSettings(),
+		DeleteDelay:   7 * 24 * time.Hour,
+		UpkeepEvery:   time.Minute,
+		NotesEvery:    time.Hour,
+		ExchangeEvery: 24 * time.Hour,
+		Liveness:      liveness.DefaultSettings(),
 	}
 }
 
@@ -46,7 +50,7 @@ func (t Timing) Scale(factor float64) Timing {
 
 // all lists the times, those of Liveness apart.
 func (t *Timing) all() []*time.Duration {
-	return []*time.Duration{&t.DeleteDelay, &t.UpkeepEvery, &t.NotesEvery}
+	return []*time.Duration{&t.DeleteDelay, &t.UpkeepEvery, &t.NotesEvery, &t.ExchangeEvery}
 }
 
 func (t Timing) withDefaults() Timing {

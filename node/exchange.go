@@ -1,0 +1,322 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cairnstore/cairn/node/liveness"
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// Bounds of comparing facts with co-members (docs/decisions/0020).
+const (
+	// partners is how many members of each group a node compares its facts
+	// with in each ExchangeEvery. News spreads like a rumour: with two, all of 56
+	// members have it within four rounds.
+	partners = 2
+	// roundsPerExchange is how often in an ExchangeEvery due groups are looked
+	// for.
+	roundsPerExchange = 288
+	// catchUpPart is the part of an ExchangeEvery within which a node that was
+	// away asks the members of all its groups, and retryPart that in which it
+	// asks again where nobody answered.
+	catchUpPart = 4
+	retryPart   = 24
+
+	exchangeAtOnce  = 4 // groups compared at a time
+	exchangeTimeout = 5 * time.Second
+)
+
+// exchanger plans when the facts of which group are compared.
+type exchanger struct {
+	mu    sync.Mutex
+	plans map[protocol.GroupID]*exchangePlan
+	touch time.Time // when some neighbour had answered, as far as was looked
+}
+
+// exchangePlan is one group's.
+type exchangePlan struct {
+	next  time.Time
+	stale bool // this node was away and has not asked all members yet
+}
+
+func newExchanger() *exchanger { return &exchanger{plans: make(map[protocol.GroupID]*exchangePlan)} }
+
+// plan makes the plans those of the groups held, and returns the groups that
+// are due, the longest due first. A new one's turn comes at random within
+// every.
+func (e *exchanger) plan(held []protocol.GroupID, now time.Time, every time.Duration, rand *lockedRand) []protocol.GroupID {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	plans := make(map[protocol.GroupID]*exchangePlan, len(held))
+	var due []protocol.GroupID
+	for _, id := range held {
+		p := e.plans[id]
+		if p == nil {
+			p = &exchangePlan{next: now.Add(rand.upTo(every))}
+		}
+		if p.next.Sub(now) > 2*every {
+			p.next = now.Add(rand.upTo(every)) // the clock was set back
+		}
+		plans[id] = p
+		if !now.Before(p.next) {
+			due = append(due, id)
+		}
+	}
+	e.plans = plans
+	slices.SortFunc(due, func(a, b protocol.GroupID) int { return plans[a].next.Compare(plans[b].next) })
+	return due
+}
+
+// cameBack has all groups compared with all their members: what those did
+// meanwhile this node does not know.
+func (e *exchanger) cameBack(held []protocol.GroupID, now time.Time, within time.Duration, rand *lockedRand) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, id := range held {
+		e.plans[id] = &exchangePlan{next: now.Add(rand.upTo(within)), stale: true}
+	}
+}
+
+// wasAway notes when a neighbour last answered, and reports whether for long
+// before none had.
+func (e *exchanger) wasAway(touch time.Time, long time.Duration) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	away := touch.Sub(e.touch) >= long
+	if touch.After(e.touch) {
+		e.touch = touch
+	}
+	return away
+}
+
+// isStale reports whether this node may lack what others know of a group.
+func (e *exchanger) isStale(id protocol.GroupID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := e.plans[id]
+	return p != nil && p.stale
+}
+
+// done plans a group's next turn. all says that all members were asked, and
+// answered how many of them did.
+func (e *exchanger) done(id protocol.GroupID, all bool, answered int, now time.Time, every time.Duration, rand *lockedRand) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := e.plans[id]
+	if p == nil {
+		return
+	}
+	if all && answered > 0 {
+		p.stale = false
+	}
+	p.next = now.Add(rand.jitter(every))
+	if p.stale {
+		p.next = now.Add(rand.jitter(every / retryPart))
+	}
+}
+
+// beginExchange begins to plan, after the survey.
+func (n *Node) beginExchange() {
+	now := n.now()
+	n.exchange.wasAway(now, 0)
+	if now.Sub(n.neighbours.touched()) >= n.cfg.Timing.Liveness.AbsentAfter {
+		n.exchange.cameBack(n.book.ids(), now, n.cfg.Timing.ExchangeEvery/catchUpPart, &n.rand)
+	}
+}
+
+// exchangeLoop compares the facts of all groups again and again, spread over
+// the time that each round of them has.
+func (n *Node) exchangeLoop(ctx context.Context) {
+	for pause(ctx, n.rand.jitter(n.cfg.Timing.ExchangeEvery/roundsPerExchange), nil) {
+		if err := n.exchangeOnce(ctx); err != nil && ctx.Err() == nil {
+			n.log.Warn("comparing facts", "err", err)
+		}
+	}
+}
+
+// exchangeOnce compares the facts of the groups that are due, as many as keep
+// the pace.
+func (n *Node) exchangeOnce(ctx context.Context) error {
+	every := n.cfg.Timing.ExchangeEvery
+	held := n.book.ids()
+	if n.exchange.wasAway(n.neighbours.touched(), n.cfg.Timing.Liveness.AbsentAfter) {
+		n.exchange.cameBack(held, n.now(), every/catchUpPart, &n.rand)
+	}
+	due := n.exchange.plan(held, n.now(), every, &n.rand)
+	most := 1 + 4*catchUpPart*len(held)/roundsPerExchange
+	var all errgroup.Group
+	all.SetLimit(exchangeAtOnce)
+	for _, id := range due[:min(len(due), most)] {
+		all.Go(func() error { return n.exchangeGroup(ctx, id) })
+	}
+	return all.Wait()
+}
+
+// exchangeGroup compares one group's facts with some of its members, or with
+// all of them after an absence.
+func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
+	g, release, err := n.groups.open(ctx, id)
+	if err != nil {
+		return n.hideStore("open group", err)
+	}
+	defer release()
+	if !g.isFounded() {
+		return nil
+	}
+	if err := n.tellAddress(ctx, g); err != nil {
+		n.log.Debug("keep the own address", "group", id.Prefix(), "err", err)
+	}
+	stale := n.exchange.isStale(id)
+	with := n.comembers(id, stale)
+	answered := 0
+	for _, p := range with {
+		err := n.compare(ctx, g, p)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err == nil {
+			answered++
+		} else {
+			n.log.Debug("member does not compare facts", "group", id.Prefix(), "peer", protocol.ShortPeer(p), "err", err)
+		}
+	}
+	if len(with) == 0 {
+		answered = 1 // there is nobody to know better
+	}
+	n.exchange.done(id, stale, answered, n.now(), n.cfg.Timing.ExchangeEvery, &n.rand)
+	return nil
+}
+
+// comembers returns whom to compare a group's facts with, in random order: those
+// of its other holders that answer, or all that ever were some, for facts prove
+// themselves whoever gives them, and who was found gone may know a newer one.
+func (n *Node) comembers(id protocol.GroupID, all bool) []peer.ID {
+	var answering, others []peer.ID
+	for _, h := range n.neighbours.holders(id) {
+		switch {
+		case !h.drawn && !h.member && h.lost == 0: // it asks to be one
+		case h.state == liveness.Present:
+			answering = append(answering, h.peer)
+		default:
+			others = append(others, h.peer)
+		}
+	}
+	n.rand.shuffle(len(answering), func(i, j int) { answering[i], answering[j] = answering[j], answering[i] })
+	if !all && len(answering) > 0 {
+		return answering[:min(len(answering), partners)]
+	}
+	n.rand.shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
+	if !all {
+		return others[:min(len(others), partners)]
+	}
+	return append(answering, others...)
+}
+
+// compare brings this node and one member to the same facts of a group.
+func (n *Node) compare(ctx context.Context, g *groupState, with peer.ID) error {
+	have, err := n.askHave(ctx, with, &protocol.HaveRequest{Group: g.id})
+	if errors.Is(err, protocol.ErrNotFound) || errors.Is(err, protocol.ErrUnknown) {
+		return n.offerFacts(ctx, g, with, g.factIDs(nil)) // it has lost the group, or never heard of it
+	}
+	if err != nil {
+		return err
+	}
+	buckets, err := n.differing(ctx, g, have.FactDigests)
+	if err != nil || len(buckets) == 0 {
+		return err
+	}
+	theirs, err := n.listFacts(ctx, g, with, buckets)
+	if err != nil {
+		return err
+	}
+	var news []protocol.Hash
+	lacks := g.factIDs(buckets)
+	for h := range theirs {
+		if !g.knows(h) {
+			news = append(news, h)
+		}
+	}
+	lacks = slices.DeleteFunc(lacks, func(h protocol.Hash) bool { return theirs[h] })
+	if err := n.fetchFacts(ctx, g, with, news); err != nil {
+		return err
+	}
+	return n.offerFacts(ctx, g, with, lacks)
+}
+
+func (n *Node) askHave(ctx context.Context, with peer.ID, r *protocol.HaveRequest) (*protocol.HaveReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	defer cancel()
+	return n.caller.Have(ctx, with, r)
+}
+
+// differing returns the buckets in which a member's facts are not this node's.
+func (n *Node) differing(ctx context.Context, g *groupState, theirs []byte) ([]int, error) {
+	if len(theirs) == 0 {
+		return nil, protocol.Refuse(protocol.CodeDenied, "the member shows no digests")
+	}
+	now, release, err := n.groups.openTurn(ctx, g.id)
+	if err != nil {
+		return nil, n.hideStore("open group", err)
+	}
+	defer release()
+	now.mu.Lock()
+	ours := now.digestsOf(digestFacts)
+	now.mu.Unlock()
+	const size = len(protocol.Hash{})
+	var out []int
+	for b := range protocol.Buckets {
+		if [size]byte(ours[b*size:]) != [size]byte(theirs[b*size:]) {
+			out = append(out, b)
+		}
+	}
+	return out, nil
+}
+
+// factIDs returns the names of the facts that count here, those in some buckets
+// or (nil) all.
+func (g *groupState) factIDs(buckets []int) []protocol.Hash {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var out []protocol.Hash
+	for h := range g.ids {
+		if buckets == nil || slices.Contains(buckets, int(h[0])) {
+			out = append(out, h)
+		}
+	}
+	slices.SortFunc(out, compareHash)
+	return out
+}
+
+// tellAddress keeps this node's own newest peer record among the group's facts,
+// where its addresses are others than those kept: who was away for long, and
+// who reads by an old hint, learn of it from any member.
+func (n *Node) tellAddress(ctx context.Context, g *groupState) error {
+	env, err := n.cfg.Net.Envelope()
+	if err != nil {
+		return err
+	}
+	rec, err := env.Open()
+	if err != nil || len(rec.Addrs) == 0 {
+		return err
+	}
+	g.mu.Lock()
+	kept := protocol.Envelope(g.envelopes[n.self].raw)
+	g.mu.Unlock()
+	if old, err := kept.Open(); err == nil && sameAddrs(old, rec) {
+		return nil
+	}
+	_, err = n.mergeHere(ctx, g, []protocol.Fact{{Kind: protocol.FactEnvelope, Bytes: env}})
+	return err
+}
+
+func sameAddrs(a, b protocol.PeerRecord) bool {
+	return slices.EqualFunc(a.Addrs, b.Addrs, func(x, y multiaddr.Multiaddr) bool { return x.Equal(y) })
+}

@@ -1,0 +1,152 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage"
+)
+
+// Bounds of what one comparison moves; the rest is for the next one.
+const (
+	// mostNames is how many facts a member can truly have of a group: a grant
+	// or a delete of each subject, the heads of each pointer, and few others.
+	mostNames = protocol.MaxGroupSegments + (1+maxHeads)*protocol.MaxGroupPointers + 2*protocol.MaxShards
+	mostBytes = 8 << 20
+)
+
+var errInvented = errors.New("the member lists more facts than a group can have")
+
+// listFacts returns the names of a member's facts in some buckets.
+func (n *Node) listFacts(ctx context.Context, g *groupState, with peer.ID, buckets []int) (map[protocol.Hash]bool, error) {
+	names := make(map[protocol.Hash]bool)
+	for len(buckets) > 0 {
+		m, err := n.askHave(ctx, with, &protocol.HaveRequest{Group: g.id, Facts: buckets})
+		if err != nil {
+			return nil, err
+		}
+		if m.FactsDone <= 0 || m.FactsDone > len(buckets) {
+			return nil, protocol.Refuse(protocol.CodeMalformed, "the member lists no bucket that it was asked for")
+		}
+		for _, h := range m.Facts {
+			names[h] = true
+		}
+		if len(names) > mostNames {
+			return nil, errInvented
+		}
+		buckets = buckets[m.FactsDone:]
+	}
+	return names, nil
+}
+
+// fetchFacts asks a member for facts by name and merges them, each after those
+// that it depends on.
+func (n *Node) fetchFacts(ctx context.Context, g *groupState, from peer.ID, want []protocol.Hash) error {
+	var got []protocol.Fact
+	size := 0
+	for len(want) > 0 && size < mostBytes {
+		page := want[:min(len(want), protocol.MaxFactsPage)]
+		m, err := n.askFacts(ctx, from, &protocol.FactsRequest{Group: g.id.Prefix(), Want: page})
+		if err != nil {
+			return err
+		}
+		came := make(map[protocol.Hash]bool, len(m.Facts))
+		for _, f := range m.Facts {
+			id := f.ID()
+			if !came[id] && slices.Contains(page, id) {
+				came[id], size = true, size+len(f.Bytes)
+				got = append(got, f)
+			}
+		}
+		if len(came) == 0 {
+			want = want[len(page):] // gone meanwhile
+			continue
+		}
+		want = slices.DeleteFunc(slices.Clone(want), func(h protocol.Hash) bool { return came[h] })
+	}
+	slices.SortStableFunc(got, func(a, b protocol.Fact) int { return rank(a.Kind) - rank(b.Kind) })
+	for page := range slices.Chunk(got, protocol.MaxFactsPage) {
+		codes, err := n.mergeHere(ctx, g, page)
+		if err != nil {
+			return err
+		}
+		if i := slices.IndexFunc(codes, isForgery); i >= 0 {
+			return protocol.Refuse(protocol.CodeForged, "a fact of kind %d is refused: %v", page[i].Kind, codes[i])
+		}
+	}
+	return nil
+}
+
+// isForgery tells a fact that no honest member can have.
+func isForgery(c protocol.Code) bool {
+	return c == protocol.CodeMalformed || c == protocol.CodeNetwork || c == protocol.CodeForged
+}
+
+// mergeHere takes facts into a group that is held, as if they were offered by
+// this node itself: they are charged to the group.
+func (n *Node) mergeHere(ctx context.Context, g *groupState, facts []protocol.Fact) ([]protocol.Code, error) {
+	now, release, err := n.groups.openTurn(ctx, g.id)
+	if err != nil {
+		return nil, n.hideStore("open group", err)
+	}
+	defer release()
+	if !now.isFounded() {
+		return nil, protocol.Refuse(protocol.CodeUnknown, "group %s is held no more", g.id.Prefix())
+	}
+	return n.keepOffer(ctx, protocol.Remote{Peer: n.self}, now, facts)
+}
+
+func (n *Node) askFacts(ctx context.Context, with peer.ID, r *protocol.FactsRequest) (*protocol.FactsReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	defer cancel()
+	return n.caller.Facts(ctx, with, r)
+}
+
+// offerFacts offers a member facts that it lacks. Those that it refuses it has
+// a better one for, or will find out.
+func (n *Node) offerFacts(ctx context.Context, g *groupState, to peer.ID, lacks []protocol.Hash) error {
+	facts, err := n.readFacts(ctx, g, lacks)
+	if err != nil {
+		return err
+	}
+	for len(facts) > 0 {
+		page := &factPage{room: replyRoom}
+		for _, f := range facts {
+			if !page.add(f.Kind, f.Bytes) {
+				break
+			}
+		}
+		if _, err := n.askFacts(ctx, to, &protocol.FactsRequest{Group: g.id.Prefix(), Offer: page.facts}); err != nil {
+			return err
+		}
+		facts = facts[len(page.facts):]
+	}
+	return nil
+}
+
+// readFacts reads facts that count here from the store, in the order in which
+// they depend on each other.
+func (n *Node) readFacts(ctx context.Context, g *groupState, ids []protocol.Hash) ([]protocol.Fact, error) {
+	var out []protocol.Fact
+	size := 0
+	for _, id := range ids {
+		if !g.knows(id) || size >= mostBytes {
+			continue
+		}
+		f, err := n.store.Fact(ctx, g.id, id)
+		switch {
+		case errors.Is(err, storage.ErrNotFound) || n.damaged(g.id, err):
+		case err != nil:
+			return nil, n.hideStore("read a fact", err)
+		case !isNote(f.Kind):
+			size += len(f.Bytes)
+			out = append(out, fromStore(f))
+		}
+	}
+	slices.SortStableFunc(out, func(a, b protocol.Fact) int { return rank(a.Kind) - rank(b.Kind) })
+	return out, nil
+}
