@@ -9,5 +9,6 @@
 // Moments named now are on the node's watch (package liveness); cycles are the
 // wall clock's, for all members must draw them alike, and a clock that is wrong
 // only moves audits. Members are indexes into what package group keeps of a
-// group. Nothing here allocates.
+// group. Nothing here allocates. The norm is
+// protocol/SPEC.md, Audits.
 package audit

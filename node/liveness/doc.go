@@ -9,4 +9,5 @@
 // Moments are time.Durations on the node's own watch (see Watch): time for which
 // this node ran and was not cut off. No step of the wall clock moves it, so none
 // can make anyone gone. Nothing here allocates; a State costs some nanoseconds.
+// The norm is protocol/SPEC.md, Liveness.
 package liveness

@@ -9,5 +9,6 @@
 //
 // Nothing here allocates. A segment that needs nothing costs an Assess, some
 // nanoseconds; one that needs repair costs a hash besides, some 150 ns, and some
-// nanoseconds a member.
+// nanoseconds a member. The norm is
+// protocol/SPEC.md, Health and repair.
 package repair

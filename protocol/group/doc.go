@@ -1,9 +1,11 @@
 // Package group decides about groups: which profile a network allows, which
 // nodes share a failure domain, in what order candidates are asked, who gets a
-// slot, who announces, and what is left when the worst happens.
+// slot, who announces, what is left when the worst happens; and, once the owner
+// is away, to whom work falls (Lot), who holds a slot by proof (Seats), what a
+// segment needs (Tally, Assess), and for how long it is kept (Lease).
 //
 // Every decision is a pure function of small values. The package knows no
 // stream, no disk, no clock and no random source but the one that it is
 // handed, so that owners, holders, tests and the lab's simulator all decide
-// alike. The norm is SPEC.md, Groups.
+// alike. The norm is SPEC.md, Groups and what follows Lots.
 package group
