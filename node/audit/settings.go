@@ -12,7 +12,7 @@ type Settings struct {
 	MendWithin    time.Duration // for which a failure that stands alone, or that the holder reported, is borne
 
 	ManyNeighbours int // from which on samples are stretched
-	EntryShards    int // shards of a slot that an entry audit asks for, at most
+	EntryShards    int // shards of a slot that an entry audit asks for, at most; up to 255
 	SlowTries      int // how often a shard whose holder was too slow is asked for again before it counts
 	FailedPercent  int // of the shards audited: a holder of which more failed, unmended, has failed
 }

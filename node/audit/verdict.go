@@ -1,6 +1,10 @@
 package audit
 
-import "time"
+import (
+	"time"
+
+	"github.com/cairnstore/cairn/protocol/group"
+)
 
 // Outcome is what one audit of one shard came to.
 type Outcome uint8
@@ -115,6 +119,17 @@ func (r Record) Failed(set *Settings, now time.Duration) bool {
 // ProofFor succeeded, and it has not failed.
 func (r Record) Healthy(set *Settings, now time.Duration) bool {
 	return r.Proved && now-r.ProvedAt <= set.ProofFor && !r.Failed(set, now)
+}
+
+// Mark puts what the record says of the holder of a seat into a view. What its
+// silence says is liveness.Standing's to add.
+func (r Record) Mark(set *Settings, now time.Duration, v *group.View, seat int) {
+	if r.Failed(set, now) {
+		v.Gone.Add(seat)
+	}
+	if !r.Healthy(set, now) {
+		v.Unaudited.Add(seat)
+	}
 }
 
 // Readmitted returns the record of a holder that had failed and has passed an

@@ -3,6 +3,8 @@ package liveness
 import (
 	"math"
 	"time"
+
+	"github.com/cairnstore/cairn/protocol/group"
 )
 
 // State is what a node makes of a neighbour.
@@ -136,8 +138,41 @@ func (s Standing) Silence() time.Duration {
 func (s Standing) Holding(set *Settings) bool { return s.Silence() < set.GoneAfter }
 
 // Answering reports whether the neighbour counts among those that could serve
-// now: it has been silent for less than UrgentAfter.
-func (s Standing) Answering(set *Settings) bool { return s.Silence() < set.UrgentAfter }
+// now: it has been silent for less than UrgentAfter. One that never answered gets
+// until AbsentAfter: who joins a group finds peers in the owner's table that died
+// long ago, and must not take that for an emergency before others can enter.
+func (s Standing) Answering(set *Settings) bool {
+	if !s.Heard {
+		return s.Silence() < set.AbsentAfter
+	}
+	return s.Silence() < set.UrgentAfter
+}
+
+// Living reports whether work may fall to the neighbour: it has answered, has not
+// been silent for UrgentAfter, and does not say that its disk is out of sight.
+func (s Standing) Living(set *Settings) bool {
+	return s.Heard && s.Silence() < set.UrgentAfter && (s.Tries == 0 || s.Fails > 0)
+}
+
+// Mark puts what the standing says of the holder of a seat into a view. What its
+// audits say is audit.Record's to add.
+func (s Standing) Mark(set *Settings, v *group.View, seat int) {
+	for _, m := range [...]struct {
+		in  *group.Set
+		yes bool
+	}{
+		{&v.Gone, s.State(set) == Gone},
+		{&v.Weak, !s.Holding(set)},
+		{&v.Absent, s.Silence() >= set.AbsentAfter},
+		{&v.Silent, !s.Answering(set)},
+		{&v.Unheard, s.Tries > 0 && !s.Heard},
+		{&v.Living, s.Living(set)},
+	} {
+		if m.yes {
+			m.in.Add(seat)
+		}
+	}
+}
 
 // trouble extends the silence to now, or begins one.
 func (s Standing) trouble(set *Settings, now time.Duration) Standing {

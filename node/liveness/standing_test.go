@@ -33,6 +33,8 @@ func TestStates(t *testing.T) {
 		{"a day", silent(Said{}, h, 25*h), Absent, true, false},
 		{"just under 7 days", silent(Said{}, h, h+7*d-1), Absent, true, false},
 		{"7 days", silent(Said{}, h, h+7*d), Gone, false, false},
+		{"a stranger, not heard yet", Standing{}.Unanswered(&defaults, h).Unanswered(&defaults, 25*h-1), Present, true, true},
+		{"a stranger, absent", Standing{}.Unanswered(&defaults, h).Unanswered(&defaults, 25*h), Absent, true, false},
 		{"a stranger, never heard", Standing{}.Unanswered(&defaults, h).Unanswered(&defaults, h+7*d), Gone, false, false},
 
 		{"away", silent(Said{AwayFor: 10 * d}, h, 2*d), Away, true, false},

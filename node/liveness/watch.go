@@ -5,7 +5,8 @@ import "time"
 // Watch is a node's own measure of time: it runs while the process runs and the
 // node is not cut off, and stands still otherwise, for what a node could not see
 // proves nothing against anybody. The zero Watch is a new node's. Save it with
-// the Standings that it dates: their moments mean nothing without it.
+// the Standings that it dates: their moments mean nothing without it. Its exported
+// fields are all there is to save.
 //
 // Three clocks go in. The monotonic one alone moves the watch. The wall clock
 // only tells steps, which leases ask about: it is compared with the monotonic
@@ -45,7 +46,7 @@ func (w Watch) Read(set *Settings, mono time.Duration, wall time.Time, cutOff bo
 	w.Wall, w.mono = wall.Round(0), max(mono, w.mono)
 	stopped := time.Duration(0)
 	if cutOff {
-		stopped = min(ran, set.MaxCutOff-w.CutOff)
+		stopped = min(ran, max(set.MaxCutOff-w.CutOff, 0))
 		w.CutOff += stopped
 	} else {
 		w.CutOff = 0

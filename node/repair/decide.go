@@ -30,7 +30,7 @@ const (
 	Nothing      Answer = iota // it is well
 	Mine                       // repair it now
 	Theirs                     // it needs repair, and it is another's turn
-	Thin                       // it needs repair, and nobody can take what would be made
+	Thin                       // it needs repair, and nobody is there who could take what is missing, or has not taken it
 	Unclear                    // too few holders were audited by this node to tell
 	Resting                    // its lease is frozen: served, not repaired
 	Inconsistent               // its descriptor is false: never tried again
@@ -59,7 +59,7 @@ type Group struct {
 type Segment struct {
 	ID           protocol.SegmentID
 	Count        group.Count
-	Takers       int  // slots to be made that somebody would take: holders that lack it, candidates
+	Takers       int  // of the missing slots, those that a holder or candidate would take who does not have the shard by its own Have
 	Inconsistent bool // k verified shards contradicted a root once
 }
 

@@ -74,15 +74,18 @@ func Endangered(p protocol.Profile, c Count, wasSafe bool) int {
 }
 
 // View is what a member makes of the others of a group: sets of seats by index.
-// Package liveness and audit say who belongs where. Make it once a pass over the
-// group; it is a value and refers to nothing.
+// liveness.Standing.Mark and audit.Record.Mark fill it in; this node's own seat
+// belongs in Living alone. Make one for each pass over the group, and after each
+// change of the seats; it is a value and refers to nothing.
 type View struct {
 	Gone      Set // gone, or failed by this member's audits
-	Unaudited Set // without an audit of this member's that counts
+	Weak      Set // does not count as holding, though claims may keep it its slot
 	Absent    Set // silent for AbsentAfter at least, excused or not
-	Silent    Set // silent for UrgentAfter at least; holds the absent and the gone
-	Released  Set // handed its slot over
-	Weak      Set // does not count as holding, though it keeps its slot: away or suspended beyond what counts
+	Silent    Set // silent for UrgentAfter at least
+	Unheard   Set // never answered this member, which has asked
+	Living    Set // work may fall to it
+	Unaudited Set // no audit of this member's counts
+	Released  Set // handed its slot over; the caller's to add
 }
 
 // Tally counts segments of one group. It is a value of some 200 bytes; make it

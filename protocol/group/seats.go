@@ -131,7 +131,9 @@ func (a Answer) String() string {
 }
 
 // MayEnter tells whether a peer may take a slot by its own request. Ask before
-// the audit, and again after it, by Enter. O(seats).
+// the audit, and again after it, by Enter. A slot whose holder never answered
+// this member is open to whoever proves that it holds it, though not vacant: it
+// is not to be filled by drawing. O(seats).
 func (s *Seats) MayEnter(x Seat, v View, urgent bool) Answer {
 	if int(x.Slot) >= s.Profile.N {
 		return NoSlot
@@ -144,7 +146,9 @@ func (s *Seats) MayEnter(x Seat, v View, urgent bool) Answer {
 			return Elsewhere
 		}
 	}
-	vacant := s.Vacant(v, urgent)
+	open := v
+	open.Gone = v.Gone.Or(v.Unheard) // who joined late must not take the long dead for holders
+	vacant := s.Vacant(open, urgent)
 	switch {
 	case !vacant.Has(int(x.Slot)) && (!s.held(x) || s.living(x.Slot, v) >= maxHolders):
 		return Occupied

@@ -38,6 +38,8 @@ func TestMayEnter(t *testing.T) {
 		{"the holder is absent", four(), named(1, "x", 30, 0, 0, 1), View{Absent: set(1)}, false, Occupied},
 		{"absent, and urgent", four(), named(1, "x", 30, 0, 0, 1), View{Absent: set(1)}, true, Welcome},
 		{"gone", four(), named(1, "x", 30, 0, 0, 1), View{Gone: set(1)}, false, Welcome},
+		{"never heard", four(), named(1, "x", 30, 0, 0, 1), View{Unheard: set(1)}, false, Welcome},
+		{"another never heard", four(), named(1, "x", 30, 0, 0, 1), View{Unheard: set(2)}, false, Occupied},
 		{"handed over", four(), named(1, "x", 30, 0, 0, 1), View{Released: set(1)}, false, Welcome},
 		{"another is gone", four(), named(2, "x", 30, 0, 0, 1), View{Gone: set(1)}, false, Occupied},
 		{"vacant", left, named(3, "x", 30, 0, 0, 1), View{}, false, Welcome},

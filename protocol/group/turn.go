@@ -26,7 +26,7 @@ type Day struct {
 func DayAt(g protocol.GroupID, length time.Duration, wall time.Time) Day {
 	step := max(length.Milliseconds()/stepsADay, 1)
 	phase := int64(uint64(g[0])<<8|uint64(g[1])) * step * stepsADay >> 16
-	at := (wall.UnixMilli() + phase)
+	at := wall.UnixMilli() + phase
 	n := at / step
 	if at%step < 0 {
 		n--
@@ -47,12 +47,11 @@ func Drawer(g protocol.GroupID, slot int, d Day, keys, domains []Key, living Set
 // Redraw returns those candidates in the order in which they should be asked for
 // a vacant slot: eligible, with room for need bytes, without a seat, and such
 // that the group's spread keeps (Fits). It draws uniformly over failure domains,
-// as Draw does. Nobody left means that the group is thin: there is nothing to
+// as Draw does. Leave out before who failed this member's audits. Nobody left means that the group is thin: there is nothing to
 // retry until another candidate appears. It allocates; drawing is rare.
 func (s *Seats) Redraw(slot int, cands []Candidate, need int64, private bool, v View, rng *rand.Rand) []Candidate {
 	fits := func(c *Candidate) bool {
-		i := s.Find(c.Peer)
-		return c.eligible(need) && (i < 0 || v.Gone.Has(i)) && s.Fits(slot, c.Domain(private), v)
+		return c.eligible(need) && s.Find(c.Peer) < 0 && s.Fits(slot, c.Domain(private), v)
 	}
 	r := newRoster(cands, fits, private)
 	r.shuffle(rng)

@@ -77,7 +77,7 @@ func TestRedraw(t *testing.T) {
 		for _, c := range got {
 			seen[c.Peer] = true
 		}
-		if len(got) != 3 || !seen["1"] || !seen["good"] || !seen["place"] {
+		if len(got) != 2 || !seen["good"] || !seen["place"] {
 			t.Fatalf("seed %d: %v", seed, got)
 		}
 	}
