@@ -5,6 +5,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/cairnstore/cairn/node/audit"
+	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 )
@@ -72,7 +74,14 @@ func TestNothingAllocates(t *testing.T) {
 	g := members(56)
 	s := Segment{Count: group.Count{Holding: 9, Answering: 9}, Takers: 1}
 	work := []Work{{Score: 3}, {Score: 1}, {Score: 2}}
+	live, audits := liveness.DefaultSettings(), audit.DefaultSettings()
+	var st liveness.Standing
+	var r audit.Record
 	if n := testing.AllocsPerRun(100, func() {
+		var v group.View
+		st.Mark(&live, &v, 7)
+		r.Mark(&audits, 0, &v, 7)
+		g.Living = v.Living
 		g.Decide(&s)
 		Plan(work, Budget{1, 1}, Budget{1, 1})
 	}); n != 0 {
@@ -94,6 +103,33 @@ func BenchmarkDecide(b *testing.B) {
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
 		})
 	}
+}
+
+// One health decision from the bottom: a member's view of 30 others is made anew
+// for each segment, which a node does once a pass.
+func BenchmarkViewAndDecide(b *testing.B) {
+	live, audits := liveness.DefaultSettings(), audit.DefaultSettings()
+	p := protocol.Profile{K: 8, R: 20, N: 30}
+	g := members(p.N)
+	g.Profile = p
+	slots := make([]uint8, p.N)
+	standings, records := make([]liveness.Standing, p.N), make([]audit.Record, p.N)
+	for i := range slots {
+		slots[i] = uint8(i)
+		standings[i] = standings[i].Answered(&live, 1, liveness.Said{})
+		records[i], _ = records[i].Saw(&audits, 1, audit.OK)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		var v group.View
+		for i := range slots {
+			standings[i].Mark(&live, &v, i)
+			records[i].Mark(&audits, 2, &v, i)
+		}
+		tally := group.NewTally(slots, v)
+		g.Decide(&Segment{Count: tally.Count(group.Set{}), Takers: 1})
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
 }
 
 func BenchmarkPlan(b *testing.B) {

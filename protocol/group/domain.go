@@ -1,7 +1,10 @@
 package group
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -79,3 +82,50 @@ func cut(a netip.Addr, bits4, bits6 int) netip.Prefix {
 	p, _ := a.Prefix(bits) // never fails: a is valid, without zone, and long enough
 	return p
 }
+
+// MarshalText writes the domain for a node's own notes: "" for the zero Domain,
+// "lan", a prefix, "relay:" or "peer:" and a peer ID.
+func (d Domain) MarshalText() ([]byte, error) {
+	switch d.kind {
+	case lanDomain:
+		return []byte("lan"), nil
+	case prefixDomain:
+		return d.prefix.MarshalText()
+	case relayDomain:
+		return []byte("relay:" + d.peer.String()), nil
+	case peerDomain:
+		return []byte("peer:" + d.peer.String()), nil
+	}
+	return nil, nil
+}
+
+// UnmarshalText reads what MarshalText writes, and nothing else.
+func (d *Domain) UnmarshalText(text []byte) error {
+	kind, name, named := strings.Cut(string(text), ":")
+	out := Domain{}
+	var err error
+	switch {
+	case len(text) == 0:
+	case string(text) == "lan":
+		out.kind = lanDomain
+	case named && kind == "relay":
+		out.kind = relayDomain
+		out.peer, err = peer.Decode(name)
+	case named && kind == "peer":
+		out.kind = peerDomain
+		out.peer, err = peer.Decode(name)
+	default:
+		out.kind = prefixDomain
+		err = out.prefix.UnmarshalText(text)
+	}
+	if err != nil {
+		return fmt.Errorf("failure domain %q: %w", text, err)
+	}
+	if again, _ := out.MarshalText(); string(again) != string(text) || out.kind == prefixDomain && out.prefix != AddrDomain(out.prefix.Addr()).prefix {
+		return fmt.Errorf("failure domain %q: %w", text, errDomain)
+	}
+	*d = out
+	return nil
+}
+
+var errDomain = errors.New("not in its one form")
