@@ -126,6 +126,7 @@ func (r Record) Healthy(set *Settings, now time.Duration) bool {
 func (r Record) Mark(set *Settings, now time.Duration, v *group.View, seat int) {
 	if r.Failed(set, now) {
 		v.Gone.Add(seat)
+		v.Living.Remove(seat)
 	}
 	if !r.Healthy(set, now) {
 		v.Unaudited.Add(seat)

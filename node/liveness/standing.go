@@ -43,8 +43,8 @@ type Standing struct {
 	Since   time.Duration // first unanswered message, or first answer "suspended"; meaningless while Tries is 0
 	Latest  time.Duration // latest such message
 
-	AwayUntil      time.Duration // as claimed in its last answer, capped
-	SuspendedUntil time.Duration // as claimed in its last answer, capped
+	AwayUntil      time.Duration // as it last claimed, capped
+	SuspendedUntil time.Duration // as it last claimed, capped
 	AwayUsed       time.Duration // excused in earlier silences of this period
 	SuspendedUsed  time.Duration // excused in earlier silences of this period
 	UsedAt         time.Duration // when something was last added to the two
@@ -166,7 +166,7 @@ func (s Standing) Mark(set *Settings, v *group.View, seat int) {
 		{&v.Absent, s.Silence() >= set.AbsentAfter},
 		{&v.Silent, !s.Answering(set)},
 		{&v.Unheard, s.Tries > 0 && !s.Heard},
-		{&v.Living, s.Living(set)},
+		{&v.Living, s.Living(set) && !v.Gone.Has(seat)},
 	} {
 		if m.yes {
 			m.in.Add(seat)

@@ -3,6 +3,8 @@ package liveness
 import (
 	"testing"
 	"time"
+
+	"github.com/cairnstore/cairn/protocol/group"
 )
 
 var defaults = DefaultSettings()
@@ -108,5 +110,58 @@ func TestAwayInTurns(t *testing.T) {
 		if got := trip(c.trip); got != c.want {
 			t.Errorf("trip %d: %s, not %s", i, got, c.want)
 		}
+	}
+}
+
+func TestMark(t *testing.T) {
+	const h, d = time.Hour, 24 * time.Hour
+	all := []Standing{
+		{},
+		silent(Said{}, h, h),
+		silent(Said{}, h, 5*h),
+		silent(Said{}, h, 2*d),
+		silent(Said{AwayFor: 20 * d}, h, 9*d),
+		silent(Said{}, h, 9*d),
+		Standing{}.Answered(&defaults, h, Said{SuspendedFor: d}),
+		Standing{}.Unanswered(&defaults, h),
+	}
+	var v group.View
+	for i, s := range all {
+		s.Mark(&defaults, &v, i)
+	}
+	set := func(of ...int) (s group.Set) {
+		for _, i := range of {
+			s.Add(i)
+		}
+		return s
+	}
+	want := group.View{
+		Gone: set(5), Weak: set(4, 5), Absent: set(3, 4, 5), Silent: set(2, 3, 4, 5), Unheard: set(7), Living: set(1),
+	}
+	if v != want {
+		t.Errorf("%+v", v)
+	}
+	// Who failed is not living, whichever is marked first.
+	v = group.View{Gone: set(0)}
+	Standing{}.Answered(&defaults, 0, Said{}).Mark(&defaults, &v, 0)
+	if v.Living.Has(0) {
+		t.Error("who failed is living")
+	}
+}
+
+// A beat that a neighbour sends ends no silence, and what it says in one counts
+// only from before the silence.
+func TestToldBeforeAndInSilence(t *testing.T) {
+	const d = 24 * time.Hour
+	s := Standing{}.Told(&defaults, 0, Said{AwayFor: 10 * d})
+	if s.Heard || s.Silence() != 0 {
+		t.Error("a beat received counts as an answer")
+	}
+	s = s.Unanswered(&defaults, d).Unanswered(&defaults, 8*d)
+	if got := s.State(&defaults); got != Away {
+		t.Errorf("said before it fell silent: %s", got)
+	}
+	if told := s.Told(&defaults, 9*d, Said{AwayFor: 30 * d}); told != s {
+		t.Errorf("said while silent: %+v", told)
 	}
 }

@@ -48,7 +48,7 @@ type Group struct {
 	ID      protocol.GroupID
 	Profile protocol.Profile
 	Keys    []group.Key // of its members, by index (group.Seats.Keys)
-	Living  group.Set   // members that answer and hold, as this node sees it; with itself
+	Living  group.Set   // group.View.Living, with this node itself
 	Self    int         // this node's index
 	Day     group.Day   // group.DayAt now
 	CutOff  bool        // this node is probably cut off: it repairs nothing
