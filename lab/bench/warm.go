@@ -141,33 +141,43 @@ func (n *network) ranges(ctx context.Context) ([]figure, error) {
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	var times []float64
-	most := 0
-	buf := make([]byte, rangeLength)
+	var most [2]int // holders, of the first read of a range and of the second
 	for i := range rangeRounds + 1 {
 		off := rangeFile/4 + rng.Int64N(rangeFile/2)
-		before, err := n.gets(ctx)
-		if err != nil {
-			return nil, err
+		for pass := range most {
+			took, touched, err := n.readRange(ctx, f, off)
+			if err != nil {
+				return nil, err
+			}
+			if i == 0 {
+				continue // it still learns who is fast
+			}
+			if pass == 0 {
+				times = append(times, 1000*took.Seconds())
+			}
+			most[pass] = max(most[pass], touched)
 		}
-		begun := time.Now()
-		if _, err := f.ReadAt(ctx, buf, off); err != nil {
-			return nil, fmt.Errorf("read a range: %w", err)
-		}
-		took := time.Since(begun)
-		after, err := n.gets(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if i == 0 {
-			continue // it still learns who is fast
-		}
-		times = append(times, 1000*took.Seconds())
-		most = max(most, changed(before, after))
 	}
 	return []figure{
 		{"1 MiB in the middle of 1 GiB, warm client, median", middle(times), "ms", "≤ 20"},
-		{"holders that it touches, at most", float64(most), "", "≤ 2"},
+		{"holders that it touches, at most", float64(most[0]), "", "≤ 2"},
+		{"where its segments were read before (decision 0014)", float64(most[1]), "", "≤ 2"},
 	}, nil
+}
+
+// readRange reads one range, and counts whom it asked.
+func (n *network) readRange(ctx context.Context, f *client.File, off int64) (took time.Duration, touched int, err error) {
+	before, err := n.gets(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	begun := time.Now()
+	if _, err := f.ReadAt(ctx, make([]byte, rangeLength), off); err != nil {
+		return 0, 0, fmt.Errorf("read a range: %w", err)
+	}
+	took = time.Since(begun)
+	after, err := n.gets(ctx)
+	return took, changed(before, after), err
 }
 
 func changed(before, after map[string]int64) (n int) {
