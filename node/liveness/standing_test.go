@@ -148,20 +148,3 @@ func TestMark(t *testing.T) {
 		t.Error("who failed is living")
 	}
 }
-
-// A beat that a neighbour sends ends no silence, and what it says in one counts
-// only from before the silence.
-func TestToldBeforeAndInSilence(t *testing.T) {
-	const d = 24 * time.Hour
-	s := Standing{}.Told(&defaults, 0, Said{AwayFor: 10 * d})
-	if s.Heard || s.Silence() != 0 {
-		t.Error("a beat received counts as an answer")
-	}
-	s = s.Unanswered(&defaults, d).Unanswered(&defaults, 8*d)
-	if got := s.State(&defaults); got != Away {
-		t.Errorf("said before it fell silent: %s", got)
-	}
-	if told := s.Told(&defaults, 9*d, Said{AwayFor: 30 * d}); told != s {
-		t.Errorf("said while silent: %+v", told)
-	}
-}

@@ -49,7 +49,7 @@ type Group struct {
 	Profile protocol.Profile
 	Keys    []group.Key // of its members, by index (group.Seats.Keys)
 	Living  group.Set   // group.View.Living, with this node itself
-	Self    int         // this node's index
+	Self    int         // this node's index; -1: it has no seat, and no work
 	Day     group.Day   // group.DayAt now
 	CutOff  bool        // this node is probably cut off: it repairs nothing
 	Frozen  bool        // the lease is no longer alive
@@ -79,10 +79,10 @@ func (g *Group) Decide(s *Segment) Answer {
 		return Resting
 	case s.Takers == 0:
 		return Thin
-	case g.CutOff || g.Repairer(s.ID) != g.Self:
-		return Theirs
+	case !g.CutOff && g.Self >= 0 && g.Repairer(s.ID) == g.Self:
+		return Mine
 	}
-	return Mine
+	return Theirs
 }
 
 // Repairer returns which member's turn it is to repair a segment; -1: nobody

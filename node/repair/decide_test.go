@@ -34,6 +34,7 @@ func TestDecide(t *testing.T) {
 	}{
 		{"lazy", func(*Group) {}, lazy, Mine},
 		{"another's", func(g *Group) { g.Self = (g.Self + 1) % 14 }, lazy, Theirs},
+		{"nobody's", func(g *Group) { g.Self, g.Living = -1, group.Set{} }, lazy, Theirs},
 		{"six hours later", func(g *Group) { g.Day.Step++ }, lazy, Theirs},
 		{"cut off", func(g *Group) { g.CutOff = true }, lazy, Theirs},
 		{"frozen", func(g *Group) { g.Frozen = true }, lazy, Resting},

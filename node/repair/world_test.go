@@ -25,7 +25,8 @@ type world struct {
 	live     liveness.Settings
 	audits   audit.Settings
 
-	made, deaths, repairs, twice int
+	deaths, died         int // nodes that went for good, and the shards that they held
+	repairs, made, twice int // repairs, the shards that they made, those of them that were there
 }
 
 // simNode is a node and what it knows of others, by their index.
@@ -114,6 +115,11 @@ func (w *world) churn(monthly float64) {
 		if w.rng.Float64() < monthly*float64(step)/float64(30*24*time.Hour) {
 			n.dead, n.up = true, false
 			w.deaths++
+			for _, has := range n.shards {
+				if has {
+					w.died++
+				}
+			}
 			w.add()
 		}
 	}
