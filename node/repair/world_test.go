@@ -21,9 +21,12 @@ type world struct {
 	p        protocol.Profile
 	segments int
 	wall     time.Time
-	nodes    []*simNode // by index; replaced ones stay, dead
+	nodes    []*simNode               // by index; replaced ones stay, dead
+	parted   func(a, b *simNode) bool // nil: everybody who is up reaches everybody who is up
 	live     liveness.Settings
 	audits   audit.Settings
+
+	uptime float64 // of each node, at any step
 
 	deaths, died         int // nodes that went for good, and the shards that they held
 	repairs, made, twice int // repairs, the shards that they made, those of them that were there
@@ -31,10 +34,14 @@ type world struct {
 
 // simNode is a node and what it knows of others, by their index.
 type simNode struct {
+	nr       int
 	id       peer.ID
 	at       netip.Addr
 	dead, up bool
-	watch    time.Duration
+	watch    liveness.Watch
+	mono     time.Duration // the monotonic clock
+	wrong    time.Duration // of the wall clock
+	cutOff   bool
 	slot     int       // -1: none
 	until    time.Time // while it has no seat: then it forgets the slot that it was drawn for
 	shards   []bool    // of slot, by segment
@@ -48,7 +55,7 @@ const step = 6 * time.Hour
 
 func newWorld(seed uint64, p protocol.Profile, nodes, segments int) *world {
 	w := &world{
-		rng: rand.New(rand.NewPCG(seed, 0)), p: p, segments: segments, wall: time.Unix(1_800_000_000, 0),
+		rng: rand.New(rand.NewPCG(seed, 0)), p: p, segments: segments, wall: time.Unix(1_800_000_000, 0), uptime: 0.9,
 		live: liveness.DefaultSettings(), audits: audit.DefaultSettings(),
 	}
 	for range nodes {
@@ -66,7 +73,7 @@ func newWorld(seed uint64, p protocol.Profile, nodes, segments int) *world {
 func (w *world) add() {
 	i := len(w.nodes)
 	w.nodes = append(w.nodes, &simNode{
-		id: peer.ID("node " + strconv.Itoa(i)), at: netip.AddrFrom4([4]byte{20, byte(i), byte(i >> 8), 1}),
+		nr: i, id: peer.ID("node " + strconv.Itoa(i)), at: netip.AddrFrom4([4]byte{20, byte(i), byte(i >> 8), 1}),
 		up: true, slot: -1, shards: make([]bool, w.segments),
 		standings: map[peer.ID]liveness.Standing{}, records: map[peer.ID]audit.Record{},
 	})
@@ -104,14 +111,14 @@ func slotSeat(s *group.Seats, slot int) int {
 	return -1
 }
 
-// churn lets nodes come and go: a tenth down at any time, a tenth gone for good a
-// month and replaced by strangers.
+// churn lets nodes come and go, and a part of them a month go for good, to be
+// replaced by strangers.
 func (w *world) churn(monthly float64) {
 	for _, n := range w.nodes[:len(w.nodes):len(w.nodes)] {
 		if n.dead {
 			continue
 		}
-		n.up = w.rng.Float64() < 0.9
+		n.up = w.rng.Float64() < w.uptime
 		if w.rng.Float64() < monthly*float64(step)/float64(30*24*time.Hour) {
 			n.dead, n.up = true, false
 			w.deaths++
@@ -130,7 +137,8 @@ func (w *world) tick(monthly float64) {
 	w.churn(monthly)
 	for _, n := range w.nodes {
 		if n.up {
-			n.watch += step
+			n.mono += step
+			n.watch = n.watch.Read(&w.live, n.mono, w.wall.Add(n.wrong), n.cutOff)
 		}
 		if n.slot >= 0 && n.seats == nil && w.wall.After(n.until) {
 			n.slot = -1
@@ -150,6 +158,10 @@ func (w *world) tick(monthly float64) {
 	}
 }
 
+func (w *world) reaches(n, o *simNode) bool {
+	return n.up && o.up && (w.parted == nil || !w.parted(n, o))
+}
+
 // listen beats and samples all whom a node sees in the group.
 func (w *world) listen(n *simNode) {
 	for _, s := range n.seats.Held {
@@ -157,166 +169,16 @@ func (w *world) listen(n *simNode) {
 			continue
 		}
 		o := w.node(s.Peer)
-		if !o.up {
-			n.standings[s.Peer] = n.standings[s.Peer].Unanswered(&w.live, n.watch)
+		if !w.reaches(n, o) {
+			n.standings[s.Peer] = n.standings[s.Peer].Unanswered(&w.live, n.watch.Now)
 			continue
 		}
-		n.standings[s.Peer] = n.standings[s.Peer].Answered(&w.live, n.watch, liveness.Said{})
-		n.records[s.Peer], _ = n.records[s.Peer].Saw(&w.audits, n.watch, audit.OK)
+		n.standings[s.Peer] = n.standings[s.Peer].Answered(&w.live, n.watch.Now, liveness.Said{})
+		n.records[s.Peer], _ = n.records[s.Peer].Saw(&w.audits, n.watch.Now, audit.OK)
 	}
-}
-
-// view is what a node makes of the others.
-func (w *world) view(n *simNode) (v group.View) {
-	for i, s := range n.seats.Held {
-		if s.Peer == n.id {
-			v.Living.Add(i)
-			continue
-		}
-		n.standings[s.Peer].Mark(&w.live, &v, i)
-		n.records[s.Peer].Mark(&w.audits, n.watch, &v, i)
+	var c liveness.Census
+	for _, s := range n.standings {
+		c = c.Add(&w.live, s, n.watch.Now)
 	}
-	return v
-}
-
-func (w *world) lacking(n *simNode, segment int) (lacking group.Set) {
-	for i, s := range n.seats.Held {
-		if o := w.node(s.Peer); o.slot != int(s.Slot) || !o.shards[segment] {
-			lacking.Add(i)
-		}
-	}
-	return lacking
-}
-
-func (w *world) urgent(n *simNode, v group.View) bool {
-	tally := group.NewTally(n.seats.Slots(), v)
-	for s := range w.segments {
-		if group.Assess(w.p, tally.Count(w.lacking(n, s))) == group.Urgent {
-			return true
-		}
-	}
-	return false
-}
-
-// ask lets a node whose slot is whole ask all members that lack it to enter.
-func (w *world) ask(n *simNode) {
-	for _, o := range w.nodes {
-		if !o.up || o.seats == nil || o == n || o.seats.Find(n.id) >= 0 || !n.whole() {
-			continue
-		}
-		v := w.view(o)
-		if o.seats.Enter(n.seat(n.slot), v, w.urgent(o, v)) == group.Welcome {
-			o.standings[n.id] = o.standings[n.id].Answered(&w.live, o.watch, liveness.Said{})
-			r, _ := o.records[n.id].Readmitted().Saw(&w.audits, o.watch, audit.OK)
-			o.records[n.id] = r
-		}
-	}
-}
-
-func (n *simNode) whole() bool {
-	for _, has := range n.shards {
-		if !has {
-			return false
-		}
-	}
-	return true
-}
-
-// mend draws candidates and repairs, where it is the node's turn.
-func (w *world) mend(n *simNode) {
-	v := w.view(n)
-	g := Group{Profile: w.p, Keys: n.seats.Keys(), Living: v.Living, Self: n.seats.Find(n.id), Day: group.DayAt(protocol.GroupID{}, 24*time.Hour, w.wall)}
-	tally := group.NewTally(n.seats.Slots(), v)
-	for s := range w.segments {
-		lacking := w.lacking(n, s)
-		count := tally.Count(lacking)
-		c := group.Assess(w.p, count)
-		if !c.NeedsRepair() {
-			continue
-		}
-		w.draw(n, &g, v, c == group.Urgent)
-		missing := Missing(w.p, &tally, v, lacking, c)
-		takers := w.takers(n, s, missing, v)
-		if g.Decide(&Segment{ID: protocol.SegmentID{byte(s)}, Count: count, Takers: len(takers)}) == Mine {
-			w.repair(s, takers)
-		}
-	}
-}
-
-func (w *world) draw(n *simNode, g *Group, v group.View, urgent bool) {
-	vacant := n.seats.Vacant(v, urgent)
-	for slot := range w.p.N {
-		if !vacant.Has(slot) || n.seats.Candidate(slot, n.watch) != nil || group.Drawer(g.ID, slot, g.Day, g.Keys, n.seats.DomainKeys(), g.Living) != g.Self {
-			continue
-		}
-		var cands []group.Candidate
-		for _, o := range w.nodes {
-			if o.up && o.slot < 0 {
-				cands = append(cands, group.Candidate{Peer: o.id, Addr: o.at, Free: 1})
-			}
-		}
-		drawn := n.seats.Redraw(slot, cands, 1, false, v, w.rng)
-		if len(drawn) == 0 {
-			continue
-		}
-		o := w.node(drawn[0].Peer)
-		o.slot, o.until = slot, w.wall.Add(24*time.Hour)
-		for _, m := range w.nodes {
-			if m.up && m.seats != nil {
-				mv := w.view(m)
-				m.seats.Name(o.seat(slot), mv, w.urgent(m, mv), m.watch, m.watch+24*time.Hour)
-			}
-		}
-	}
-}
-
-// takers returns who would take the missing shards of a segment.
-func (w *world) takers(n *simNode, segment int, missing group.Set, v group.View) (out []*simNode) {
-	for slot := range w.p.N {
-		if !missing.Has(slot) {
-			continue
-		}
-		if c := n.seats.Candidate(slot, n.watch); c != nil {
-			if o := w.node(c.Peer); o.up && o.slot == slot && !o.shards[segment] {
-				out = append(out, o)
-			}
-			continue
-		}
-		for i, s := range n.seats.Held {
-			if o := w.node(s.Peer); int(s.Slot) == slot && !v.Gone.Has(i) && o.up && o.slot == slot && !o.shards[segment] {
-				out = append(out, o)
-				break
-			}
-		}
-	}
-	return out
-}
-
-func (w *world) repair(segment int, takers []*simNode) {
-	if w.left(segment, true) < w.p.K {
-		return
-	}
-	w.repairs++
-	for _, o := range takers {
-		w.made++
-		if o.shards[segment] {
-			w.twice++
-		}
-		o.shards[segment] = true
-		if o.seats == nil && o.whole() {
-			w.join(o, o.slot)
-		}
-	}
-}
-
-// left counts the slots that give a segment back, of nodes that are up or of all
-// that are not gone for good.
-func (w *world) left(segment int, up bool) int {
-	var slots group.Set
-	for _, n := range w.nodes {
-		if n.slot >= 0 && n.shards[segment] && (n.up || !up && !n.dead) {
-			slots.Add(n.slot)
-		}
-	}
-	return slots.Count()
+	n.cutOff = c.CutOff()
 }
