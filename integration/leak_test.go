@@ -86,10 +86,14 @@ func restingBurden() burden {
 	return burden{runtime.NumGoroutine(), openFiles()}
 }
 
-// TestNothingGrows does likewise over libp2p, less often.
+// TestNothingGrows does likewise over libp2p; less often, unless CAIRN_LONG asks
+// for all of it.
 func TestNothingGrows(t *testing.T) {
 	slow(t)
-	const warm, times = 20, 120
+	warm, times := 20, 120
+	if os.Getenv(longVariable) != "" {
+		warm, times = 100, 900
+	}
 	boot := realNetwork(t, 8)
 	owner, reader := realClient(t, boot, true), realClient(t, boot, false)
 	once := func(i int) {
