@@ -8,21 +8,14 @@ import (
 	"time"
 
 	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
 	"github.com/cairnstore/cairn/storage/kv"
 )
 
-const (
-	// renewalEvery is how old a group's last renewal is before a command of
-	// its owner's sends another one. A lease has twelve months: a week loses
-	// nothing of note, and spares small puts the round.
-	renewalEvery = 7 * 24 * time.Hour
-	// Lease is how long members keep what they hold after a renewal,
-	// FirstLease how long after a group was formed, unless a renewal has come
-	// since that is FirstStep younger than the group.
-	Lease      = 365 * 24 * time.Hour
-	FirstLease = 60 * 24 * time.Hour
-	FirstStep  = 30 * 24 * time.Hour
-)
+// renewalEvery is how old a group's last renewal is before a command of its
+// owner's sends another one. A lease has twelve months: a week loses nothing of
+// note, and spares small puts the round.
+const renewalEvery = 7 * 24 * time.Hour
 
 // RenewResult is what became of a renewal.
 type RenewResult struct {
@@ -187,10 +180,9 @@ func (g *ownGroup) renewal(now time.Time) protocol.Fact {
 func (g *ownGroup) leaseAfter(now time.Time) time.Time {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if formed := time.Unix(g.state.Formed, 0); now.Sub(formed) < FirstStep {
-		return formed.Add(FirstLease)
-	}
-	return now.Add(Lease)
+	set := group.DefaultLeaseSettings()
+	l, _ := group.NewLease(time.Unix(g.state.Formed, 0), false).Renewed(&set, now.Unix(), now)
+	return time.Unix(l.End(&set), 0)
 }
 
 func (g *ownGroup) renewalDue(now time.Time) bool {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
 )
 
 // Bounds of comparing facts with co-members (docs/decisions/0020).
@@ -168,7 +169,7 @@ func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
 		return n.hideStore("open group", err)
 	}
 	defer release()
-	if !g.isFounded() {
+	if !g.isFounded() || n.leases.state(id, n.now()) == group.Expired {
 		return nil
 	}
 	if err := n.tellAddress(ctx, g); err != nil {
@@ -224,6 +225,9 @@ func (n *Node) comembers(id protocol.GroupID, all bool) []peer.ID {
 func (n *Node) compare(ctx context.Context, g *groupState, with peer.ID) error {
 	have, err := n.askHave(ctx, with, &protocol.HaveRequest{Group: g.id})
 	if errors.Is(err, protocol.ErrNotFound) || errors.Is(err, protocol.ErrUnknown) {
+		if !n.isAlive(g.id) {
+			return nil // or its lease has ended there already
+		}
 		return n.offerFacts(ctx, g, with, g.factIDs(nil)) // it has lost the group, or never heard of it
 	}
 	if err != nil {

@@ -68,7 +68,11 @@ func (n *Node) keepWith(ctx context.Context, from protocol.Remote, g *groupState
 	n.dropFacts(ctx, g.id, o.drops)
 	n.learnFrom(o)
 	n.openSeats(g)
+	if fresh {
+		n.beginLease(g)
+	}
 	if o.renewal != nil {
+		n.leases.renewed(g.id, g.lastRenewal(), n.now())
 		n.neighbours.renewed(g.id, o.renewal)
 	}
 	n.announceIfMember(g)

@@ -55,7 +55,11 @@ func (n *Node) mayFound(g *groupState, offer []protocol.Fact) error {
 			return err
 		case t.SlotOf(n.self) < 0 && (g.nominated < 0 || g.nominated >= len(t.Slots)):
 			return protocol.Refuse(protocol.CodeWrongSlot, "the table does not name this node")
-		case n.book.hasReservation(id, n.now()):
+		}
+		if err := n.checkOffered(rec, id, offer); err != nil {
+			return err
+		}
+		if n.book.hasReservation(id, n.now()) {
 			return nil // Form said yes
 		}
 		return n.admits()

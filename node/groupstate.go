@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -23,8 +24,9 @@ type groupState struct {
 	// proven reports whether a peer is a member by proof; nil: nobody is.
 	proven func(peer.ID) bool
 
-	partial   bool // a folder was missing when it was loaded; set once
-	forgotten bool // the cache has dropped it, for it may lie; guarded by turn
+	ahead     time.Duration // by which renewals may be dated ahead of the clock; set once
+	partial   bool          // a folder was missing when it was loaded; set once
+	forgotten bool          // the cache has dropped it, for it may lie; guarded by turn
 
 	mu        sync.Mutex // everything below; never held over I/O
 	record    *protocol.GroupRecord

@@ -21,6 +21,7 @@ import (
 // with it, or from the co-members.
 func (n *Node) loadGroup(ctx context.Context, id protocol.GroupID) (*groupState, error) {
 	g := newGroupState(id)
+	g.ahead = n.cfg.Timing.Lease.Ahead
 	g.proven = func(p peer.ID) bool { return n.neighbours.isMember(id, p) }
 	var facts []protocol.Fact
 	var missing error
@@ -87,7 +88,7 @@ func (n *Node) mergeStored(g *groupState, facts []protocol.Fact) (stale []protoc
 		if o.Renewal != nil {
 			// It was in time when it was stored; a clock set back since
 			// must not drop it.
-			o.Renewal.At = min(o.Renewal.At, now.Add(maxAhead).Unix())
+			o.Renewal.At = min(o.Renewal.At, now.Add(g.ahead).Unix())
 		}
 		m := g.merge(f, o, n.self, now)
 		stale = append(stale, m.drops...)
@@ -159,6 +160,7 @@ func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
 		}
 	}
 	n.book.open(id, s.from, unix(s.seen), s.used, now)
+	n.leases.begin(id, unix(s.seen), s.table != nil && s.table.SlotOf(n.self) < 0, s.renewed, now)
 	if s.table != nil {
 		n.neighbours.open(id, s.table, s.ownSlot(n.self), &s.view)
 		n.reannounce(id)
@@ -187,7 +189,8 @@ type groupSurvey struct {
 	seen      int64
 	used      int64
 	table     *protocol.Table
-	nominated int // -1: for no slot
+	renewed   int64 // date of the newest renewal; 0: none
+	nominated int   // -1: for no slot
 	view      viewSurvey
 	deleted   map[protocol.SegmentID]bool
 }
@@ -244,7 +247,8 @@ func (n *Node) surveyFact(ctx context.Context, s *groupSurvey, info storage.Fact
 	switch info.Kind {
 	case uint8(protocol.FactGrant):
 		s.view.granted = true
-	case noteOrigin, noteDeleted, noteNominated, noteSeats, noteStandings, uint8(protocol.FactTable), uint8(protocol.FactDelete):
+	case noteOrigin, noteDeleted, noteNominated, noteSeats, noteStandings,
+		uint8(protocol.FactTable), uint8(protocol.FactDelete), uint8(protocol.FactRenewal):
 		f, err := n.store.Fact(ctx, info.Group, info.ID)
 		if errors.Is(err, storage.ErrNotFound) {
 			return nil // deleted meanwhile
@@ -277,6 +281,10 @@ func (n *Node) surveyBytes(s *groupSurvey, f storage.Fact) {
 	case uint8(protocol.FactTable):
 		if o, err := openStored(n.cfg.Network, fromStore(f)); err == nil {
 			s.table = o.Table
+		}
+	case uint8(protocol.FactRenewal):
+		if o, err := openStored(n.cfg.Network, fromStore(f)); err == nil {
+			s.renewed = max(s.renewed, o.Renewal.At)
 		}
 	case uint8(protocol.FactDelete):
 		o, err := openStored(n.cfg.Network, fromStore(f))

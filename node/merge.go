@@ -16,8 +16,6 @@ const (
 	// race of several devices. Their names decide which, so that all holders
 	// keep the same.
 	maxHeads = 4
-	// maxAhead is how far ahead of this node's clock a renewal may be dated.
-	maxAhead = 24 * time.Hour
 )
 
 // merged says what became of a fact.
@@ -185,7 +183,7 @@ func (g *groupState) mergeDelete(id protocol.Hash, v *protocol.Delete) merged {
 // mergeRenewal keeps the newest renewal. One that is dated more than a day
 // ahead has to wait: CodeUnavailable, for only the clock is against it.
 func (g *groupState) mergeRenewal(id protocol.Hash, v *protocol.Renewal, now time.Time) merged {
-	if v.At > now.Add(maxAhead).Unix() {
+	if v.At > now.Add(g.ahead).Unix() {
 		return refused(protocol.CodeUnavailable)
 	}
 	old := g.renewal

@@ -90,6 +90,7 @@ var (
 	groupsDesc     = describe("cairn_node_groups", "Groups of which something is held.")
 	announcedDesc  = describe("cairn_node_groups_announced", "Groups that this node announces in the DHT.")
 	freeingDesc    = describe("cairn_node_segments_freeing", "Deleted segments whose bytes are still here.")
+	frozenDesc     = describe("cairn_node_groups_frozen", "Groups whose owners were long not heard of.")
 	peersDesc      = describe("cairn_node_peers", "Peers known.")
 	donorsDesc     = describe("cairn_node_donors", "Nodes spoken to within a day.")
 	streamsDesc    = describe("cairn_node_streams", "Streams open for requests.")
@@ -110,7 +111,7 @@ var (
 func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		infoDesc, reachDesc, donatedDesc, usedDesc, freeDesc, reservedDesc, shardsDesc, damagedDesc, groupsDesc, announcedDesc,
-		freeingDesc, peersDesc, donorsDesc, streamsDesc, turnedAwayDesc, shunnedDesc, receivedDesc, sentDesc,
+		freeingDesc, frozenDesc, peersDesc, donorsDesc, streamsDesc, turnedAwayDesc, shunnedDesc, receivedDesc, sentDesc,
 		relaysDesc, punchedDesc, carriedDesc,
 		quotaDesc, storeUsedDesc, storeFreeDesc, storeStateDesc,
 	} {
@@ -140,6 +141,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(groupsDesc, float64(s.Groups))
 	gauge(announcedDesc, float64(s.Announced))
 	gauge(freeingDesc, float64(s.Freeing))
+	gauge(frozenDesc, float64(s.Frozen+s.Expired))
 	gauge(peersDesc, float64(s.Peers))
 	gauge(donorsDesc, float64(s.Donors))
 	gauge(streamsDesc, float64(c.n.door.open()))

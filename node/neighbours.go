@@ -58,7 +58,7 @@ type neighbour struct {
 
 	addr     netip.Addr // as seen when it last answered; of its relay, if there is one
 	relay    peer.ID
-	skew     time.Duration // its clock less this node's, where timed
+	offset   int64 // its clock less this node's watch, in seconds, where timed
 	timed    bool
 	draining bool
 }
@@ -120,7 +120,7 @@ func (h *neighbours) beaten(id peer.ID, b *protocol.Beat) {
 	defer h.mu.Unlock()
 	if p := h.peers[id]; p != nil {
 		p.standing = p.standing.Answered(h.set, h.moment(), said(b))
-		p.hear(b, h.now())
+		h.hear(p, b)
 		h.settle(p)
 	}
 }
@@ -144,7 +144,7 @@ func (h *neighbours) told(id peer.ID, b *protocol.Beat) {
 	defer h.mu.Unlock()
 	if p := h.peers[id]; p != nil {
 		p.standing = p.standing.Told(h.set, h.moment(), said(b))
-		p.hear(b, h.now())
+		h.hear(p, b)
 		h.seen(p)
 	}
 }
@@ -184,9 +184,13 @@ func until(end, begin int64) time.Duration {
 	return time.Duration(min(max(end-begin, 0), most)) * time.Second
 }
 
-// hear takes what a beat says beside the claims. mu is held.
-func (p *neighbour) hear(b *protocol.Beat, now time.Time) {
-	p.skew, p.timed = time.Duration(min(max(b.Clock-now.Unix(), -maxSkew), maxSkew))*time.Second, true
+// hear takes what a beat says beside the claims. Its clock is noted against the
+// watch: what was heard before this node's own clock stepped stays right. mu is
+// held.
+func (h *neighbours) hear(p *neighbour, b *protocol.Beat) {
+	now := h.now().Unix()
+	skew := min(max(b.Clock-now, -maxSkew), maxSkew)
+	p.offset, p.timed = now+skew-int64(h.watch.Now/time.Second), true
 	p.draining = b.Draining
 }
 
@@ -335,24 +339,23 @@ func (h *neighbours) cutOff() bool {
 	return h.census().CutOff()
 }
 
-// clocks tells by how much the neighbours' clocks are ahead of this node's, at
-// the median of those heard, and how many these are; and whether this node's
-// clock has made a step within d.
-func (h *neighbours) clocks(d time.Duration) (ahead time.Duration, heard int, stepped bool) {
+// clocks tells the median of the clocks of the neighbours that are present, as
+// it is now (zero: none was heard), and how many these are; and whether this
+// node's clock has made a step within d.
+func (h *neighbours) clocks(d time.Duration) (median time.Time, heard int, stepped bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.moment()
-	var all []time.Duration
+	at := h.moment()
+	var all []int64
 	for _, p := range h.peers {
 		if p.timed && p.state == liveness.Present {
-			all = append(all, p.skew)
+			all = append(all, p.offset)
 		}
 	}
-	if len(all) > 0 {
-		slices.Sort(all)
-		ahead = all[len(all)/2]
+	if offset, ok := group.MedianOffset(all); ok {
+		median = time.Unix(int64(at/time.Second)+offset, 0)
 	}
-	return ahead, len(all), h.watch.Stepped(d)
+	return median, len(all), h.watch.Stepped(d)
 }
 
 // states counts the neighbours by their states.

@@ -63,6 +63,7 @@ type Node struct {
 	frees  *frees
 
 	exchange   *exchanger
+	leases     *leases
 	neighbours *neighbours
 	presence   presence
 	donors     *donors
@@ -100,7 +101,7 @@ func New(cfg Config) (*Node, error) {
 		cfg: cfg, self: cfg.Net.Self(), store: cfg.Store, log: cfg.Log, now: cfg.Now,
 		started: cfg.Now(), rand: lockedRand{r: cfg.Rand},
 		caller: protocol.NewCaller(cfg.Net), book: newLedger(cfg.Caps, cfg.Donated),
-		frees: newFrees(), exchange: newExchanger(), donors: newDonors(), opened: protocol.NewEnvelopeCache(keptEnvelopes),
+		frees: newFrees(), exchange: newExchanger(), leases: newLeases(cfg.Timing.Lease, cfg.Mono), donors: newDonors(), opened: protocol.NewEnvelopeCache(keptEnvelopes),
 		announce: newAnnouncer(), door: newDoor(cfg.Limits, cfg.Now),
 		strikes: newStrikes(), visits: newVisits(), scrub: newScrubber(cfg.Scrub), answers: newAnswers(),
 	}

@@ -80,6 +80,9 @@ func (n *Node) checkPut(g *groupState, r *protocol.PutRequest) (*putOrder, error
 	if r.Slot != g.ownSlot() {
 		return nil, protocol.Refuse(protocol.CodeWrongSlot, "slot %d is another's", r.Slot)
 	}
+	if err := n.checkLease(g.id); err != nil {
+		return nil, err
+	}
 	grant, err := protocol.OpenGrant(record, g.id, r.Grant)
 	if err != nil {
 		return nil, err

@@ -45,6 +45,8 @@ type Status struct {
 	Groups    int           `json:"groups"`
 	Announced int           `json:"announced"` // groups that this node is found for
 	Freeing   int           `json:"freeing"`   // deleted segments whose bytes are still here
+	Frozen    int           `json:"frozen"`    // groups whose owners were long not heard of
+	Expired   int           `json:"expired"`   // groups that are being freed for that
 	Accepts   string        `json:"accepts"`
 	Peers     int           `json:"peers"` // known
 	Donors    int           `json:"donors"`
@@ -125,6 +127,8 @@ func (n *Node) Status() Status {
 		Accepts: string(n.cfg.Accepts), Peers: len(n.cfg.Net.Known()), Donors: n.donors.count(now),
 		Uptime: now.Sub(n.started).Seconds(), Traffic: n.count.traffic(), Scrub: n.scrub.status(), Stores: n.stores(u),
 	}
+	leases := n.leases.count(now)
+	s.Frozen, s.Expired = leases[group.Frozen], leases[group.Expired]
 	rec, err := n.ownRecord()
 	if err == nil {
 		s.Addrs = addrTexts(rec)

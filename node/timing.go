@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cairnstore/cairn/node/liveness"
+	"github.com/cairnstore/cairn/protocol/group"
 )
 
 // Timing says how long the things take that a node does on its own. Zero
@@ -24,6 +25,9 @@ type Timing struct {
 	// gone. Its zero fields are no defaults: the zero Settings stand for all of
 	// them, others are complete.
 	Liveness liveness.Settings
+	// Lease says how long groups are kept without a sign of their owners. As of
+	// Liveness, its zero value alone stands for defaults.
+	Lease group.LeaseSettings
 }
 
 // DefaultTiming returns the times of the norm.
@@ -34,6 +38,7 @@ func DefaultTiming() Timing {
 		NotesEvery:    time.Hour,
 		ExchangeEvery: 24 * time.Hour,
 		Liveness:      liveness.DefaultSettings(),
+		Lease:         group.DefaultLeaseSettings(),
 	}
 }
 
@@ -45,10 +50,11 @@ func (t Timing) Scale(factor float64) Timing {
 		*d = max(time.Millisecond, time.Duration(math.Min(float64(*d)*factor, math.MaxInt64/2)))
 	}
 	t.Liveness = t.Liveness.Scale(factor)
+	t.Lease = t.Lease.Scale(factor)
 	return t
 }
 
-// all lists the times, those of Liveness apart.
+// all lists the times, those of Liveness and Lease apart.
 func (t *Timing) all() []*time.Duration {
 	return []*time.Duration{&t.DeleteDelay, &t.UpkeepEvery, &t.NotesEvery, &t.ExchangeEvery}
 }
@@ -59,5 +65,6 @@ func (t Timing) withDefaults() Timing {
 		setDefault(v, *d.all()[i])
 	}
 	setDefault(&t.Liveness, d.Liveness)
+	setDefault(&t.Lease, d.Lease)
 	return t
 }

@@ -88,7 +88,8 @@ func (n *Node) freeLater(ctx context.Context, g protocol.GroupID, s protocol.Seg
 	return nil
 }
 
-// upkeepOnce frees what is due, and lets reservations and newcomers age.
+// upkeepOnce frees what is due, deleted or no longer wanted by its owner, and
+// lets reservations and newcomers age.
 func (n *Node) upkeepOnce(ctx context.Context) error {
 	now := n.now()
 	for _, id := range n.neighbours.takeMoved() {
@@ -96,7 +97,7 @@ func (n *Node) upkeepOnce(ctx context.Context) error {
 	}
 	n.book.age(now)
 	n.donors.forget(now)
-	var errs []error
+	errs := []error{n.leaseOnce(ctx)}
 	for s, f := range n.frees.due(now) {
 		if err := n.free(ctx, s, f); err != nil {
 			errs = append(errs, fmt.Errorf("free segment %s: %w", s.segment, err))

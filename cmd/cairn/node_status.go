@@ -55,6 +55,9 @@ func (a *app) printStatus(st nodeStatus) error {
 		text += sprintln("  %-9s %s of %s in %s", s.State, bytesText(s.Used), bytesText(s.Quota), s.Dir)
 	}
 	text += sprintln("keeps      %d shards of %d groups, announces %d", st.Shards, st.Groups, st.Announced)
+	if st.Frozen+st.Expired > 0 {
+		text += sprintln("           of %s the owner was long not heard of", count(st.Frozen+st.Expired, "group"))
+	}
 	text += sprintln("read over  %s", scrubText(st.Scrub))
 	text += sprintln("traffic    %s received in %d puts, %s sent in %d gets, %d requests refused",
 		bytesText(st.Traffic.Received), st.Traffic.Puts, bytesText(st.Traffic.Sent), st.Traffic.Gets, st.Traffic.Refused)
