@@ -33,6 +33,9 @@ var binaries struct {
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv(raidVariable) != "" {
+		os.Exit(raidMain())
+	}
 	code := m.Run()
 	if binaries.dir != "" {
 		_ = os.RemoveAll(binaries.dir)

@@ -58,7 +58,7 @@ func (n *Node) keepWith(ctx context.Context, from protocol.Remote, g *groupState
 			return nil, err
 		}
 	}
-	o := n.mergeOffer(g, offer)
+	o := n.mergeOffer(from, g, offer)
 	o.notes = notes
 	if err := n.storeOffer(ctx, from, g, o, fresh); err != nil {
 		n.groups.forget(g) // it runs ahead of the store
@@ -76,7 +76,7 @@ func (n *Node) keepWith(ctx context.Context, from protocol.Remote, g *groupState
 		n.neighbours.renewed(g.id, o.renewal)
 	}
 	n.announceIfMember(g)
-	return o.codes, nil
+	return o.codes, o.cut
 }
 
 // offered is an offer on its way into the store.
@@ -90,10 +90,13 @@ type offered struct {
 	envelopes []protocol.Envelope
 	renewal   []byte // the newest, if it is news
 	size      int64  // what the facts in drops were charged
+	cut       error  // why the rest was not looked at
 }
 
 // mergeOffer verifies and merges facts, each after those that it depends on.
-func (n *Node) mergeOffer(g *groupState, offer []protocol.Fact) *offered {
+// Each that is forged counts at once: hundreds come in one request, and requests
+// of one peer on many streams wait here for the group's turn.
+func (n *Node) mergeOffer(from protocol.Remote, g *groupState, offer []protocol.Fact) *offered {
 	o := &offered{codes: make([]protocol.Code, len(offer)), frees: make(map[protocol.SegmentID]freeing)}
 	order := make([]int, len(offer))
 	for i := range order {
@@ -101,7 +104,13 @@ func (n *Node) mergeOffer(g *groupState, offer []protocol.Fact) *offered {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return rank(offer[a].Kind) - rank(offer[b].Kind) })
 	for _, i := range order {
-		o.codes[i] = n.mergeOne(g, offer[i], o)
+		if o.cut = n.heard(from); o.cut != nil {
+			break // what came true before that is kept
+		}
+		c := n.mergeOne(g, offer[i], o)
+		if o.codes[i] = c; isLie(c) {
+			n.blame(from, protocol.Refuse(c, "a fact of group %s", g.id.Prefix()))
+		}
 	}
 	return o
 }

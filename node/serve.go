@@ -30,7 +30,7 @@ func (n *Node) Serve(s protocol.Stream) {
 	defer v.end()
 	if err := protocol.Serve(context.Background(), v, v); err != nil {
 		n.log.Debug("stream ends", "peer", protocol.ShortPeer(from.Peer), "err", err)
-		v.judge(nil, err) // of requests that cannot be read
+		v.judge(err) // of requests that cannot be read
 	}
 }
 
@@ -145,10 +145,14 @@ func under[Q protocol.Request, A any](ctx context.Context, v *session, from prot
 	v.mu.Lock()
 	v.leave = leave
 	v.mu.Unlock()
+	if err := v.heard(from); err != nil { // it lied while this one waited
+		v.cut()
+		return none, err
+	}
 	begun := v.now()
 	a, err := do(withCut(ctx, v.cut), from, q)
 	v.answered(q.Kind(), err, v.now().Sub(begun))
-	v.judge(a, err)
+	v.judge(err)
 	return a, err
 }
 
@@ -167,6 +171,10 @@ func (v *session) cut() { _ = v.Reset() }
 
 // Keep takes memory for a long request that is on its way.
 func (v *session) Keep(ctx context.Context, from protocol.Remote, n int) (release func(), err error) {
+	if err := v.heard(from); err != nil {
+		v.cut()
+		return nil, err
+	}
 	return v.door.body(withCut(ctx, v.cut), from, int64(n))
 }
 
@@ -188,10 +196,14 @@ func (v *session) Put(ctx context.Context, from protocol.Remote, r *protocol.Put
 		return nil, err
 	}
 	defer end()
+	if err := v.heard(from); err != nil {
+		v.cut()
+		return nil, err
+	}
 	begun := v.now()
 	reply, err := v.Node.Put(withCut(ctx, v.cut), from, r, body)
 	v.answered(r.Kind(), err, v.now().Sub(begun))
-	v.judge(nil, err)
+	v.judge(err)
 	return reply, err
 }
 

@@ -69,37 +69,45 @@ func isLie(c protocol.Code) bool {
 	return false
 }
 
-// liesIn counts the lies that an answer found.
-func liesIn(answer any, err error) (n int) {
-	if err != nil && isLie(protocol.CodeOf(err)) {
-		n++
+// blame counts a lie of a peer, and ends all that it has here when it lied too
+// much. It reports whether it did.
+func (n *Node) blame(from protocol.Remote, err error) (out bool) {
+	now := n.now()
+	known := n.strikes.out(from, now)
+	if !n.strikes.count(from, 1, now) {
+		return false
 	}
-	if r, ok := answer.(*protocol.FactsReply); ok && r != nil {
-		for _, c := range r.Results {
-			if isLie(c) {
-				n++
-			}
-		}
+	if known { // it lied on another stream meanwhile
+		return true
 	}
-	return n
+	n.count.shunned.Add(1)
+	n.log.Info("a peer lies too much", "peer", protocol.ShortPeer(from.Peer), "err", err)
+	if s, ok := n.cfg.Net.(shunner); ok {
+		s.Shun(from.Peer, now.Add(shunFor))
+	}
+	return true
 }
 
-// judge counts what an answer found, and ends the session of a peer that lied
-// too much.
-func (v *session) judge(answer any, err error) {
+// errLiar ends what a peer has under way that is not listened to any more.
+var errLiar = protocol.Refuse(protocol.CodeUnavailable, "what you claim was found false too often")
+
+// heard refuses a peer that lied too much, so that nothing more of what it has
+// sent already is looked into.
+func (n *Node) heard(from protocol.Remote) error {
+	if n.strikes.out(from, n.now()) {
+		return errLiar
+	}
+	return nil
+}
+
+// judge counts the lie that a request turned out to be, and ends the session of
+// a peer that lied too much.
+func (v *session) judge(err error) {
 	from := v.Remote()
-	now := v.now()
-	known := v.strikes.out(from, now)
-	if !v.strikes.count(from, liesIn(answer, err), now) {
-		return
+	if err != nil && isLie(protocol.CodeOf(err)) {
+		v.blame(from, err)
 	}
-	_ = v.Reset()
-	if known { // what was under way on its other streams
-		return
-	}
-	v.count.shunned.Add(1)
-	v.log.Info("a peer lies too much", "peer", protocol.ShortPeer(from.Peer), "err", err)
-	if s, ok := v.cfg.Net.(shunner); ok {
-		s.Shun(from.Peer, now.Add(shunFor))
+	if v.heard(from) != nil {
+		_ = v.Reset()
 	}
 }

@@ -125,47 +125,107 @@ func TestBadProofsOfOneSource(t *testing.T) {
 	}
 }
 
-// Facts come 512 at a time; each forged one is a lie.
+// Facts come 512 at a time; each forged one is a lie. A forger who sends them on
+// many streams at once has no more of them looked at than one who waits.
 func TestForgedFactsAreLies(t *testing.T) {
 	w := newWorld(t, 93, nil)
 	o := w.newOwner().found()
 	thief := w.newOwner()
 	var forged []protocol.Fact
-	for range 300 {
+	for range 100 {
 		forged = append(forged, fact(protocol.FactGrant, protocol.SignGrant(thief.key, network, o.id, randomBytes(w.r, 32), 1000)))
 	}
 	liar := at(thief.client.id, "/ip4/66.6.6.6/tcp/1")
-	c := w.visitor(liar)
-	for range 20 {
-		_, _ = c.Facts(t.Context(), w.net.id, &protocol.FactsRequest{Group: o.id.Prefix(), Offer: forged})
+	g, release, err := w.node.groups.openTurn(t.Context(), o.id)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if n := w.node.Status().Traffic; n.Requests > 2 {
-		t.Errorf("%d requests of 300 forged facts each were looked at", n.Requests)
+	var all sync.WaitGroup
+	looked := make([]int, 32)
+	for i := range looked {
+		all.Go(func() {
+			o := w.node.mergeOffer(liar, g, forged)
+			for _, c := range o.codes {
+				if c == protocol.CodeDenied {
+					looked[i]++
+				}
+			}
+			if (o.cut == nil) != (looked[i] == len(forged)) {
+				t.Errorf("%d forged facts were looked at: %v", looked[i], o.cut)
+			}
+		})
+	}
+	all.Wait()
+	release()
+	sum := 0
+	for _, n := range looked {
+		sum += n
+	}
+	if sum < peerStrikes || sum > peerStrikes+len(looked) {
+		t.Errorf("%d forged facts were looked at", sum)
 	}
 	if !w.node.strikes.out(liar, w.clock.now()) {
 		t.Error("the forger may go on")
+	}
+	c := w.visitor(liar)
+	if _, err := c.Facts(t.Context(), w.net.id, &protocol.FactsRequest{Group: o.id.Prefix(), Offer: forged}); err == nil {
+		t.Error("the forger is answered")
+	}
+	if n := w.node.Status().Traffic; n.Shunned != 1 {
+		t.Errorf("%d peers shunned", n.Shunned)
 	}
 	if codes, err := o.offer(at(o.client.id, ""), o.grantPointer(o.newPointer())); err != nil || codes[0] != 0 {
 		t.Error("its owner is refused: ", codes, err)
 	}
 }
 
+// What comes true in an offer before its peer is cut off counts, and is durable.
+func TestOfferOfALiarIsKept(t *testing.T) {
+	w := newWorld(t, 94, nil)
+	o := w.newOwner().found()
+	thief := w.newOwner()
+	offer := []protocol.Fact{o.grantPointer(o.newPointer())}
+	for range peerStrikes + 10 {
+		offer = append(offer, fact(protocol.FactGrant, protocol.SignGrant(thief.key, network, o.id, randomBytes(w.r, 32), 1000)))
+	}
+	_, err := o.offer(at(thief.client.id, "/ip4/66.6.6.6/tcp/1"), offer...)
+	wantCode(t, "an offer with too many lies", err, protocol.CodeUnavailable)
+	w.restart()
+	g, release, err := w.node.groups.open(t.Context(), o.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	if !g.durableGrant(offer[0].ID()) {
+		t.Error("the true fact is not kept")
+	}
+}
+
+// A request that waited for its turn is not looked into once its peer is out.
+func TestWaitingRequestsOfALiar(t *testing.T) {
+	w := newWorld(t, 95, nil)
+	o := w.newOwner().found()
+	liar := at(newIdentity(t, w.r).id, "/ip4/66.6.6.6/tcp/1")
+	_, end := net.Pipe()
+	v := &session{Node: w.node, Stream: seenStream{pipeStream{end, liar.Peer}, liar}}
+	for !w.node.blame(liar, nil) {
+	}
+	_, err := v.Facts(t.Context(), liar, &protocol.FactsRequest{Group: o.id.Prefix()})
+	wantCode(t, "facts", err, protocol.CodeUnavailable)
+	_, err = v.Put(t.Context(), liar, new(protocol.PutRequest), nil)
+	wantCode(t, "put", err, protocol.CodeUnavailable)
+	_, err = v.Keep(t.Context(), liar, 1<<20)
+	wantCode(t, "keep", err, protocol.CodeUnavailable)
+	v.end()
+}
+
 func TestLiesAreTold(t *testing.T) {
-	for _, c := range []struct {
-		answer any
-		err    error
-		want   int
-	}{
-		{nil, nil, 0},
-		{nil, protocol.Refuse(protocol.CodeNotFound, ""), 0},
-		{nil, protocol.Refuse(protocol.CodeFull, ""), 0},
-		{nil, errDisk, 0},
-		{nil, protocol.Refuse(protocol.CodeForged, ""), 1},
-		{(*protocol.FactsReply)(nil), protocol.Refuse(protocol.CodeMalformed, ""), 1},
-		{&protocol.FactsReply{Results: []protocol.Code{0, protocol.CodeDenied, protocol.CodeDeleted, protocol.CodeNetwork}}, nil, 2},
+	for c, want := range map[protocol.Code]bool{
+		0: false, protocol.CodeNotFound: false, protocol.CodeFull: false, protocol.CodeUnavailable: false, protocol.CodeDeleted: false,
+		protocol.CodeForged: true, protocol.CodeMalformed: true, protocol.CodeDenied: true, protocol.CodeNetwork: true,
 	} {
-		if n := liesIn(c.answer, c.err); n != c.want {
-			t.Errorf("%v, %v: %d lies", c.answer, c.err, n)
+		if isLie(c) != want {
+			t.Errorf("code %v: a lie: %t", c, isLie(c))
 		}
 	}
 }
