@@ -75,7 +75,8 @@ func raid(in io.Reader, out io.Writer) error {
 const (
 	raidPace  = 10_000
 	raidNames = 5
-	raidWrite = 4 << 10 // bytes, about, in one write
+	raidWrite = 4 << 10 // bytes in one write, about,
+	raidBatch = 20      // or requests
 
 	raidCount   = 4
 	raidStreams = 32
@@ -165,7 +166,7 @@ func (r *raiders) same(b []byte, claims int, hear bool) attack {
 // repeat writes a request, of some claims, again and again, as fast as it is
 // taken.
 func (r *raiders) repeat(ctx context.Context, s io.Writer, b []byte, claims int) error {
-	times := max(1, raidWrite/len(b))
+	times := min(max(1, raidWrite/len(b)), raidBatch)
 	many := bytes.Repeat(b, times)
 	claims *= times
 	for {

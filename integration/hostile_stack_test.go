@@ -20,46 +20,52 @@ import (
 
 // TestAttacksOnANode has four raiders, with new identities as they need them,
 // attack one node in each way over libp2p, while somebody reads a file from it.
-// Every piece comes, and comes true; how long it took beside before is told
-// and, with CAIRN_LONG, judged. Afterwards memory, goroutines and descriptors
-// are as before. Where there are two cores, node and reader have one and the
-// raiders the other: it is measured what the attack costs the node.
+// Every piece comes, and comes true. Afterwards memory, goroutines and
+// descriptors are as before. Where there are two cores, node and reader have
+// one and the raiders another, so that it is measured what the attack costs the
+// node: how long pieces took beside before is told and, with CAIRN_LONG, judged.
 func TestAttacksOnANode(t *testing.T) {
 	slow(t)
 	others := onFirstCore(t)
 	f := newFort(t)
-	pieces := 200
-	if os.Getenv(longVariable) != "" {
-		pieces = 1000
+	pieces, tries := 200, 1
+	if os.Getenv(longVariable) != "" && others != nil {
+		pieces, tries = 1000, 3 // whatever else the machine does disturbs one measurement, and not all
 	}
 	for _, name := range attackNames {
-		t.Run(name, func(t *testing.T) { f.underAttack(t, name, pieces, others) })
+		t.Run(name, func(t *testing.T) {
+			for try := 1; f.underAttack(t, name, pieces, others) && tries > 1; try++ {
+				if try == tries {
+					t.Fatalf("p99 is more than doubled, measured %d times", tries)
+				}
+			}
+		})
 	}
 }
 
-func (f *fort) underAttack(t *testing.T, name string, pieces int, others *unix.CPUSet) {
-	f.read(pieces / 10)
+// restless is by how much a p99 may differ in two measurements of the same.
+const restless = 10 * time.Millisecond
+
+// underAttack measures and checks one attack. It reports whether p99 was more
+// than doubled.
+func (f *fort) underAttack(t *testing.T, name string, pieces int, others *unix.CPUSet) (slowed bool) {
 	before, calm := usage(), f.read(pieces)
 	r := f.raid(t, others, raidOrder{Attack: name, Node: f.info(), Segment: f.held.Key.Segment, Group: f.held.Group, Names: raidNames})
-	begun, spent := time.Now(), cpuTime(os.Getpid())
 	raided := f.read(pieces)
-	busy := (cpuTime(os.Getpid()) - spent).Seconds() / time.Since(begun).Seconds()
 	held := heapHeld()
 	told := r.stop()
 	s := f.node.Status().Traffic
-	t.Logf("p99 %s before, %s during (%.1f); median %s, %s; %.0f %% of a core; %.0f claims a second were written by %.1f identities a second; %d peers shunned, %d streams turned away",
+	t.Logf("p99 %s before, %s during (%.1f); median %s, %s; %.0f claims a second were written by %.1f identities a second; %d peers shunned, %d streams turned away",
 		round(p99(calm)), round(p99(raided)), float64(p99(raided))/float64(p99(calm)), round(calm[pieces/2]), round(raided[pieces/2]),
-		100*busy, float64(told.Told)/told.Seconds, float64(told.Names)/told.Seconds, s.Shunned, s.TurnedAway)
+		float64(told.Told)/told.Seconds, float64(told.Names)/told.Seconds, s.Shunned, s.TurnedAway)
 	if held > before.heap+128<<20 {
 		t.Errorf("%d bytes are held during the attack, %d before", held, before.heap)
-	}
-	if os.Getenv(longVariable) != "" && others != nil && p99(raided) > 10*p99(calm)+100*time.Millisecond {
-		t.Errorf("p99 rose from %s to %s", p99(calm), p99(raided))
 	}
 	waitFor(t, "all is as before", func() bool {
 		now := usage()
 		return now.goroutines <= before.goroutines+20 && now.files <= before.files+5
 	})
+	return p99(raided) > 2*p99(calm)+restless
 }
 
 func round(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }

@@ -95,7 +95,8 @@ type offered struct {
 
 // mergeOffer verifies and merges facts, each after those that it depends on.
 // Each that is forged counts at once: hundreds come in one request, and requests
-// of one peer on many streams wait here for the group's turn.
+// of one peer on many streams wait here for the group's turn. A peer that is
+// doubted has some looked at, and may offer the others again.
 func (n *Node) mergeOffer(from protocol.Remote, g *groupState, offer []protocol.Fact) *offered {
 	o := &offered{codes: make([]protocol.Code, len(offer)), frees: make(map[protocol.SegmentID]freeing)}
 	order := make([]int, len(offer))
@@ -104,21 +105,22 @@ func (n *Node) mergeOffer(from protocol.Remote, g *groupState, offer []protocol.
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return rank(offer[a].Kind) - rank(offer[b].Kind) })
 	for _, i := range order {
-		if o.cut = n.heard(from); o.cut != nil {
-			break // what came true before that is kept
+		switch f := offer[i]; {
+		case g.knows(f.ID()):
+		case !n.strikes.mayTry(from, n.now()):
+			o.codes[i] = protocol.CodeUnavailable
+		default:
+			o.codes[i] = n.mergeOne(g, f, o)
 		}
-		c := n.mergeOne(g, offer[i], o)
-		if o.codes[i] = c; isLie(c) {
-			n.blame(from, protocol.Refuse(c, "a fact of group %s", g.id.Prefix()))
+		if c := o.codes[i]; isLie(c) && n.blame(from, protocol.Refuse(c, "a fact of group %s", g.id.Prefix())) {
+			o.cut = errLiar // what came true before is kept
+			break
 		}
 	}
 	return o
 }
 
 func (n *Node) mergeOne(g *groupState, f protocol.Fact, o *offered) protocol.Code {
-	if g.knows(f.ID()) {
-		return 0
-	}
 	op, err := n.openFact(g, f)
 	if err != nil {
 		return protocol.CodeOf(err)

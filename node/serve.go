@@ -22,6 +22,8 @@ func (n *Node) Serve(s protocol.Stream) {
 	}
 	defer leave()
 	v := &session{Node: n, Stream: s}
+	v.life, v.over = context.WithCancel(context.Background())
+	defer v.over()
 	if !n.visits.enter(v) {
 		_ = s.Reset()
 		return
@@ -52,6 +54,10 @@ type session struct {
 	replied  bool   // the handler has returned
 	leave    func() // gives back the request's place, once its reply is out
 	draining bool
+
+	life    context.Context // until the session is to end
+	over    context.CancelFunc
+	heeding bool // the request that is being read may be read; of the reading side alone
 }
 
 var (
@@ -63,12 +69,18 @@ var (
 )
 
 // Read reads from the stream. To read on after a reply means that the reply is
-// out; a node that stops hears no further request.
+// out; a node that stops hears no further request. One of a peer that is
+// doubted waits behind its first bytes.
 func (v *session) Read(b []byte) (int, error) {
 	if v.rest() {
 		return 0, io.EOF
 	}
-	return v.Stream.Read(b)
+	n, err := v.Stream.Read(b)
+	if err == nil && !v.heeding {
+		v.heeding = true
+		err = v.listen()
+	}
+	return n, err
 }
 
 // rest notes the end of a reply and reports whether the session is over.
@@ -76,7 +88,7 @@ func (v *session) rest() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.replied {
-		v.busy, v.replied = false, false
+		v.busy, v.replied, v.heeding = false, false, false
 		v.free()
 	}
 	return v.draining && !v.busy
@@ -103,6 +115,7 @@ func (v *session) drain() {
 	defer v.mu.Unlock()
 	v.draining = true
 	if !v.busy {
+		v.over()
 		_ = v.Reset()
 	}
 }

@@ -1,9 +1,11 @@
 package node
 
 import (
+	"context"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/time/rate"
 
 	"github.com/cairnstore/cairn/protocol"
 )
@@ -16,6 +18,13 @@ const (
 	sourceStrikes = 4096
 	sourceForgive = 64
 	maxStruck     = 65_536 // peers, or sources, under watch
+
+	// A peer that has told so many is doubted: it is borne, but not at the
+	// pace that it likes. All who are doubted have so many requests, and facts
+	// in them, looked into a second, together: it is a few hundredths of a core.
+	peerDoubted  = 32
+	doubtedPace  = 256
+	doubtedBurst = 16
 
 	// shunFor is how long a peer that lied beyond that is not spoken to.
 	shunFor = 10 * time.Minute
@@ -31,12 +40,14 @@ type shunner interface {
 type strikes struct {
 	peers   *protocol.Pace[peer.ID]
 	sources *protocol.Pace[source]
+	doubted *rate.Limiter
 }
 
 func newStrikes() *strikes {
 	return &strikes{
 		peers:   protocol.NewPace[peer.ID](peerForgiven, peerStrikes, maxStruck),
 		sources: protocol.NewPace[source](sourceForgive, sourceStrikes, maxStruck),
+		doubted: rate.NewLimiter(doubtedPace, doubtedBurst),
 	}
 }
 
@@ -57,6 +68,30 @@ func (s *strikes) count(from protocol.Remote, n int, now time.Time) (out bool) {
 // out reports whether a peer has lied too much.
 func (s *strikes) out(from protocol.Remote, now time.Time) bool {
 	return s.peers.Spent(from.Peer, now)
+}
+
+// doubts reports whether a peer has lied so often that it must wait.
+func (s *strikes) doubts(from protocol.Remote, now time.Time) bool {
+	return s.peers.Left(from.Peer, now) < peerStrikes-peerDoubted
+}
+
+// mayTry reports whether something that a peer claims may be looked into now.
+func (s *strikes) mayTry(from protocol.Remote, now time.Time) bool {
+	return !s.doubts(from, now) || !s.out(from, now) && s.doubted.Allow()
+}
+
+// listen waits until a request that is about to be read may be looked into,
+// where its peer is doubted. Nothing is held meanwhile but the stream.
+func (v *session) listen() error {
+	if !v.strikes.doubts(v.Remote(), v.now()) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(v.life, doorPatience)
+	defer cancel()
+	if err := v.strikes.doubted.Wait(ctx); err != nil {
+		return err
+	}
+	return v.heard(v.Remote())
 }
 
 // isLie reports whether a code says that a peer broke the norm, or claimed

@@ -2,9 +2,11 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"net"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -61,42 +63,44 @@ func (w *world) visitor(from protocol.Remote) *protocol.Caller {
 // A peer that sends bad read proofs has so many of them looked at, then it is
 // sent away; another is served as before, also from the same address.
 func TestBadReadProofs(t *testing.T) {
-	net := new(shunning)
-	w := newWorld(t, 91, func(c *Config) {
-		f, _ := c.Net.(*fakeNet)
-		net.fakeNet = f
-		c.Net = net
-	})
-	o := w.newOwner().found()
-	s := o.newSegment(100_000)
-	o.mustPut(s)
-	liar := at(newIdentity(t, w.r).id, "/ip4/66.6.6.6/tcp/1")
-	bad := &protocol.GetRequest{Segment: s.id, Slot: ownSlot, Proof: protocol.SignRead(o.key, network, s.id, liar.Peer)}
-	c, looked := w.visitor(liar), 0
-	for range 10_000 {
-		_, _, err := c.Get(t.Context(), w.net.id, bad, nil, protocol.MaxShardSize)
-		if protocol.CodeOf(err) == protocol.CodeDenied {
-			looked++
+	synctest.Test(t, func(t *testing.T) {
+		net := new(shunning)
+		w := newWorld(t, 91, func(c *Config) {
+			f, _ := c.Net.(*fakeNet)
+			net.fakeNet = f
+			c.Net = net
+		})
+		o := w.newOwner().found()
+		s := o.newSegment(100_000)
+		o.mustPut(s)
+		liar := at(newIdentity(t, w.r).id, "/ip4/66.6.6.6/tcp/1")
+		bad := &protocol.GetRequest{Segment: s.id, Slot: ownSlot, Proof: protocol.SignRead(o.key, network, s.id, liar.Peer)}
+		c, looked := w.visitor(liar), 0
+		for range 10_000 {
+			_, _, err := c.Get(t.Context(), w.net.id, bad, nil, protocol.MaxShardSize)
+			if protocol.CodeOf(err) == protocol.CodeDenied {
+				looked++
+			}
 		}
-	}
-	if looked > peerStrikes || looked < peerStrikes/2 {
-		t.Errorf("%d bad proofs were looked at", looked)
-	}
-	if all := net.shunned(); len(all) == 0 || all[0] != liar.Peer {
-		t.Errorf("shunned: %v", all)
-	}
-	if n := w.node.Status().Traffic; n.Shunned != int64(len(net.shunned())) || n.TurnedAway == 0 {
-		t.Errorf("%+v", n)
-	}
-	honest := at(o.client.id, "/ip4/66.6.6.7/tcp/1")
-	good := &protocol.GetRequest{Segment: s.id, Slot: ownSlot, Proof: o.proof(s, o.client.id)}
-	if _, _, err := w.visitor(honest).Get(t.Context(), w.net.id, good, nil, protocol.MaxShardSize); err != nil {
-		t.Error("an honest reader: ", err)
-	}
-	w.clock.step(shunFor)
-	if _, _, err := w.visitor(liar).Get(t.Context(), w.net.id, bad, nil, protocol.MaxShardSize); protocol.CodeOf(err) != protocol.CodeDenied {
-		t.Error("it is never forgiven: ", err)
-	}
+		if looked > peerStrikes || looked < peerStrikes/2 {
+			t.Errorf("%d bad proofs were looked at", looked)
+		}
+		if all := net.shunned(); len(all) == 0 || all[0] != liar.Peer {
+			t.Errorf("shunned: %v", all)
+		}
+		if n := w.node.Status().Traffic; n.Shunned != int64(len(net.shunned())) || n.TurnedAway == 0 {
+			t.Errorf("%+v", n)
+		}
+		honest := at(o.client.id, "/ip4/66.6.6.7/tcp/1")
+		good := &protocol.GetRequest{Segment: s.id, Slot: ownSlot, Proof: o.proof(s, o.client.id)}
+		if _, _, err := w.visitor(honest).Get(t.Context(), w.net.id, good, nil, protocol.MaxShardSize); err != nil {
+			t.Error("an honest reader: ", err)
+		}
+		w.clock.step(shunFor)
+		if _, _, err := w.visitor(liar).Get(t.Context(), w.net.id, bad, nil, protocol.MaxShardSize); protocol.CodeOf(err) != protocol.CodeDenied {
+			t.Error("it is never forgiven: ", err)
+		}
+	})
 }
 
 // Many identities at one source have what they claim looked at a few thousand
@@ -125,70 +129,71 @@ func TestBadProofsOfOneSource(t *testing.T) {
 	}
 }
 
-// Facts come 512 at a time; each forged one is a lie. A forger who sends them on
-// many streams at once has no more of them looked at than one who waits.
-func TestForgedFactsAreLies(t *testing.T) {
-	w := newWorld(t, 93, nil)
-	o := w.newOwner().found()
-	thief := w.newOwner()
-	var forged []protocol.Fact
-	for range 100 {
-		forged = append(forged, fact(protocol.FactGrant, protocol.SignGrant(thief.key, network, o.id, randomBytes(w.r, 32), 1000)))
-	}
-	liar := at(thief.client.id, "/ip4/66.6.6.6/tcp/1")
-	g, release, err := w.node.groups.openTurn(t.Context(), o.id)
+// forgery returns grants of a group that its owner did not sign.
+func (w *world) forgery(count int, id protocol.GroupID) (forged []protocol.Fact) {
+	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	var all sync.WaitGroup
-	looked := make([]int, 32)
-	for i := range looked {
-		all.Go(func() {
-			o := w.node.mergeOffer(liar, g, forged)
-			for _, c := range o.codes {
-				if c == protocol.CodeDenied {
-					looked[i]++
-				}
-			}
-			if (o.cut == nil) != (looked[i] == len(forged)) {
-				t.Errorf("%d forged facts were looked at: %v", looked[i], o.cut)
-			}
-		})
+	for range count {
+		forged = append(forged, fact(protocol.FactGrant, protocol.SignGrant(key, network, id, randomBytes(w.r, 32), 1000)))
 	}
-	all.Wait()
-	release()
-	sum := 0
-	for _, n := range looked {
-		sum += n
-	}
-	if sum < peerStrikes || sum > peerStrikes+len(looked) {
-		t.Errorf("%d forged facts were looked at", sum)
-	}
-	if !w.node.strikes.out(liar, w.clock.now()) {
-		t.Error("the forger may go on")
-	}
-	c := w.visitor(liar)
-	if _, err := c.Facts(t.Context(), w.net.id, &protocol.FactsRequest{Group: o.id.Prefix(), Offer: forged}); err == nil {
-		t.Error("the forger is answered")
-	}
-	if n := w.node.Status().Traffic; n.Shunned != 1 {
-		t.Errorf("%d peers shunned", n.Shunned)
-	}
-	if codes, err := o.offer(at(o.client.id, ""), o.grantPointer(o.newPointer())); err != nil || codes[0] != 0 {
-		t.Error("its owner is refused: ", codes, err)
-	}
+	return forged
 }
 
-// What comes true in an offer before its peer is cut off counts, and is durable.
+// Facts come 512 at a time; each forged one is a lie. A forger who sends them on
+// many streams at once has no more of them looked at than one who waits: a few
+// at once, then some a second, and then none.
+func TestForgedFactsAreLies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 93, nil)
+		o := w.newOwner().found()
+		forged := w.forgery(100, o.id)
+		liar := at(newIdentity(t, w.r).id, "/ip4/66.6.6.6/tcp/1")
+		looked := 0
+		offer := func() {
+			codes, err := o.offer(liar, forged...)
+			if err != nil && protocol.CodeOf(err) != protocol.CodeUnavailable {
+				t.Error(err)
+			}
+			for _, c := range codes {
+				if c == protocol.CodeDenied {
+					looked++
+				}
+			}
+		}
+		for range 32 {
+			offer()
+		}
+		if looked < peerDoubted || looked > peerDoubted+1+doubtedBurst {
+			t.Errorf("%d forged facts were looked at together", looked)
+		}
+		for range 300 {
+			time.Sleep(10 * time.Millisecond)
+			offer()
+		}
+		if looked < peerStrikes/2 || looked > peerStrikes {
+			t.Errorf("%d forged facts were looked at in three seconds", looked)
+		}
+		if !w.node.strikes.out(liar, w.clock.now()) || w.node.Status().Traffic.Shunned != 1 {
+			t.Error("the forger may go on")
+		}
+		if codes, err := o.offer(at(o.client.id, ""), o.grantPointer(o.newPointer())); err != nil || codes[0] != 0 {
+			t.Error("its owner is refused: ", codes, err)
+		}
+	})
+}
+
+// What comes true in an offer counts, whatever lies stand beside it.
 func TestOfferOfALiarIsKept(t *testing.T) {
 	w := newWorld(t, 94, nil)
 	o := w.newOwner().found()
-	thief := w.newOwner()
-	offer := []protocol.Fact{o.grantPointer(o.newPointer())}
-	for range peerStrikes + 10 {
-		offer = append(offer, fact(protocol.FactGrant, protocol.SignGrant(thief.key, network, o.id, randomBytes(w.r, 32), 1000)))
+	kept := o.grantPointer(o.newPointer())
+	liar := at(newIdentity(t, w.r).id, "/ip4/66.6.6.6/tcp/1")
+	for range peerStrikes - 1 {
+		w.node.blame(liar, nil)
 	}
-	_, err := o.offer(at(thief.client.id, "/ip4/66.6.6.6/tcp/1"), offer...)
+	_, err := o.offer(liar, append([]protocol.Fact{kept}, w.forgery(3, o.id)...)...)
 	wantCode(t, "an offer with too many lies", err, protocol.CodeUnavailable)
 	w.restart()
 	g, release, err := w.node.groups.open(t.Context(), o.id)
@@ -196,9 +201,48 @@ func TestOfferOfALiarIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer release()
-	if !g.durableGrant(offer[0].ID()) {
+	if !g.durableGrant(kept.ID()) {
 		t.Error("the true fact is not kept")
 	}
+}
+
+// Requests of a peer that is doubted wait for one another, whatever their
+// streams; those of others do not wait.
+func TestDoubtedPeersWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 96, nil)
+		liar := at(newIdentity(t, w.r).id, "/ip4/66.6.6.6/tcp/1")
+		honest := at(newIdentity(t, w.r).id, "/ip4/66.6.6.7/tcp/1")
+		ask := func(from protocol.Remote) time.Duration {
+			begun := time.Now()
+			var all sync.WaitGroup
+			for range 32 {
+				c := w.visitor(from)
+				all.Go(func() {
+					for range 8 {
+						if _, err := c.Info(t.Context(), w.net.id); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			all.Wait()
+			return time.Since(begun)
+		}
+		for range peerDoubted {
+			w.node.blame(liar, nil)
+		}
+		if took := ask(liar); took > 0 {
+			t.Errorf("who told %d lies waits %s", peerDoubted, took)
+		}
+		w.node.blame(liar, nil)
+		if took := ask(liar); took < 900*time.Millisecond || took > time.Second {
+			t.Errorf("256 requests of a doubted peer took %s", took)
+		}
+		if took := ask(honest); took > 0 {
+			t.Errorf("somebody else waits %s", took)
+		}
+	})
 }
 
 // A request that waited for its turn is not looked into once its peer is out.

@@ -45,11 +45,17 @@ func (p *Pace[K]) Take(k K, n int, now time.Time) bool {
 }
 
 // Spent reports whether nothing is left for k.
-func (p *Pace[K]) Spent(k K, now time.Time) bool {
+func (p *Pace[K]) Spent(k K, now time.Time) bool { return p.Left(k, now) < 1 }
+
+// Left returns how much is left for k, at most the burst.
+func (p *Pace[K]) Left(k K, now time.Time) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	v := p.of[k]
-	return v != nil && v.TokensAt(now) < 1
+	if v == nil {
+		return p.burst
+	}
+	return int(v.TokensAt(now))
 }
 
 // makeRoom forgets those who have all of their bound, of whom nothing is to be

@@ -19,6 +19,9 @@ func TestPace(t *testing.T) {
 	if p.Take("c", 101, now) || !p.Spent("c", now) {
 		t.Error("more than is allowed at once leaves something")
 	}
+	if a, b, x := p.Left("a", now), p.Left("b", now), p.Left("x", now); a != 0 || b != 99 || x != 100 {
+		t.Errorf("%d, %d, %d are left", a, b, x)
+	}
 	now = now.Add(time.Second)
 	if p.Spent("a", now) || !p.Take("a", 10, now) || p.Take("a", 1, now) {
 		t.Error("it does not come back as it should")
