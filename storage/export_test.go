@@ -15,6 +15,9 @@ func (d *Disk) Quiesce() error {
 // Save lets the index follow the logs now.
 func (d *Disk) Save() error { return d.index.save() }
 
+// SaveOrFail is Save as the store itself does it: it fails where it must.
+func (d *Disk) SaveOrFail() error { return d.save() }
+
 // Logs returns how many logs there are.
 func (d *Disk) Logs() int {
 	d.index.mu.RLock()
