@@ -3,11 +3,23 @@ package main
 import (
 	"log/slog"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
+
+// defaultLogLevel is how much a command logs that was not told. A node runs for
+// months and nobody looks at it: what is wrong with its disks must stand
+// somewhere.
+func defaultLogLevel(cmd *cobra.Command) string {
+	if cmd.CommandPath() == "cairn node" {
+		return "warn"
+	}
+	return "none"
+}
 
 // startLog begins logging to standard error at the level asked for.
 func (a *app) startLog() error {
-	if a.flags.logLevel == "" || a.flags.logLevel == "none" {
+	if a.flags.logLevel == "none" {
 		return nil
 	}
 	var level slog.Level

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -88,10 +89,7 @@ func (d *metricsDoor) serve(a *app, n *node.Node) error {
 			return fmt.Errorf("serve metrics: %w", err)
 		}
 	}
-	s := &http.Server{
-		Handler: d.handler(), MaxHeaderBytes: metricsHead,
-		ReadTimeout: metricsPatience, WriteTimeout: 2 * metricsPatience, IdleTimeout: time.Minute,
-	}
+	s := d.server(a)
 	a.onClose(func() { _ = s.Close() })
 	go func() {
 		if err := s.Serve(d.listener); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
@@ -99,6 +97,14 @@ func (d *metricsDoor) serve(a *app, n *node.Node) error {
 		}
 	}()
 	return nil
+}
+
+func (d *metricsDoor) server(a *app) *http.Server {
+	return &http.Server{
+		Handler: d.handler(), MaxHeaderBytes: metricsHead,
+		ReadTimeout: metricsPatience, WriteTimeout: 2 * metricsPatience, IdleTimeout: time.Minute,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn), // else it would print past --log-level
+	}
 }
 
 func (d *metricsDoor) handler() http.Handler {

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -58,6 +61,45 @@ func TestMetricsHost(t *testing.T) {
 		if w.Code != c.want || w.Header().Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s %s%s: %d, want %d; %v", c.method, c.host, c.path, w.Code, c.want, w.Header())
 		}
+	}
+}
+
+// failing is a listener that cannot accept, once, and is closed then.
+type failing struct {
+	net.Listener
+	failed bool
+}
+
+func (l *failing) Accept() (net.Conn, error) {
+	if l.failed {
+		return nil, net.ErrClosed
+	}
+	l.failed = true
+	return nil, syscall.EMFILE
+}
+
+// TestMetricsLog: what net/http has to say goes where all else is logged, from
+// the level that was asked for up.
+func TestMetricsLog(t *testing.T) {
+	for level, want := range map[string]bool{"none": false, "error": false, "warn": true} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		a := newApp(strings.NewReader(""), io.Discard, &log)
+		a.flags.logLevel = level
+		if err := a.startLog(); err != nil {
+			t.Fatal(err)
+		}
+		d := &metricsDoor{registry: prometheus.NewRegistry(), listener: l}
+		if err := d.server(a).Serve(&failing{Listener: l}); !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+		if said := log.String(); strings.Contains(said, "level=WARN") != want || (said != "") != want {
+			t.Errorf("--log-level %s: %q", level, said)
+		}
+		a.close()
 	}
 }
 

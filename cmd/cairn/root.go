@@ -69,7 +69,7 @@ func addGlobalFlags(a *app, f *pflag.FlagSet) {
 	f.BoolVar(&a.flags.noMDNS, "no-mdns", false, "do not look for peers on the local network")
 	f.BoolVar(&a.flags.json, "json", false, "print for programs (docs/json.md)")
 	f.BoolVar(&a.flags.quiet, "quiet", false, "no progress, no remarks")
-	f.StringVar(&a.flags.logLevel, "log-level", "none", "log to standard error from `LEVEL` up: none, error, warn, info or debug")
+	f.StringVar(&a.flags.logLevel, "log-level", "", "log to standard error from `LEVEL` up: none, error, warn, info or debug (default none, of a node warn)")
 	f.SortFlags = false
 }
 
@@ -80,6 +80,9 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	}
 	if err := a.checkNetwork(); err != nil {
 		return err
+	}
+	if a.flags.logLevel == "" {
+		a.flags.logLevel = defaultLogLevel(cmd)
 	}
 	return a.startLog()
 }
