@@ -50,6 +50,17 @@ func (d diagnosis) found(t *testing.T, check, verdict, says string) {
 	t.Errorf("no line says that %s is %s, %q: %+v", check, verdict, says, d)
 }
 
+// mends checks what a diagnosis says is to be done about something.
+func (d diagnosis) mends(t *testing.T, check, how string) {
+	t.Helper()
+	for _, c := range d.Checks {
+		if c.Check == check && strings.Contains(c.Mend, how) {
+			return
+		}
+	}
+	t.Errorf("no line says that %s is mended so: %q: %+v", check, how, d)
+}
+
 // TestDoctorAllWell asks beside a running node, beside the same node when it
 // is stopped, and on a client's machine.
 func TestDoctorAllWell(t *testing.T) {

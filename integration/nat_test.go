@@ -100,7 +100,8 @@ func TestNATPunched(t *testing.T) {
 }
 
 // TestNATSymmetric: no hole can be punched between these NATs, and the relays
-// carry the shards.
+// carry the shards. A doctor tells the donor which port to open, as long as it
+// has relays and when it has none.
 func TestNATSymmetric(t *testing.T) {
 	w := newYoung(t, symmetric)
 	w.awaitRelayed()
@@ -114,6 +115,16 @@ func TestNATSymmetric(t *testing.T) {
 	w.await("the donor does without the relay that stopped", time.Minute, func() bool {
 		return slices.Equal(w.hidden.status().Relays, []string{w.public[0].Peer})
 	})
+	d := w.hidden.doctor("port closed, one relay")
+	d.found(t, "reach", "warn", "by 1 relay only")
+	d.mends(t, "reach", "forward port 4401, TCP and UDP")
+	w.public[0].stop()
+	w.await("the donor has no relay", time.Minute, func() bool { return len(w.hidden.status().Relays) == 0 })
+	d = w.hidden.doctor("port closed, no relay")
+	d.found(t, "port", "ok", "4401")
+	d.found(t, "reach", "bad", "others cannot dial this node")
+	d.mends(t, "reach", "forward port 4401, TCP and UDP")
+	d.found(t, "network", "bad", "nobody answers")
 }
 
 // TestNATForwarded: a donor behind a router that forwards its port is found out
@@ -124,5 +135,10 @@ func TestNATForwarded(t *testing.T) {
 		s := w.hidden.status()
 		return s.Reachable == "public" && len(s.Relays) == 0 && strings.HasPrefix(s.Addrs[0], "/ip4/20.3.1.1/tcp/4401/")
 	})
+	d := w.hidden.doctor("all well")
+	d.found(t, "reach", "ok", "others can dial this node")
+	if !d.OK {
+		t.Errorf("something is bad: %+v", d)
+	}
 	w.store()
 }

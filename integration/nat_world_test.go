@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -200,10 +201,15 @@ type donor struct {
 	Addrs []string
 }
 
-// command prepares the program in a namespace.
+// command prepares the program in a namespace, which is to speak to programs.
 func (w *internet) command(ctx context.Context, space, home string, args ...string) *exec.Cmd {
+	return w.plain(ctx, space, home, append(slices.Clip(args), "--json")...)
+}
+
+// plain is command for what is said to people.
+func (w *internet) plain(ctx context.Context, space, home string, args ...string) *exec.Cmd {
 	all := append([]string{"netns", "exec", w.name(space), w.bin}, args...)
-	c := exec.CommandContext(ctx, "ip", append(all, "--home", home, "--network", "nat", "--no-mdns", "--json")...)
+	c := exec.CommandContext(ctx, "ip", append(all, "--home", home, "--network", "nat", "--no-mdns")...)
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
 	c.WaitDelay = 15 * time.Second
 	return c
@@ -260,6 +266,21 @@ func (d *donor) status() (s natStatus) {
 	d.w.t.Helper()
 	d.w.ok(d.space, d.dir, &s, "", "node", "status")
 	return s
+}
+
+// doctor asks for a diagnosis beside the node, and tells it as people see it.
+func (d *donor) doctor(what string) (found diagnosis) {
+	d.w.t.Helper()
+	ctx, cancel := context.WithTimeout(d.w.ctx, patience)
+	defer cancel()
+	c := d.w.command(ctx, d.space, d.dir, "doctor")
+	out, _ := c.Output() // what is bad makes the exit status
+	if err := json.Unmarshal(out, &found); err != nil || found.OK != c.ProcessState.Success() {
+		d.w.t.Fatalf("%s: cairn doctor: %v: %s: %s", d.space, err, c.ProcessState, out)
+	}
+	shown, _ := d.w.plain(ctx, d.space, d.dir, "doctor").CombinedOutput()
+	d.w.t.Logf("%s:\n%s", what, shown)
+	return found
 }
 
 // ok runs a command that must succeed and decodes its result.
