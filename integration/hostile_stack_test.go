@@ -30,7 +30,7 @@ func TestAttacksOnANode(t *testing.T) {
 	f := newFort(t)
 	pieces, tries := 200, 1
 	if os.Getenv(longVariable) != "" && others != nil {
-		pieces, tries = 1000, 3 // whatever else the machine does disturbs one measurement, and not all
+		pieces, tries = 600, 3 // whatever else the machine does disturbs one measurement, and not all
 	}
 	for _, name := range attackNames {
 		t.Run(name, func(t *testing.T) {

@@ -25,6 +25,8 @@ import (
 // long.
 const patience = 2 * time.Minute
 
+const longVariable = "CAIRN_LONG" // set: the tests that take minutes and gigabytes run
+
 // binaries are built once for all tests, each on first use.
 var binaries struct {
 	sync.Mutex
