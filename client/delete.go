@@ -154,7 +154,7 @@ func (c *Client) tellDeletion(ctx context.Context, id putID, d *deleteState, pro
 			defer func() { <-turns }()
 			own := groups[g]
 			c.reach(ctx, own, own.deletes(subjects[g]), told[i].Slots, func() { t.add(1, 0) })
-			enough[i] = enoughTold(own.profile, told[i].Slots)
+			enough[i] = enoughTold(told[i].Slots)
 		})
 	}
 	all.Wait()

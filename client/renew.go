@@ -71,7 +71,7 @@ func (c *Client) renewGroups(ctx context.Context, due func(*ownGroup) bool, now 
 			res.Groups++
 			res.Holders += g.held()
 			res.Acknowledged += countTrue(told)
-			if !enoughTold(g.profile, told) {
+			if !enoughTold(told) {
 				return
 			}
 			res.Renewed++
@@ -88,7 +88,7 @@ func (c *Client) renewGroups(ctx context.Context, due func(*ownGroup) bool, now 
 func (c *Client) renewGroup(ctx context.Context, g *ownGroup, now time.Time) []bool {
 	told := make([]bool, g.profile.N)
 	c.reach(ctx, g, []protocol.Fact{g.renewal(now)}, told, nil)
-	if enoughTold(g.profile, told) {
+	if enoughTold(told) {
 		if err := g.renewed(now); err != nil {
 			c.log.Warn("journal a renewal", "err", err)
 		}
