@@ -112,15 +112,16 @@ func (c *Client) Attend(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("attend to groups: %w", err)
 	}
+	var errs []error
 	for id, d := range deletions {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if _, err := c.tellDeletion(ctx, id, d, nil); err != nil {
-			return fmt.Errorf("attend to groups: %w", err)
+			errs = append(errs, fmt.Errorf("attend to groups: %w", err)) // one keeps no other back
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Owes reports whether Attend has anything to do.
