@@ -6,6 +6,9 @@
 // members.go, facts.go). What a node decides by: admission.go and caps.go (who
 // may fill how much), merge.go (which facts count), both without I/O. What it
 // does on its own: announce.go, gossip.go, upkeep.go; RunOnce is one round of all.
+// What it makes of the other holders of its groups: neighbours.go (who lives),
+// seats.go (who holds what, roll.go for the pure rules), beat.go, audit.go;
+// audit_answer.go, mend.go and lend.go are the other side of it.
 //
 // It sees ciphertext only and knows no cipher, no owner's key, no folder and
 // nothing of package client. Nothing in it can lie: liars are wrappers in lab.

@@ -162,6 +162,7 @@ func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
 	n.book.open(id, s.from, unix(s.seen), s.used, now)
 	n.leases.begin(id, unix(s.seen), s.table != nil && s.table.SlotOf(n.self) < 0, s.renewed, now)
 	if s.table != nil {
+		s.view.spread = n.rand.float()
 		n.neighbours.open(id, s.table, s.ownSlot(n.self), &s.view)
 		n.reannounce(id)
 	}
@@ -197,6 +198,7 @@ type groupSurvey struct {
 
 // viewSurvey gathers what a survey finds of a group's seats.
 type viewSurvey struct {
+	spread    float64 // 0 … 1, drawn for the group
 	granted   bool
 	seats     *seatsNote
 	standings *standingsNote

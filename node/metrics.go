@@ -6,6 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/cairnstore/cairn/node/audit"
+	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -100,6 +102,12 @@ var (
 	relaysDesc     = describe("cairn_node_relays", "Peers that lead to this node while it cannot be dialled.")
 	punchedDesc    = describe("cairn_node_punched_total", "Direct connections made through NATs.")
 	carriedDesc    = describe("cairn_node_carried_bytes_total", "Bytes carried for other nodes, as their relay.")
+	provedDesc     = describe("cairn_node_proved_total", "Shards that other holders audited here.")
+	auditsDesc     = describe("cairn_node_audits_total", "Shards of other holders audited, by what it came to.", "outcome")
+	mendedDesc     = describe("cairn_node_mended_total", "Own shards rebuilt from co-members' after the disk had damaged them.")
+	lentDesc       = describe("cairn_node_lent_total", "Shards that co-members were lent, to repair or to mend.")
+	neighboursDesc = describe("cairn_node_neighbours", "Nodes that share groups with this one, by how they stand.", "state")
+	cutOffDesc     = describe("cairn_node_cut_off", "1 while this node believes itself cut off, and judges nobody.")
 	sentDesc       = describe("cairn_node_sent_bytes_total", "Bytes of shards and slices served.")
 	quotaDesc      = describe("cairn_store_quota_bytes", "Bytes given in a folder.", "dir")
 	storeUsedDesc  = describe("cairn_store_used_bytes", "Bytes that live records take in a folder.", "dir")
@@ -113,6 +121,7 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 		infoDesc, reachDesc, donatedDesc, usedDesc, freeDesc, reservedDesc, shardsDesc, damagedDesc, groupsDesc, announcedDesc,
 		freeingDesc, frozenDesc, peersDesc, donorsDesc, streamsDesc, turnedAwayDesc, shunnedDesc, receivedDesc, sentDesc,
 		relaysDesc, punchedDesc, carriedDesc,
+		provedDesc, auditsDesc, mendedDesc, lentDesc, neighboursDesc, cutOffDesc,
 		quotaDesc, storeUsedDesc, storeFreeDesc, storeStateDesc,
 	} {
 		out <- d
@@ -152,6 +161,20 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(relaysDesc, float64(len(s.Relays)))
 	counter(punchedDesc, s.Punched)
 	counter(carriedDesc, s.Carried)
+	counter(provedDesc, s.Traffic.Proved)
+	counter(mendedDesc, s.Traffic.Mended)
+	counter(lentDesc, s.Traffic.Lent)
+	for o := range c.n.count.audits {
+		out <- prometheus.MustNewConstMetric(auditsDesc, prometheus.CounterValue, float64(c.n.count.audits[o].Load()), audit.Outcome(o).String())
+	}
+	for state, n := range c.n.neighbours.states() {
+		gauge(neighboursDesc, float64(n), liveness.State(state).String())
+	}
+	cutOff := 0.0
+	if s.CutOff {
+		cutOff = 1
+	}
+	gauge(cutOffDesc, cutOff)
 	for _, d := range s.Stores {
 		gauge(quotaDesc, float64(d.Quota), d.Dir)
 		gauge(storeUsedDesc, float64(d.Used), d.Dir)

@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 
+	"github.com/cairnstore/cairn/node/audit"
 	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
@@ -20,13 +21,15 @@ import (
 // memory when the groups' facts do not: some 300 bytes a neighbour and 100 a
 // seat. Nobody's word about a third enters.
 type neighbours struct {
-	self peer.ID
-	set  *liveness.Settings
-	now  func() time.Time
-	mono func() time.Duration
+	self  peer.ID
+	key   group.Key // of self
+	set   *liveness.Settings
+	audit *audit.Settings
+	now   func() time.Time
+	mono  func() time.Duration
 
-	// back is told when a neighbour answers again, or is to be asked at once.
-	wake chan struct{}
+	wake      chan struct{} // somebody is to be beaten at once
+	auditWake chan struct{} // somebody is to be audited at once
 
 	mu        sync.Mutex // guards what follows, and all neighbours and seats
 	watch     liveness.Watch
@@ -50,6 +53,7 @@ type neighbour struct {
 	shared   []*seats       // in order of group IDs
 
 	next   time.Duration // of the next beat, by mono
+	every  time.Duration // from the last answer till then
 	busy   bool          // a beat is under way
 	asked  time.Duration // of the last beat brought forward, by mono
 	heard  uint32        // answers so far
@@ -61,11 +65,18 @@ type neighbour struct {
 	offset   int64 // its clock less this node's watch, in seconds, where timed
 	timed    bool
 	draining bool
+
+	key        group.Key
+	proved     bool          // it has passed an audit of this node's, in some group
+	sampled    bool          // nextSample is set
+	nextSample time.Duration // on the watch
+	extra      audit.Extra   // what this node owes it as a holder
 }
 
-func newNeighbours(self peer.ID, set *liveness.Settings, now func() time.Time, mono func() time.Duration) *neighbours {
+func newNeighbours(self peer.ID, t *Timing, now func() time.Time, mono func() time.Duration) *neighbours {
 	return &neighbours{
-		self: self, set: set, now: now, mono: mono, wake: make(chan struct{}, 1),
+		self: self, key: group.KeyOf(self), set: &t.Liveness, audit: &t.Audit, now: now, mono: mono,
+		wake: make(chan struct{}, 1), auditWake: make(chan struct{}, 1),
 		peers: make(map[peer.ID]*neighbour), groups: make(map[protocol.GroupID]*seats),
 		shifted: make(map[protocol.GroupID]struct{}),
 	}
@@ -96,7 +107,7 @@ func (h *neighbours) census() liveness.Census {
 func (h *neighbours) meet(id peer.ID) *neighbour {
 	p := h.peers[id]
 	if p == nil {
-		p = &neighbour{id: id, next: h.mono()}
+		p = &neighbour{id: id, key: group.KeyOf(id), next: h.mono()}
 		h.peers[id] = p
 	}
 	return p
@@ -109,6 +120,7 @@ func (h *neighbours) answered(id peer.ID) {
 	if p := h.peers[id]; p != nil {
 		p.heard++
 		h.touch = h.now()
+		p.next = max(p.next, h.mono()+p.every)
 		p.standing = p.standing.Replied(h.set, h.moment())
 		h.settle(p)
 	}
@@ -167,7 +179,7 @@ func (h *neighbours) seen(p *neighbour) {
 		return
 	}
 	p.asked, p.next = mono, mono
-	h.rouse()
+	h.rouse(h.wake)
 }
 
 // seenPart is how many beats may be brought forward within RetryEvery.
@@ -213,13 +225,13 @@ func (h *neighbours) settle(p *neighbour) {
 		if len(h.back) < len(h.peers) {
 			h.back = append(h.back, p.id)
 		}
-		h.rouse()
+		h.rouse(h.wake)
 	}
 }
 
-func (h *neighbours) rouse() {
+func (h *neighbours) rouse(c chan struct{}) {
 	select {
-	case h.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -317,6 +329,7 @@ func (h *neighbours) beatDone(id peer.ID, u float64) {
 	if p := h.peers[id]; p != nil {
 		p.busy = false
 		p.next = liveness.NextBeat(h.set, p.standing, h.mono(), len(h.peers), u)
+		p.every = p.next - h.mono()
 	}
 }
 

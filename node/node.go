@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -66,6 +67,10 @@ type Node struct {
 	leases     *leases
 	neighbours *neighbours
 	presence   presence
+	pendings   *pendings
+	entropy    io.Reader // that nobody can foresee: halves of challenges come from it
+	mending    *mending
+	loans      *loans
 	donors     *donors
 	opened     *protocol.EnvelopeCache
 	announce   *announcer
@@ -101,14 +106,14 @@ func New(cfg Config) (*Node, error) {
 		cfg: cfg, self: cfg.Net.Self(), store: cfg.Store, log: cfg.Log, now: cfg.Now,
 		started: cfg.Now(), rand: lockedRand{r: cfg.Rand},
 		caller: protocol.NewCaller(cfg.Net), book: newLedger(cfg.Caps, cfg.Donated),
-		frees: newFrees(), exchange: newExchanger(), leases: newLeases(cfg.Timing.Lease, cfg.Mono), donors: newDonors(), opened: protocol.NewEnvelopeCache(keptEnvelopes),
+		frees: newFrees(), exchange: newExchanger(), pendings: newPendings(), entropy: crand.Reader, mending: newMending(), loans: newLoans(), leases: newLeases(cfg.Timing.Lease, cfg.Mono), donors: newDonors(), opened: protocol.NewEnvelopeCache(keptEnvelopes),
 		announce: newAnnouncer(), door: newDoor(cfg.Limits, cfg.Now),
 		strikes: newStrikes(), visits: newVisits(), scrub: newScrubber(cfg.Scrub), answers: newAnswers(),
 	}
 	if err := n.scrub.load(); err != nil {
 		n.log.Warn("the disk is read over from its beginning", "err", err)
 	}
-	n.neighbours = newNeighbours(n.self, &n.cfg.Timing.Liveness, n.now, cfg.Mono)
+	n.neighbours = newNeighbours(n.self, &n.cfg.Timing, n.now, cfg.Mono)
 	n.caller.OnAnswer(n.neighbours.answered)
 	n.groups = newGroupCache(cfg.Limits.CacheBytes, n.loadGroup)
 	if err := n.survey(context.Background()); err != nil {

@@ -13,10 +13,10 @@ import (
 const stopPatience = 8 * time.Second
 
 // Run does what a node does on its own, until ctx is done: it announces its
-// groups, gets to know other nodes, keeps in touch with its neighbours, compares
-// facts with them, frees what is deleted and reads its disk over. Then it
-// finishes what is being acknowledged, for at most 8 seconds, and ends every
-// stream.
+// groups, gets to know other nodes, keeps in touch with its neighbours, audits
+// them and compares facts with them, mends what its disk damaged, frees what is
+// deleted and reads its disk over. Then it finishes what is being acknowledged,
+// for at most 8 seconds, and ends every stream.
 func (n *Node) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { n.announceLoop(ctx) })
@@ -24,6 +24,8 @@ func (n *Node) Run(ctx context.Context) error {
 	loops.Go(func() { n.upkeepLoop(ctx) })
 	loops.Go(func() { n.scrubLoop(ctx) })
 	loops.Go(func() { n.beatLoop(ctx) })
+	loops.Go(func() { n.auditLoop(ctx) })
+	loops.Go(func() { n.mendLoop(ctx) })
 	loops.Go(func() { n.notesLoop(ctx) })
 	loops.Go(func() { n.exchangeLoop(ctx) })
 	<-ctx.Done()
@@ -43,7 +45,8 @@ func (n *Node) Run(ctx context.Context) error {
 func (n *Node) RunOnce(ctx context.Context) error {
 	_, scrub := n.scrubOnce(ctx)
 	_, beats := n.beatOnce(ctx)
-	return errors.Join(n.gossipOnce(ctx), n.announceOnce(ctx), n.upkeepOnce(ctx), scrub, beats, n.exchangeOnce(ctx), n.saveViews(ctx, false))
+	_, audits := n.auditOnce(ctx)
+	return errors.Join(n.gossipOnce(ctx), n.announceOnce(ctx), n.upkeepOnce(ctx), scrub, beats, audits, n.exchangeOnce(ctx), n.mendOnce(ctx), n.saveViews(ctx, false))
 }
 
 func (n *Node) announceLoop(ctx context.Context) {

@@ -253,6 +253,10 @@ func (n *Node) shardDamaged(ctx context.Context, id protocol.GroupID, key storag
 	}
 	n.log.Error("a shard has rotted on the disk; it is taken again when it is put", "group", id.Prefix(), "segment", key.Segment, "err", why)
 	n.rejudge(ctx, id, key, true)
+	select {
+	case n.mending.wake <- struct{}{}:
+	default:
+	}
 }
 
 // shardMended notes that a shard is whole again, or gone.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/audit"
 	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
 )
@@ -25,6 +26,10 @@ type seats struct {
 	stale []protocol.Hash     // notes in the store that count no more
 	dirty bool                // the seats are not as stored
 
+	pass       pass                   // of this node's audits
+	asked      map[uint64]audit.Asked // who has had which audit by lot, by the segment's first bytes
+	askedCycle int64
+
 	renewal   []byte        // that is news, to be told with beats
 	renewedAt time.Duration // when, by mono
 	lacks     int           // segments that holders say they lack, together
@@ -39,8 +44,11 @@ type seat struct {
 	asks   bool // it asked for the slot, and is to be audited
 	lost   loss // why it holds the slot no more; 0: it does, if drawn or proven
 
-	since int64 // Unix seconds: when it was proven, or lost
-	lacks map[protocol.SegmentID]struct{}
+	since  int64 // Unix seconds: when it was proven, or lost
+	audits audits
+
+	confessed map[protocol.SegmentID]time.Duration // lost by its own word, until when on the watch
+	lacks     map[protocol.SegmentID]struct{}
 }
 
 // loss says why a peer holds a slot no more.
@@ -51,6 +59,10 @@ const (
 	lostFailed loss = 2 // it failed too many audits
 	lostHanded loss = 3 // it handed the slot over
 )
+
+// firstPass is in what part of a day a group that is new here, or a node that
+// has just started, audits first.
+const firstPass = 24
 
 // seatsPerSlot bounds the peers that are remembered at one slot: its holders of
 // late, and who asks for it.
@@ -118,6 +130,7 @@ func (h *neighbours) open(id protocol.GroupID, t *protocol.Table, own int, v *vi
 		return
 	}
 	g := &seats{id: id, profile: t.Profile, own: own, granted: v.granted, notes: v.notes, stale: v.stale}
+	g.pass.next = h.mono() + time.Duration(v.spread*float64(h.audit.SampleEvery)/firstPass)
 	if g.notes == nil {
 		g.notes = make(map[uint8]savedNote)
 	}
@@ -316,7 +329,7 @@ func (h *neighbours) ask(id protocol.GroupID, p peer.ID, slot int) bool {
 	}
 	if !s.counts() {
 		s.asks, g.dirty = true, true
-		h.rouse()
+		h.passNow(g)
 	}
 	return true
 }
@@ -331,6 +344,7 @@ func (h *neighbours) prove(id protocol.GroupID, p peer.ID, slot int) {
 	}
 	if s := g.at(p, slot); s != nil && !s.counts() {
 		s.proven, s.asks, s.lost, s.since = true, false, 0, h.now().Unix()
+		s.audits.Record, s.audits.faults = s.audits.Readmitted(), nil
 		h.moved(g)
 	}
 }
@@ -341,7 +355,7 @@ func (n *Node) openSeats(g *groupState) {
 	if err != nil {
 		return
 	}
-	n.neighbours.open(g.id, table, g.ownSlot(), new(viewSurvey))
+	n.neighbours.open(g.id, table, g.ownSlot(), &viewSurvey{spread: n.rand.float()})
 }
 
 // takeSlot makes this node, which was nominated for a slot, ready to receive

@@ -1,12 +1,14 @@
 package node
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/audit"
 	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
@@ -21,6 +23,7 @@ import (
 type seatsNote struct {
 	V     int        `cbor:"v"`
 	At    int64      `cbor:"at"` // milliseconds on the watch; of several notes the latest counts
+	Pass  passNote   `cbor:"pass"`
 	Seats []seatNote `cbor:"seats"`
 }
 
@@ -31,6 +34,38 @@ type seatNote struct {
 	State uint8  // seatDrawn and others
 	Lost  uint8
 	Since int64 // Unix seconds
+
+	Audits auditNote
+	Faults []faultNote
+}
+
+// passNote is how far audits have come, in milliseconds of a cycle.
+type passNote struct {
+	_     struct{} `cbor:",toarray"`
+	Cycle int64
+	Into  int64
+	Begun bool
+}
+
+// auditNote is an audit.Record, in milliseconds.
+type auditNote struct {
+	_          struct{} `cbor:",toarray"`
+	ProvedAt   int64
+	FailedAt   int64
+	ReportedAt int64
+	Turned     int64
+	Audited    uint32
+	Before     uint32
+	Slow       uint8
+	Proved     bool
+}
+
+// faultNote is a shard that the holder has not got.
+type faultNote struct {
+	_       struct{} `cbor:",toarray"`
+	Segment protocol.SegmentID
+	Self    bool
+	At      int64 // milliseconds on the watch
 }
 
 // Bits of a seatNote's State.
@@ -78,7 +113,8 @@ type standingNote struct {
 const (
 	viewVersion = 1
 	// maxSeatsNoted and maxStandingsNoted keep notes within storage.MaxFact.
-	maxSeatsNoted     = 256
+	maxSeatsNoted     = 128
+	maxFaultsNoted    = 24
 	maxStandingsNoted = 128
 	// maxMoment bounds moments on the watch, in milliseconds: a thousand years.
 	maxMoment = 1000 * 365 * 24 * 60 * 60 * 1000
@@ -89,19 +125,33 @@ func fromMS(milliseconds int64) time.Duration { return time.Duration(millisecond
 
 // note writes the group's seats down, those that count first. mu is held.
 func (g *seats) note(at time.Duration) (storage.Fact, error) {
-	n := seatsNote{V: viewVersion, At: ms(at), Seats: []seatNote{}}
+	n := seatsNote{V: viewVersion, At: ms(at), Pass: passNote{Cycle: g.pass.cycle, Into: ms(g.pass.into), Begun: g.pass.begun}, Seats: []seatNote{}}
+	room := maxFaultsNoted
 	for _, counting := range [...]bool{true, false} {
 		for i := range g.list {
 			if s := &g.list[i]; s.counts() == counting && len(n.Seats) < maxSeatsNoted {
-				n.Seats = append(n.Seats, s.note())
+				n.Seats = append(n.Seats, s.note(&room))
 			}
 		}
 	}
 	return note(g.id, noteSeats, n)
 }
 
-func (s *seat) note() seatNote {
-	n := seatNote{Slot: int(s.slot), Peer: []byte{}, Lost: uint8(s.lost), Since: s.since}
+// note writes a seat down, with as many of its faults as there is room for: the
+// next audits find the others again.
+func (s *seat) note(room *int) seatNote {
+	r := s.audits.Record
+	n := seatNote{Slot: int(s.slot), Peer: []byte{}, Lost: uint8(s.lost), Since: s.since, Faults: []faultNote{}, Audits: auditNote{
+		ProvedAt: ms(r.ProvedAt), FailedAt: ms(r.FailedAt), ReportedAt: ms(r.ReportedAt), Turned: ms(r.Turned),
+		Audited: r.Audited, Before: r.Before, Slow: r.Slow, Proved: r.Proved,
+	}}
+	for seg, f := range s.audits.faults {
+		if *room > 0 {
+			n.Faults = append(n.Faults, faultNote{Segment: seg, Self: f.self, At: ms(f.at)})
+			*room--
+		}
+	}
+	slices.SortFunc(n.Faults, func(a, b faultNote) int { return bytes.Compare(a.Segment[:], b.Segment[:]) })
 	for _, b := range [...]struct {
 		on  bool
 		bit uint8
@@ -121,8 +171,13 @@ func parseSeatsNote(b []byte) (*seatsNote, error) {
 	if err := protocol.Decode("note of seats", b, n); err != nil {
 		return nil, err
 	}
-	bad := n.V != viewVersion || n.At < 0 || n.At > maxMoment || len(n.Seats) > maxSeatsNoted
+	bad := n.V != viewVersion || outOfTime(n.At, n.Pass.Into) || len(n.Seats) > maxSeatsNoted
 	for _, s := range n.Seats {
+		a := s.Audits
+		bad = bad || outOfTime(a.ProvedAt, a.FailedAt, a.ReportedAt, a.Turned) || len(s.Faults) > maxFaultsNoted
+		for _, f := range s.Faults {
+			bad = bad || outOfTime(f.At)
+		}
 		drawn := s.State&seatDrawn != 0
 		bad = bad || s.Slot < 0 || s.Slot >= protocol.MaxShards || s.State > seatDrawn|seatProven|seatAsks ||
 			s.Lost > uint8(lostHanded) || s.Since < 0 || s.Since > protocol.MaxInt || drawn != (len(s.Peer) == 0) || !drawn && peer.ID(s.Peer).Validate() != nil
@@ -135,6 +190,11 @@ func parseSeatsNote(b []byte) (*seatsNote, error) {
 
 // apply takes a note of a group's seats. mu is held.
 func (h *neighbours) apply(g *seats, n *seatsNote) {
+	at := fromMS(n.At)
+	if !h.running {
+		h.watch.Now = max(h.watch.Now, at)
+	}
+	g.pass.cycle, g.pass.into, g.pass.begun = n.Pass.Cycle, fromMS(n.Pass.Into), n.Pass.Begun
 	for _, v := range n.Seats {
 		var s *seat
 		if v.State&seatDrawn == 0 && peer.ID(v.Peer) != h.self && v.Slot < g.profile.N {
@@ -147,6 +207,30 @@ func (h *neighbours) apply(g *seats, n *seatsNote) {
 		}
 		s.proven, s.asks = v.State&seatProven != 0, v.State&seatAsks != 0
 		s.lost, s.since = loss(v.Lost), v.Since
+		if at <= h.watch.Now {
+			s.audits.restore(&v)
+			s.who.proved = s.who.proved || s.audits.Proved
+		}
+	}
+}
+
+// restore takes what was noted of a seat's audits. Faults that the note had no
+// room for no longer count.
+func (a *audits) restore(v *seatNote) {
+	n := &v.Audits
+	a.Record = audit.Record{
+		ProvedAt: fromMS(n.ProvedAt), FailedAt: fromMS(n.FailedAt), ReportedAt: fromMS(n.ReportedAt), Turned: fromMS(n.Turned),
+		Audited: n.Audited, Before: n.Before, Slow: n.Slow, Proved: n.Proved,
+	}
+	for _, f := range v.Faults {
+		a.fault(f.Segment, fault{f.Self, fromMS(f.At)})
+	}
+	for _, f := range a.faults {
+		if f.self {
+			a.Self++
+		} else {
+			a.Unmended++
+		}
 	}
 }
 
@@ -232,7 +316,8 @@ func (w *watchNote) watch() liveness.Watch {
 // is known yet. The watch goes on from the latest moment that any note names.
 // mu is held.
 func (h *neighbours) restore(n *standingsNote) {
-	if w := n.Watch.watch(); !h.running && (w.Now > h.watch.Now || h.watch.Wall.IsZero()) {
+	if w := n.Watch.watch(); !h.running && (w.Now >= h.watch.Now || h.watch.Wall.IsZero()) {
+		w.Now = max(w.Now, h.watch.Now)
 		h.watch = w
 	}
 	for i := range n.Peers {

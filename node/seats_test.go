@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/audit"
 	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
@@ -23,9 +24,9 @@ func idFor(i int) peer.ID {
 // newView returns a view of n groups of a profile, whose holders are drawn from
 // so many peers, this one with slot 0.
 func newView(n int, p protocol.Profile, peers int) *neighbours {
-	set := liveness.DefaultSettings()
+	timing := DefaultTiming()
 	now := epoch
-	h := newNeighbours(idFor(0), &set, func() time.Time { return now }, func() time.Duration { return now.Sub(epoch) })
+	h := newNeighbours(idFor(0), &timing, func() time.Time { return now }, func() time.Duration { return now.Sub(epoch) })
 	for i := range n {
 		t := &protocol.Table{Profile: p, Slots: make([][]byte, p.N)}
 		t.Slots[0] = []byte(h.self)
@@ -54,6 +55,14 @@ func notesForFuzz(t testing.TB) []storage.Fact {
 			HeardAt: 1 << 60, Since: 1 << 60, Latest: 1 << 60, AwayUntil: 1 << 60, SuspendedUntil: 1 << 60,
 			AwayUsed: 1 << 60, SuspendedUsed: 1 << 60, UsedAt: 1 << 60, Tries: math.MaxUint32, Fails: math.MaxUint16, Heard: true,
 		}
+	}
+	for i := range g.list {
+		s := &g.list[i]
+		s.audits.Record = audit.Record{
+			ProvedAt: 1 << 60, FailedAt: 1 << 60, ReportedAt: 1 << 60, Turned: 1 << 60,
+			Audited: math.MaxUint32, Before: math.MaxUint32, Unmended: 1, Slow: math.MaxUint8, Proved: true,
+		}
+		s.audits.fault(protocol.SegmentID{byte(i)}, fault{true, 1 << 60})
 	}
 	h.watch.Now, h.watch.LastStep, h.watch.CutOff, h.watch.Steps = 1<<61, 1<<60, 1<<60, math.MaxUint32
 	list, err := h.unsaved()

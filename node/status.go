@@ -6,6 +6,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/audit"
+	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 	"github.com/cairnstore/cairn/storage"
@@ -33,32 +35,34 @@ type Reachability struct {
 // Status is what `cairn node status --json` shows. Sizes are in bytes, times
 // in seconds.
 type Status struct {
-	Peer      string        `json:"peer"`
-	Addrs     []string      `json:"addrs"` // each ends in /p2p/ID
-	Network   string        `json:"network"`
-	Agent     string        `json:"agent"`
-	Donated   int64         `json:"donated"`
-	Used      int64         `json:"used"`
-	Free      int64         `json:"free"` // for groups that have no reservation
-	Reserved  int64         `json:"reserved"`
-	Shards    int           `json:"shards"`
-	Groups    int           `json:"groups"`
-	Announced int           `json:"announced"` // groups that this node is found for
-	Freeing   int           `json:"freeing"`   // deleted segments whose bytes are still here
-	Frozen    int           `json:"frozen"`    // groups whose owners were long not heard of
-	Expired   int           `json:"expired"`   // groups that are being freed for that
-	Accepts   string        `json:"accepts"`
-	Peers     int           `json:"peers"` // known
-	Donors    int           `json:"donors"`
-	Reachable Reach         `json:"reachable"`
-	Why       string        `json:"why"`
-	Relays    []string      `json:"relays"`  // peers that lead to this node while it cannot be dialled
-	Punched   int64         `json:"punched"` // direct connections made through NATs
-	Carried   int64         `json:"carried"` // for nodes that cannot be dialled, as their relay
-	Uptime    float64       `json:"uptime"`
-	Traffic   Traffic       `json:"traffic"`
-	Scrub     ScrubStatus   `json:"scrub"`
-	Stores    []StoreStatus `json:"stores"`
+	Peer       string         `json:"peer"`
+	Addrs      []string       `json:"addrs"` // each ends in /p2p/ID
+	Network    string         `json:"network"`
+	Agent      string         `json:"agent"`
+	Donated    int64          `json:"donated"`
+	Used       int64          `json:"used"`
+	Free       int64          `json:"free"` // for groups that have no reservation
+	Reserved   int64          `json:"reserved"`
+	Shards     int            `json:"shards"`
+	Groups     int            `json:"groups"`
+	Announced  int            `json:"announced"` // groups that this node is found for
+	Freeing    int            `json:"freeing"`   // deleted segments whose bytes are still here
+	Frozen     int            `json:"frozen"`    // groups whose owners were long not heard of
+	Expired    int            `json:"expired"`   // groups that are being freed for that
+	Accepts    string         `json:"accepts"`
+	Peers      int            `json:"peers"` // known
+	Donors     int            `json:"donors"`
+	Neighbours map[string]int `json:"neighbours"` // nodes that share groups with this one, by how they stand
+	CutOff     bool           `json:"cutOff"`     // it believes itself cut off, and judges nobody
+	Reachable  Reach          `json:"reachable"`
+	Why        string         `json:"why"`
+	Relays     []string       `json:"relays"`  // peers that lead to this node while it cannot be dialled
+	Punched    int64          `json:"punched"` // direct connections made through NATs
+	Carried    int64          `json:"carried"` // for nodes that cannot be dialled, as their relay
+	Uptime     float64        `json:"uptime"`
+	Traffic    Traffic        `json:"traffic"`
+	Scrub      ScrubStatus    `json:"scrub"`
+	Stores     []StoreStatus  `json:"stores"`
 }
 
 // Traffic counts since the start.
@@ -72,6 +76,9 @@ type Traffic struct {
 	Failed     int64 `json:"failed"`     // requests that failed on our side
 	TurnedAway int64 `json:"turnedAway"` // streams beyond the limits
 	Shunned    int64 `json:"shunned"`    // peers that lied too much
+	Proved     int64 `json:"proved"`     // shards that others audited
+	Mended     int64 `json:"mended"`     // own shards rebuilt from others' after the disk damaged them
+	Lent       int64 `json:"lent"`       // shards that others rebuilt theirs from
 }
 
 // StoreStatus is one donated folder.
@@ -106,13 +113,19 @@ func NewStoreStatus(dir string, u storage.Usage) StoreStatus {
 
 // counters count what Traffic shows.
 type counters struct {
-	received, sent, puts, gets, requests, refused, failed, turnedAway, shunned atomic.Int64
+	received, sent, puts, gets, requests, refused, failed, turnedAway, shunned, proved, mended, lent atomic.Int64
+
+	audits [audit.Reported + 1]atomic.Int64 // of others, by outcome
 }
+
+// audited counts an audit of another's shard.
+func (c *counters) audited(o audit.Outcome) { c.audits[o].Add(1) }
 
 func (c *counters) traffic() Traffic {
 	return Traffic{
 		Received: c.received.Load(), Sent: c.sent.Load(), Puts: c.puts.Load(), Gets: c.gets.Load(),
 		Requests: c.requests.Load(), Refused: c.refused.Load(), Failed: c.failed.Load(), TurnedAway: c.turnedAway.Load(), Shunned: c.shunned.Load(),
+		Proved: c.proved.Load(), Mended: c.mended.Load(), Lent: c.lent.Load(),
 	}
 }
 
@@ -129,6 +142,10 @@ func (n *Node) Status() Status {
 	}
 	leases := n.leases.count(now)
 	s.Frozen, s.Expired = leases[group.Frozen], leases[group.Expired]
+	s.Neighbours, s.CutOff = make(map[string]int), n.neighbours.cutOff()
+	for state, count := range n.neighbours.states() {
+		s.Neighbours[liveness.State(state).String()] = count
+	}
 	rec, err := n.ownRecord()
 	if err == nil {
 		s.Addrs = addrTexts(rec)

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/cairnstore/cairn/node/audit"
 	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol/group"
 )
@@ -21,6 +22,15 @@ type Timing struct {
 	// ExchangeEvery is how often each group's facts are compared with some of
 	// its members.
 	ExchangeEvery time.Duration
+	// MendRetry is when a damaged shard is tried again that could not be mended.
+	MendRetry time.Duration
+	// LendEvery is how often one member is lent one segment's shard without a
+	// read proof; ConfessedFor is how long who was lent it for mending counts as
+	// not holding its own.
+	LendEvery, ConfessedFor time.Duration
+	// RepairDay is the day in whose quarters repair falls to one member after
+	// the other.
+	RepairDay time.Duration
 	// Liveness says when neighbours are asked, and when they are absent or
 	// gone. Its zero fields are no defaults: the zero Settings stand for all of
 	// them, others are complete.
@@ -28,6 +38,9 @@ type Timing struct {
 	// Lease says how long groups are kept without a sign of their owners. As of
 	// Liveness, its zero value alone stands for defaults.
 	Lease group.LeaseSettings
+	// Audit says when shards are audited, and what failures are borne; as
+	// Liveness, wholly zero or complete.
+	Audit audit.Settings
 }
 
 // DefaultTiming returns the times of the norm.
@@ -37,8 +50,13 @@ func DefaultTiming() Timing {
 		UpkeepEvery:   time.Minute,
 		NotesEvery:    time.Hour,
 		ExchangeEvery: 24 * time.Hour,
+		MendRetry:     time.Hour,
+		LendEvery:     30 * 24 * time.Hour,
+		ConfessedFor:  7 * 24 * time.Hour,
+		RepairDay:     24 * time.Hour,
 		Liveness:      liveness.DefaultSettings(),
 		Lease:         group.DefaultLeaseSettings(),
+		Audit:         audit.DefaultSettings(),
 	}
 }
 
@@ -49,14 +67,14 @@ func (t Timing) Scale(factor float64) Timing {
 	for _, d := range t.all() {
 		*d = max(time.Millisecond, time.Duration(math.Min(float64(*d)*factor, math.MaxInt64/2)))
 	}
-	t.Liveness = t.Liveness.Scale(factor)
+	t.Liveness, t.Audit = t.Liveness.Scale(factor), t.Audit.Scale(factor)
 	t.Lease = t.Lease.Scale(factor)
 	return t
 }
 
-// all lists the times, those of Liveness and Lease apart.
+// all lists the times, those of Liveness, Audit and Lease apart.
 func (t *Timing) all() []*time.Duration {
-	return []*time.Duration{&t.DeleteDelay, &t.UpkeepEvery, &t.NotesEvery, &t.ExchangeEvery}
+	return []*time.Duration{&t.DeleteDelay, &t.UpkeepEvery, &t.NotesEvery, &t.ExchangeEvery, &t.MendRetry, &t.LendEvery, &t.ConfessedFor, &t.RepairDay}
 }
 
 func (t Timing) withDefaults() Timing {
@@ -66,5 +84,6 @@ func (t Timing) withDefaults() Timing {
 	}
 	setDefault(&t.Liveness, d.Liveness)
 	setDefault(&t.Lease, d.Lease)
+	setDefault(&t.Audit, d.Audit)
 	return t
 }

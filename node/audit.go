@@ -1,0 +1,269 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cairnstore/cairn/node/audit"
+	"github.com/cairnstore/cairn/protocol"
+)
+
+const (
+	// auditTimeout is how long a holder has to prove what one exchange asks.
+	auditTimeout = pendingFor
+	// auditsAtOnce bounds the holders of a group that are asked at once.
+	auditsAtOnce = 4
+	// auditRate is how many shards a second are asked for, at most.
+	auditRate = 64
+)
+
+// auditLoop audits other holders, group after group.
+func (n *Node) auditLoop(ctx context.Context) {
+	for ctx.Err() == nil {
+		wait, err := n.auditOnce(ctx)
+		if err != nil && ctx.Err() == nil {
+			n.log.Warn("auditing", "err", err)
+		}
+		if !pause(ctx, wait, n.neighbours.auditWake) {
+			return
+		}
+	}
+}
+
+// auditOnce audits what is due in all groups, and returns when the next is.
+func (n *Node) auditOnce(ctx context.Context) (wait time.Duration, err error) {
+	due, wait := n.neighbours.passesDue()
+	for _, id := range due {
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		err = errors.Join(err, n.auditGroup(ctx, id))
+	}
+	if len(due) > 0 {
+		_, wait = n.neighbours.passesDue()
+	}
+	return wait, err
+}
+
+// auditGroup audits what is due of one group's holders.
+func (n *Node) auditGroup(ctx context.Context, id protocol.GroupID) error {
+	segments, err := n.segmentsOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	jobs := n.neighbours.planPass(id, segments, n.rand.float)
+	t := &auditTurn{Node: n, group: id, known: make(map[protocol.SegmentID]*protocol.Descriptor)}
+	var all errgroup.Group
+	all.SetLimit(auditsAtOnce)
+	for _, j := range jobs {
+		t.describe(ctx, j.byLot)
+		t.describe(ctx, j.besides)
+	}
+	for _, j := range jobs {
+		all.Go(func() error { t.do(ctx, j); return nil })
+	}
+	return all.Wait()
+}
+
+// segmentsOf lists the segments of a group of which a sound shard is held here,
+// and drops what is known of others. It asks the index only: to read a group's
+// facts would cost a disk a seek for each.
+func (n *Node) segmentsOf(ctx context.Context, id protocol.GroupID) ([]protocol.SegmentID, error) {
+	_, own, _ := n.neighbours.slotsOf(id)
+	var out []protocol.SegmentID
+	held := make(map[protocol.SegmentID]struct{})
+	for sh, err := range n.store.Shards(ctx, id) {
+		if err != nil && n.elsewhere(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list shards of group %s: %w", id.Prefix(), err)
+		}
+		if int(sh.Key.Slot) != own || n.frees.has(kin{id, sh.Key.Segment}) {
+			continue
+		}
+		held[sh.Key.Segment] = struct{}{}
+		if !n.scrub.isDamaged(sh.Key) {
+			out = append(out, sh.Key.Segment)
+		}
+	}
+	n.neighbours.forgetFaults(id, func(s protocol.SegmentID) bool { _, ok := held[s]; return ok })
+	return out, nil
+}
+
+// auditTurn is one pass over a group.
+type auditTurn struct {
+	*Node
+	group protocol.GroupID
+	known map[protocol.SegmentID]*protocol.Descriptor
+}
+
+// describe reads the descriptors of segments, which tell every shard's root:
+// they lie beside this node's own shards.
+func (t *auditTurn) describe(ctx context.Context, segments []protocol.SegmentID) {
+	for _, s := range segments {
+		if t.known[s] != nil {
+			continue
+		}
+		sh, err := t.openShard(ctx, s, protocol.AnySlot)
+		if err != nil {
+			continue
+		}
+		d, err := protocol.OpenDescriptor(sh.Descriptor(), s)
+		_ = sh.Close()
+		if err == nil {
+			t.known[s] = d
+		}
+	}
+}
+
+// do asks one holder, in as many exchanges as it takes.
+func (t *auditTurn) do(ctx context.Context, j auditJob) {
+	var refs []protocol.ShardRef
+	for _, list := range [][]protocol.SegmentID{j.byLot, j.besides} {
+		for _, s := range list {
+			if t.known[s] != nil {
+				refs = append(refs, protocol.ShardRef{Segment: s, Slot: j.slot})
+			}
+		}
+	}
+	refs = unique(refs)
+	passed, bad := 0, 0
+	for len(refs) > 0 && ctx.Err() == nil {
+		batch := refs[:min(len(refs), protocol.MaxAuditShards)]
+		refs = refs[len(batch):]
+		for i, o := range t.exchange(ctx, j, batch) {
+			if !o.counts {
+				continue
+			}
+			t.count.audited(o.outcome)
+			t.neighbours.saw(t.group, j.peer, j.slot, batch[i].Segment, o.outcome)
+			switch o.outcome {
+			case audit.OK:
+				passed++
+			case audit.Corrupt:
+				bad++ // never let in
+			}
+		}
+		pause(ctx, time.Duration(len(batch))*time.Second/auditRate, nil)
+	}
+	if j.entry {
+		t.entered(j, passed, bad)
+	}
+}
+
+// entered decides about a peer that asked for a slot: it has to prove at least
+// one shard, and none falsely. What it has not got yet does not count as held.
+func (t *auditTurn) entered(j auditJob, passed, bad int) {
+	switch {
+	case bad > 0:
+		t.neighbours.reject(t.group, j.peer, j.slot)
+		t.log.Warn("a peer that asks for a slot proves it falsely", "group", t.group.Prefix(), "slot", j.slot, "peer", protocol.ShortPeer(j.peer))
+	case passed > 0:
+		t.neighbours.prove(t.group, j.peer, j.slot)
+	}
+}
+
+func unique(refs []protocol.ShardRef) []protocol.ShardRef {
+	seen := make(map[protocol.ShardRef]struct{}, len(refs))
+	out := refs[:0]
+	for _, r := range refs {
+		if _, again := seen[r]; !again {
+			seen[r] = struct{}{}
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// found is what an exchange came to for one shard.
+type found struct {
+	outcome audit.Outcome
+	counts  bool // else it says nothing
+}
+
+// exchange challenges a holder and checks its proofs.
+func (t *auditTurn) exchange(ctx context.Context, j auditJob, batch []protocol.ShardRef) []found {
+	out := make([]found, len(batch))
+	before := t.neighbours.heard(j.peer)
+	a, err := t.challenge(ctx, j.peer, batch)
+	if err != nil {
+		v := t.failed(ctx, j, err, before)
+		for i := range out {
+			out[i] = v
+		}
+		return out
+	}
+	for i, r := range batch {
+		out[i] = t.check(j, r, a.Challenge, a.Results[i], a.Slices[i])
+	}
+	return out
+}
+
+func (t *auditTurn) challenge(ctx context.Context, to peer.ID, batch []protocol.ShardRef) (*protocol.Audited, error) {
+	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
+	defer cancel()
+	return t.caller.Audit(ctx, to, &protocol.AuditRequest{Group: t.group, Shards: batch}, t.entropy)
+}
+
+// failed judges an exchange that brought no proofs at all. Who does not answer
+// a beat either is offline, and liveness judges it.
+func (t *auditTurn) failed(ctx context.Context, j auditJob, err error, before uint32) found {
+	var no *protocol.Error
+	refused := errors.As(err, &no) && t.neighbours.heard(j.peer) != before
+	t.log.Debug("a holder is not audited", "peer", protocol.ShortPeer(j.peer), "group", t.group.Prefix(), "err", err)
+	switch {
+	case ctx.Err() != nil:
+		return found{}
+	case refused && no.Code == protocol.CodeSuspended:
+		return found{audit.Suspended, true}
+	case refused && no.Code == protocol.CodeUnavailable:
+		return found{audit.Offline, true}
+	case refused && no.Code == protocol.CodeNotFound:
+		return found{audit.Missing, true}
+	case refused:
+		return t.refused(j)
+	}
+	before = t.neighbours.heard(j.peer)
+	t.beat(ctx, j.peer)
+	if t.neighbours.heard(j.peer) == before {
+		return found{audit.Offline, true}
+	}
+	return found{audit.Slow, true}
+}
+
+func (t *auditTurn) refused(j auditJob) found {
+	o, counts := t.neighbours.refusal(t.group, j.peer, j.slot)
+	return found{o, counts}
+}
+
+// check judges what a holder answered for one shard.
+func (t *auditTurn) check(j auditJob, r protocol.ShardRef, c protocol.Challenge, code protocol.Code, slice []byte) found {
+	switch code {
+	case 0:
+		if c.Check(r, t.known[r.Segment], slice) != nil {
+			return found{audit.Corrupt, true}
+		}
+		return found{audit.OK, true}
+	case protocol.CodeNotFound, protocol.CodeDeleted, protocol.CodeCorrupt:
+		// What the owner deleted is no segment here either, once the facts are
+		// compared: then the fault is dropped.
+		switch {
+		case t.neighbours.lacked(t.group, j.peer, j.slot, r.Segment):
+			return found{audit.Reported, true}
+		case code == protocol.CodeCorrupt:
+			return found{audit.Corrupt, true}
+		}
+		return found{audit.Missing, true}
+	case protocol.CodeSuspended:
+		return found{audit.Suspended, true}
+	case protocol.CodeUnavailable:
+		return found{audit.Offline, true}
+	}
+	return t.refused(j)
+}

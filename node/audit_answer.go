@@ -1,0 +1,261 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/node/audit"
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+	"github.com/cairnstore/cairn/storage"
+)
+
+const (
+	// pendingFor is how long a challenge that was taken waits for its Reveal.
+	pendingFor = 30 * time.Second
+	// maxPending bounds the challenges that wait, of all peers together.
+	maxPending = 1024
+	// maxReveals is how often one challenge is answered.
+	maxReveals = 2
+)
+
+// pendings are the challenges that were taken and not yet revealed, one a peer.
+type pendings struct {
+	mu sync.Mutex
+	m  map[peer.ID]*pending
+}
+
+type pending struct {
+	request *protocol.AuditRequest
+	nonce   protocol.Half
+	owed    []bool // of the request's shards
+	until   time.Time
+	reveals int
+}
+
+func newPendings() *pendings { return &pendings{m: make(map[peer.ID]*pending)} }
+
+// same returns a peer's challenge if it is this very one: a request that was
+// lost comes again.
+func (p *pendings) same(id peer.ID, r *protocol.AuditRequest, now time.Time) *pending {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if v := p.m[id]; v.waits(now) && v.request.Group == r.Group && v.request.Commit == r.Commit && slices.Equal(v.request.Shards, r.Shards) {
+		return v
+	}
+	return nil
+}
+
+// waits reports whether a challenge is not too old.
+func (v *pending) waits(now time.Time) bool {
+	return v != nil && !now.After(v.until) && v.until.Sub(now) <= pendingFor
+}
+
+// put keeps a peer's challenge instead of an earlier one.
+func (p *pendings) put(id peer.ID, v *pending, now time.Time) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.m) >= maxPending {
+		for other, v := range p.m {
+			if !v.waits(now) {
+				delete(p.m, other)
+			}
+		}
+	}
+	if _, again := p.m[id]; !again && len(p.m) >= maxPending {
+		return protocol.Refuse(protocol.CodeUnavailable, "too many audits at once")
+	}
+	p.m[id] = v
+	return nil
+}
+
+// take returns a peer's challenge, no more often than maxReveals: one that was
+// answered stays a while, for replies are lost.
+func (p *pendings) take(id peer.ID, now time.Time) *pending {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	v := p.m[id]
+	if !v.waits(now) {
+		delete(p.m, id)
+		return nil
+	}
+	if v.reveals++; v.reveals >= maxReveals {
+		delete(p.m, id)
+	}
+	return v
+}
+
+// Audit takes a member's challenge: it uses up what is owed of the shards that
+// it names, so that nobody picks a leaf by asking again, and gives this node's
+// half.
+func (n *Node) Audit(ctx context.Context, from protocol.Remote, r *protocol.AuditRequest) (*protocol.AuditReply, error) {
+	now := n.now()
+	if p := n.pendings.same(from.Peer, r, now); p != nil {
+		return &protocol.AuditReply{Nonce: p.nonce[:]}, nil
+	}
+	owed, err := n.neighbours.allow(r, from.Peer, func(s protocol.SegmentID) bool {
+		_, err := n.store.Find(ctx, s)
+		return !errors.Is(err, storage.ErrNotFound)
+	})
+	if err != nil {
+		return nil, err
+	}
+	nonce, err := protocol.DrawHalf(n.entropy)
+	if err != nil {
+		return nil, err
+	}
+	p := &pending{request: r, nonce: nonce, owed: owed, until: now.Add(pendingFor)}
+	if err := n.pendings.put(from.Peer, p, now); err != nil {
+		return nil, err
+	}
+	return &protocol.AuditReply{Nonce: nonce[:]}, nil
+}
+
+// allow tells which shards of a challenge this node owes the asker, and uses
+// that up. To say that a shard is not held here costs nothing. It refuses with
+// CodeNotFound, or with CodeDisputed to whom it does not count as a member.
+func (h *neighbours) allow(r *protocol.AuditRequest, asker peer.ID, held func(protocol.SegmentID) bool) ([]bool, error) {
+	has := make([]bool, len(r.Shards))
+	for i, ref := range r.Shards {
+		has[i] = held(ref.Segment) // may read the disk, so before mu is taken
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[r.Group]
+	if g == nil {
+		return nil, protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
+	}
+	s := g.of(asker)
+	if s == nil || !s.counts() && !s.asks {
+		return nil, protocol.Refuse(protocol.CodeDisputed, "you are no member of group %s here", r.Group.Prefix())
+	}
+	at := audit.At(h.audit, audit.Phase(h.audit, r.Group), h.now())
+	if g.asked == nil || g.askedCycle != at.Cycle {
+		g.asked, g.askedCycle = make(map[uint64]audit.Asked), at.Cycle
+	}
+	c := h.council(g)
+	owed, now := make([]bool, len(r.Shards)), h.moment()
+	for i, ref := range r.Shards {
+		owed[i] = !has[i] || ref.Slot == g.own && h.owes(g, &c, s, ref, now)
+	}
+	return owed, nil
+}
+
+// owes uses up what this node owes of one shard: to the auditor of the cycle
+// its audit, else a sample, else what the lot leaves to those who come after the
+// first, else a shard of the entry audit. mu is held.
+func (h *neighbours) owes(g *seats, c *council, s *seat, ref protocol.ShardRef, now time.Duration) (ok bool) {
+	shard := audit.SegmentLot(g.id, ref.Segment, g.askedCycle).Of(ref.Slot)
+	i := c.index(s.who.id)
+	if i >= 0 && audit.Auditor(shard, c.keys, c.living, 0) == i && g.byLot(c, shard, ref, i) {
+		return true
+	}
+	if s.who.extra, ok = s.who.extra.AllowSample(h.audit, now); ok {
+		return true
+	}
+	if i >= 0 && g.byLot(c, shard, ref, i) {
+		return true
+	}
+	s.audits.entry, ok = s.audits.entry.Allow(h.audit, now, 1)
+	return ok
+}
+
+// byLot uses up what the lot of the cycle gives a member of a shard.
+func (g *seats) byLot(c *council, shard group.Lot, ref protocol.ShardRef, member int) bool {
+	key := binary.BigEndian.Uint64(ref.Segment[:])
+	asked, ok := g.asked[key].Allow(shard, c.keys, c.living, 0, member)
+	if ok {
+		g.asked[key] = asked
+	}
+	return ok
+}
+
+// Reveal answers the challenge that the peer's last Audit announced: of each
+// shard the leaf that both halves select, or why not.
+func (n *Node) Reveal(ctx context.Context, from protocol.Remote, r *protocol.RevealRequest) (*protocol.RevealReply, []byte, func(), error) {
+	p := n.pendings.take(from.Peer, n.now())
+	if p == nil {
+		return nil, nil, nil, protocol.Refuse(protocol.CodeNotFound, "no challenge of yours waits")
+	}
+	if err := protocol.CheckCommit(p.request.Commit, r.Secret); err != nil {
+		return nil, nil, nil, err
+	}
+	free, err := n.door.body(ctx, from, int64(len(p.owed))*protocol.MaxLeafSlice)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	reply := &protocol.RevealReply{}
+	var raw []byte
+	c := protocol.Challenge{Secret: r.Secret, Nonce: p.nonce}
+	for i, ref := range p.request.Shards {
+		var slice []byte
+		err := error(protocol.Refuse(protocol.CodeCapped, "you have had your audit of this shard"))
+		if p.owed[i] {
+			slice, err = n.prove(ctx, p.request.Group, ref, c)
+		}
+		code := protocol.Code(0)
+		if err != nil {
+			code, slice = protocol.CodeOf(err), nil
+		}
+		reply.Results, reply.Lengths = append(reply.Results, code), append(reply.Lengths, len(slice))
+		raw = append(raw, slice...)
+	}
+	n.count.proved.Add(int64(len(p.owed)))
+	n.count.sent.Add(int64(len(raw)))
+	return reply, raw, free, nil
+}
+
+// prove reads the challenged leaf of one shard and its path. A shard that is
+// known to be damaged, or turns out to be, it owns up to.
+func (n *Node) prove(ctx context.Context, g protocol.GroupID, ref protocol.ShardRef, c protocol.Challenge) ([]byte, error) {
+	if n.frees.has(kin{g, ref.Segment}) {
+		return nil, protocol.Refuse(protocol.CodeDeleted, "segment %s", ref.Segment)
+	}
+	sh, err := n.openShard(ctx, ref.Segment, ref.Slot)
+	if err != nil {
+		n.notice(ctx, g, ref, err)
+		return nil, err
+	}
+	defer func() { _ = sh.Close() }()
+	info := sh.Info()
+	if info.Group != g {
+		return nil, protocol.Refuse(protocol.CodeNotFound, "segment %s is another group's here", ref.Segment)
+	}
+	if n.scrub.isDamaged(info.Key) {
+		return nil, protocol.Refuse(protocol.CodeCorrupt, "segment %s", ref.Segment)
+	}
+	d, err := protocol.OpenDescriptor(sh.Descriptor(), ref.Segment)
+	if err != nil {
+		return nil, protocol.Refuse(protocol.CodeCorrupt, "descriptor of %s", ref.Segment)
+	}
+	off, length := protocol.LeafRange(c.Leaf(ref, d.ShardSize), d.ShardSize)
+	buf := n.buffers.get(length)
+	defer n.buffers.put(buf)
+	if _, err := io.ReadFull(io.NewSectionReader(sh, off, length), *buf); err != nil {
+		return nil, n.hideStore("read leaf", err)
+	}
+	return n.cut(ctx, sh, *buf, d, &protocol.GetRequest{Segment: ref.Segment, Offset: off, Length: length})
+}
+
+// notice takes down that a shard which should be here is not, so that it is
+// mended.
+func (n *Node) notice(ctx context.Context, id protocol.GroupID, ref protocol.ShardRef, why error) {
+	if code := protocol.CodeOf(why); code != protocol.CodeNotFound && code != protocol.CodeCorrupt {
+		return
+	}
+	g, release, err := n.groups.open(ctx, id)
+	if err != nil {
+		return
+	}
+	defer release()
+	if key, _, ok := g.keyOf(ref.Segment); ok && int(key.Slot) == ref.Slot {
+		n.shardDamaged(ctx, id, key, why)
+	}
+}

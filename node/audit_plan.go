@@ -1,0 +1,346 @@
+package node
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/node/audit"
+	"github.com/cairnstore/cairn/node/liveness"
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+)
+
+// audits is what this node's own audits make of one seat.
+type audits struct {
+	audit.Record
+	faults map[protocol.SegmentID]fault // shards that it failed to prove, or confessed, unmended
+	again  []protocol.SegmentID         // to be asked for again, as samples
+	entry  audit.Entry                  // what this node, as a holder, owes it
+
+	refused  time.Duration // since when it has refused what it owes, on the watch
+	refusing bool
+}
+
+// fault is a shard that a holder has not got, as this node has seen.
+type fault struct {
+	self bool          // by the holder's own word
+	at   time.Duration // since when, on the watch
+}
+
+// maxAgain bounds the shards of one seat that are to be asked for again.
+const maxAgain = 8
+
+// pass is how far this node's audits of a group have come.
+type pass struct {
+	cycle int64
+	into  time.Duration // audits due until then are done
+	begun bool
+	next  time.Duration // of the next pass, by mono
+}
+
+// passesADay is how often a group's holders are looked at for audits that fell
+// due, in the time between two samples of one neighbour.
+const passesADay = 4
+
+// auditJob is what one holder of a group is asked for.
+type auditJob struct {
+	peer    peer.ID
+	slot    int
+	entry   bool // it asks for the slot
+	byLot   []protocol.SegmentID
+	besides []protocol.SegmentID // samples, or the shards of an entry audit
+}
+
+// passesDue returns the groups whose turn it is to audit, the longest due
+// first, and otherwise in what time the next is.
+func (h *neighbours) passesDue() (due []protocol.GroupID, wait time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	wait = h.audit.SampleEvery
+	cutOff := h.census().CutOff()
+	mono := h.mono()
+	var list []*seats
+	for _, g := range h.groups {
+		if g.pass.next <= mono && !cutOff {
+			list = append(list, g)
+		} else {
+			wait = min(wait, max(g.pass.next-mono, h.set.RetryEvery/seenPart))
+		}
+	}
+	slices.SortFunc(list, func(a, b *seats) int { return cmp.Compare(a.pass.next, b.pass.next) })
+	for _, g := range list {
+		due = append(due, g.id)
+	}
+	return due, wait
+}
+
+// passNow brings a group's next pass forward. mu is held.
+func (h *neighbours) passNow(g *seats) {
+	g.pass.next = h.mono()
+	h.rouse(h.auditWake)
+}
+
+// planPass returns what is to be asked of a group's holders now, of those
+// segments that this node itself holds, and takes it for done. u draws samples.
+func (h *neighbours) planPass(id protocol.GroupID, segments []protocol.SegmentID, u func() float64) []auditJob {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[id]
+	if g == nil {
+		return nil
+	}
+	now := h.moment()
+	at := audit.At(h.audit, audit.Phase(h.audit, id), h.now())
+	from := g.window(at)
+	g.pass.next = h.mono() + time.Duration(float64(h.audit.SampleEvery/passesADay)*(0.9+0.2*u()))
+	if len(segments) == 0 {
+		return nil
+	}
+	var jobs []auditJob
+	c := h.council(g)
+	lots := make([]group.Lot, len(segments))
+	for i, s := range segments {
+		lots[i] = audit.SegmentLot(id, s, at.Cycle)
+	}
+	for i := range g.list {
+		s := &g.list[i]
+		if s.who.state != liveness.Present || !s.counts() && !s.asks {
+			continue
+		}
+		j := auditJob{peer: s.who.id, slot: int(s.slot), entry: !s.counts()}
+		if s.counts() {
+			j.byLot = c.falling(h.audit, s, segments, lots, from, at.Into)
+			j.besides = h.sample(s, segments, now, u)
+		} else {
+			j.besides = s.entry(h.audit, segments, u)
+		}
+		if len(j.byLot)+len(j.besides) > 0 {
+			jobs = append(jobs, j)
+		}
+	}
+	return jobs
+}
+
+// window moves a group's pass on to a moment and returns since when audits that
+// fell due are not done. What is left of an earlier cycle is left.
+func (g *seats) window(at audit.Moment) (from time.Duration) {
+	switch p := &g.pass; {
+	case !p.begun:
+		from = at.Into
+	case p.cycle == at.Cycle:
+		from = min(p.into, at.Into)
+	}
+	g.pass.cycle, g.pass.into, g.pass.begun = at.Cycle, at.Into, true
+	g.dirty = true
+	return from
+}
+
+// council is who takes part in a group's lots: this node, at index 0, and who
+// counts as a holder.
+type council struct {
+	seats  []*seat // by index; nil: this node
+	keys   []group.Key
+	living group.Set
+}
+
+func (h *neighbours) council(g *seats) council {
+	c := council{seats: []*seat{nil}, keys: []group.Key{h.key}}
+	c.living.Add(0)
+	for i := range g.list {
+		s := &g.list[i]
+		if !s.counts() {
+			continue
+		}
+		if s.who.state == liveness.Present {
+			c.living.Add(len(c.keys))
+		}
+		c.seats, c.keys = append(c.seats, s), append(c.keys, s.who.key)
+	}
+	return c
+}
+
+// index returns a member's place in the council; -1: it is none.
+func (c *council) index(id peer.ID) int {
+	return slices.IndexFunc(c.seats, func(s *seat) bool { return s != nil && s.who.id == id })
+}
+
+// falling returns those of a seat's shards whose audit fell due within a time
+// of the cycle, and to this node.
+func (c *council) falling(set *audit.Settings, s *seat, segments []protocol.SegmentID, lots []group.Lot, from, to time.Duration) (out []protocol.SegmentID) {
+	holder := slices.Index(c.seats, s)
+	for i, l := range lots {
+		shard := l.Of(int(s.slot))
+		if due := audit.Due(set, shard); due <= from || due > to {
+			continue
+		}
+		if _, lacked := s.lacks[segments[i]]; !lacked && audit.Auditor(shard, c.keys, c.living, holder) == 0 {
+			out = append(out, segments[i])
+		}
+	}
+	return out
+}
+
+// sample returns what a neighbour is asked for besides: an entry audit if it
+// never had one, else one shard, if that is due; one that it failed to prove, if
+// there is any. mu is held.
+func (h *neighbours) sample(s *seat, segments []protocol.SegmentID, now time.Duration, u func() float64) []protocol.SegmentID {
+	p := s.who
+	first := !p.proved && !p.sampled
+	if p.sampled && now < p.nextSample {
+		return nil
+	}
+	p.sampled, p.nextSample = true, audit.NextSample(h.audit, now, len(h.peers), u())
+	if first {
+		return s.entry(h.audit, segments, u)
+	}
+	if len(s.audits.again) > 0 {
+		next := s.audits.again[0]
+		s.audits.again = s.audits.again[1:]
+		return []protocol.SegmentID{next}
+	}
+	for f := range s.audits.faults {
+		return []protocol.SegmentID{f}
+	}
+	return draw(segments, 1, u)
+}
+
+// entry draws the shards of the audit by which a peer comes to be known: of
+// those that it should have, and does not itself say that it lacks.
+func (s *seat) entry(set *audit.Settings, segments []protocol.SegmentID, u func() float64) []protocol.SegmentID {
+	out := make([]protocol.SegmentID, 0, set.EntryShards)
+	for _, seg := range draw(segments, len(segments), u) {
+		if _, lacks := s.lacks[seg]; !lacks && len(out) < set.EntryShards {
+			out = append(out, seg)
+		}
+	}
+	return out
+}
+
+// draw returns n of some segments, or all, each as likely as any other.
+func draw(segments []protocol.SegmentID, n int, u func() float64) []protocol.SegmentID {
+	all := slices.Clone(segments)
+	n = min(n, len(all))
+	for i := range n {
+		j := i + min(int(u()*float64(len(all)-i)), len(all)-i-1)
+		all[i], all[j] = all[j], all[i]
+	}
+	return all[:n:n]
+}
+
+// saw takes note of what one audit of a shard came to.
+func (h *neighbours) saw(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID, o audit.Outcome) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[id]
+	if g == nil {
+		return
+	}
+	s := g.at(p, slot)
+	if s == nil {
+		return
+	}
+	now, a := h.moment(), &s.audits
+	was, failed := a.faults[seg]
+	var next audit.Next
+	switch {
+	case o == audit.OK && failed:
+		a.Record = a.Mended(h.audit, now, was.self)
+		delete(a.faults, seg)
+	case failed: // it counts already
+	default:
+		a.Record, next = a.Saw(h.audit, now, o)
+	}
+	if o == audit.OK {
+		s.who.proved, a.refusing = true, false
+	}
+	switch next {
+	case audit.Again:
+		if len(a.again) < maxAgain && !slices.Contains(a.again, seg) {
+			a.again = append(a.again, seg)
+		}
+	case audit.Tell:
+		a.fault(seg, fault{o == audit.Reported, now})
+	}
+	g.dirty = true
+	h.judge(g, s, now)
+}
+
+func (a *audits) fault(seg protocol.SegmentID, f fault) {
+	if a.faults == nil {
+		a.faults = make(map[protocol.SegmentID]fault)
+	}
+	a.faults[seg] = f
+}
+
+// judge takes a seat from a holder that has failed. mu is held.
+func (h *neighbours) judge(g *seats, s *seat, now time.Duration) {
+	if s.counts() && s.audits.Failed(h.audit, now) {
+		s.lost, s.asks, s.since = lostFailed, false, h.now().Unix()
+		h.moved(g)
+	}
+}
+
+// refusal takes note that a holder refused to be audited, and returns what that
+// comes to: nothing, for views differ and allowances are used up; but who does
+// it for longer than failures are borne has not got what it does not show.
+func (h *neighbours) refusal(id protocol.GroupID, p peer.ID, slot int) (o audit.Outcome, counts bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[id]
+	if g == nil {
+		return 0, false
+	}
+	s := g.at(p, slot)
+	if s == nil {
+		return 0, false
+	}
+	now, a := h.moment(), &s.audits
+	if !a.refusing {
+		a.refusing, a.refused = true, now
+	}
+	return audit.Missing, now-a.refused >= h.audit.MendWithin
+}
+
+// forgetFaults forgets faults of segments that are held here no more, or that
+// were confessed longer ago than they count, and judges the group's holders.
+func (h *neighbours) forgetFaults(id protocol.GroupID, held func(protocol.SegmentID) bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[id]
+	if g == nil {
+		return
+	}
+	now := h.moment()
+	for i := range g.list {
+		s := &g.list[i]
+		for seg, until := range s.confessed {
+			if now >= until {
+				delete(s.confessed, seg)
+			}
+		}
+		for seg, f := range s.audits.faults {
+			if !held(seg) {
+				s.audits.Record = s.audits.Dropped(f.self)
+				delete(s.audits.faults, seg)
+				g.dirty = true
+			}
+		}
+		h.judge(g, s, now)
+	}
+}
+
+// lacked reports whether a holder said of itself that it lacks a segment.
+func (h *neighbours) lacked(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g := h.groups[id]; g != nil {
+		if s := g.at(p, slot); s != nil {
+			_, ok := s.lacks[seg]
+			return ok
+		}
+	}
+	return false
+}

@@ -1,0 +1,240 @@
+package node
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/node/repair"
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+)
+
+// Lending without a read proof is bounded, or whoever threw a shard away could
+// fetch it back each time that it is audited.
+const (
+	// lentShare bounds what one co-member is lent to mend its shards within
+	// LendEvery: with what the other members lend it, a hundredth of them, or a
+	// few where they are few.
+	lentShare = 100
+	leastLent = 3
+	// confessFirst is how long after a member asked first it is lent a shard to
+	// mend its own: longer than a challenge waits, so that none is answered from
+	// what others lend.
+	confessFirst = 2 * pendingFor
+	// confessedTill is how long after that it may come for it, lest it confesses
+	// everything beforehand.
+	confessedTill = 10 * confessFirst
+	// lendAgain is within what time a loan is given once more, for replies are
+	// lost.
+	lendAgain = 10 * time.Minute
+	// maxLoans bounds the loans that are remembered; beyond it nothing is lent.
+	maxLoans = 1 << 17
+)
+
+// loans are the shards that were lent, to whom and when.
+type loans struct {
+	mu     sync.Mutex
+	m      map[loan]lent
+	mended map[borrower]int // of these, lent for mending
+}
+
+type loan struct {
+	borrower
+	segment protocol.SegmentID
+}
+
+// lent says how a loan was given.
+type lent struct {
+	at        time.Duration // on neighbours' watch; before it was given, when it was first asked for
+	confessed bool          // asked for, and not given yet
+	twice     bool
+	mending   bool
+}
+
+type borrower struct {
+	peer  peer.ID
+	group protocol.GroupID
+}
+
+func newLoans() *loans {
+	return &loans{m: make(map[loan]lent), mended: make(map[borrower]int)}
+}
+
+// take notes a loan, unless the same was given within every, or as many as most
+// for mending.
+func (l *loans) take(v loan, mending bool, most int, now, every time.Duration) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	full := func() bool { return len(l.m) >= maxLoans || mending && l.mended[v.borrower] >= most }
+	was, given := l.m[v]
+	switch {
+	case mending && len(l.m) < maxLoans && (!given || was.confessed && now-was.at > confessedTill):
+		l.m[v] = lent{at: now, confessed: true}
+		return errConfessed
+	case was.confessed && mending && now-was.at < confessFirst:
+		return errConfessed
+	case was.confessed:
+		given = false
+	}
+	if given && !was.twice && was.mending == mending && now-was.at < min(lendAgain, every) {
+		was.twice = true
+		l.m[v] = was
+		return nil
+	}
+	if given || full() {
+		l.expire(now, every)
+		was, given = l.m[v]
+		given = given && !was.confessed
+	}
+	switch {
+	case given:
+		return protocol.Refuse(protocol.CodeCapped, "you have had this shard not long ago")
+	case len(l.m) >= maxLoans:
+		return protocol.Refuse(protocol.CodeUnavailable, "too many shards are lent")
+	case full():
+		return protocol.Refuse(protocol.CodeCapped, "you have had %d shards of this group for mending", most)
+	}
+	l.m[v] = lent{at: now, mending: mending}
+	if mending {
+		l.mended[v.borrower]++
+	}
+	return nil
+}
+
+var errConfessed = protocol.Refuse(protocol.CodeUnavailable, "noted that you lack it; ask again in a minute")
+
+// expire forgets loans of long ago. mu is held.
+func (l *loans) expire(now, every time.Duration) {
+	for v, was := range l.m {
+		if now-was.at < every {
+			continue
+		}
+		delete(l.m, v)
+		if !was.mending {
+			continue
+		}
+		if l.mended[v.borrower]--; l.mended[v.borrower] <= 0 {
+			delete(l.mended, v.borrower)
+		}
+	}
+}
+
+// mayLend checks the rules of lending without a read proof and takes note of
+// the loan. It refuses with CodeDisputed where the segment needs no repair here
+// or its repair falls to another, and with CodeCapped beyond what is lent.
+func (n *Node) mayLend(ctx context.Context, to peer.ID, r *protocol.MendRequest, d *protocol.Descriptor) error {
+	v := loan{borrower{to, r.Group}, r.Segment}
+	every := n.cfg.Timing.LendEvery
+	if r.Purpose == protocol.PurposeRepair {
+		if err := n.mayRepair(to, r); err != nil {
+			return err
+		}
+		return n.loans.take(v, false, 0, n.neighbours.at(), every)
+	}
+	g, release, err := n.groups.open(ctx, r.Group)
+	if err != nil {
+		return n.hideStore("open group", err)
+	}
+	held := g.count()
+	release()
+	n.neighbours.confess(r.Group, to, r.Segment, n.cfg.Timing.ConfessedFor)
+	if err := n.loans.take(v, true, max(leastLent, held*d.K/(d.N*lentShare)), n.neighbours.at(), every); err != nil {
+		return err
+	}
+	return nil
+}
+
+// mayRepair checks that a segment needs repair as this node sees it, and that
+// its repair falls to a peer: now, or at the turn before.
+func (n *Node) mayRepair(to peer.ID, r *protocol.MendRequest) error {
+	v := n.neighbours.roll(r.Group)
+	if v == nil {
+		return protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
+	}
+	t := group.NewTally(v.table.Slots(), v.view)
+	if c := group.Assess(v.table.Profile, t.Count(v.lacking(r.Segment))); !c.NeedsRepair() {
+		return protocol.Refuse(protocol.CodeDisputed, "segment %s is %s", r.Segment, c)
+	}
+	day := n.cfg.Timing.RepairDay
+	turns := repair.Group{ID: r.Group, Profile: v.table.Profile, Keys: v.keys, Living: v.living, Self: v.self}
+	for _, ago := range [...]time.Duration{0, day / 4} {
+		turns.Day = group.DayAt(r.Group, day, n.now().Add(-ago))
+		if i := turns.Repairer(r.Segment); i >= 0 && v.table.Held[i].Peer == to {
+			return nil
+		}
+	}
+	return protocol.Refuse(protocol.CodeDisputed, "segment %s is another's to repair", r.Segment)
+}
+
+// count returns how many segments are held of the group.
+func (g *groupState) count() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.held)
+}
+
+// at returns this moment on the watch.
+func (h *neighbours) at() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.moment()
+}
+
+// confess notes that a member says that it has lost a shard: for a time it
+// counts as not holding it, whatever it proves.
+func (h *neighbours) confess(id protocol.GroupID, p peer.ID, seg protocol.SegmentID, long time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[id]
+	if g == nil {
+		return
+	}
+	if s := g.of(p); s != nil {
+		if s.confessed == nil {
+			s.confessed = make(map[protocol.SegmentID]time.Duration)
+		}
+		s.confessed[seg] = h.moment() + long
+	}
+}
+
+// Mend lends a co-member a whole shard without a read proof: to repair a segment
+// that falls to it, or to mend its own, which is a confession.
+func (n *Node) Mend(ctx context.Context, from protocol.Remote, r *protocol.MendRequest) (*protocol.GetReply, []byte, func(), error) {
+	if !n.neighbours.isMember(r.Group, from.Peer) {
+		return nil, nil, nil, protocol.Refuse(protocol.CodeDisputed, "you are no member of group %s here", r.Group.Prefix())
+	}
+	_, own, _ := n.neighbours.slotsOf(r.Group)
+	if r.Slot != protocol.AnySlot && r.Slot != own {
+		return nil, nil, nil, protocol.Refuse(protocol.CodeNotFound, "slot %d is another's", r.Slot)
+	}
+	sh, err := n.openShard(ctx, r.Segment, own)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer func() { _ = sh.Close() }()
+	if sh.Info().Group != r.Group || n.frees.has(kin{r.Group, r.Segment}) {
+		return nil, nil, nil, protocol.Refuse(protocol.CodeNotFound, "segment %s", r.Segment)
+	}
+	desc := sh.Descriptor()
+	d, err := protocol.OpenDescriptor(desc, r.Segment)
+	if err != nil {
+		return nil, nil, nil, protocol.Refuse(protocol.CodeCorrupt, "descriptor of %s", r.Segment)
+	}
+	if err := n.mayLend(ctx, from.Peer, r, d); err != nil {
+		return nil, nil, nil, err
+	}
+	raw, release, err := n.readBody(ctx, from, sh, d, &protocol.GetRequest{Segment: r.Segment, Slot: own})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	reply := &protocol.GetReply{Slot: own, Length: int64(len(raw))}
+	if r.Descriptor {
+		reply.Descriptor = desc
+	}
+	n.count.lent.Add(1)
+	n.count.sent.Add(reply.Length)
+	return reply, raw, release, nil
+}

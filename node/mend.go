@@ -1,0 +1,345 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cairnstore/cairn/node/liveness"
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage"
+	"github.com/cairnstore/cairn/storage/erasure"
+)
+
+const (
+	// mendShare is the part of the donation that a node fetches in a month to
+	// mend its own shards: a disk that rots faster is to be replaced, and what
+	// it held is repaired elsewhere.
+	mendShare = 100
+	// mendFloor is what it may fetch in any case, so that a small donation can
+	// mend a shard, too.
+	mendFloor = 256 << 20
+	// mendTimeout is how long a co-member has to give one shard.
+	mendTimeout = 2 * time.Minute
+	// mendMonth is the month of mendShare.
+	mendMonth = 30 * 24 * time.Hour
+)
+
+// mending is what this node does about its own damage.
+type mending struct {
+	once sync.Mutex    // one shard at a time
+	wake chan struct{} // damage was found
+
+	mu    sync.Mutex
+	tried map[storage.ShardKey]try
+	spent int64     // bytes fetched
+	since time.Time // since when
+}
+
+// try says when a shard is tried again that could not be mended.
+type try struct {
+	begun time.Time // the last try; a clock that was set back puts it off no longer
+	next  time.Time
+	tries int
+	asked bool // co-members were asked, and said to come again
+}
+
+func newMending() *mending {
+	return &mending{wake: make(chan struct{}, 1), tried: make(map[storage.ShardKey]try)}
+}
+
+// mendLoop mends what the disk damages.
+func (n *Node) mendLoop(ctx context.Context) {
+	for pause(ctx, n.mending.wait(n.rand.jitter(n.cfg.Timing.MendRetry), n.now()), n.mending.wake) {
+		if err := n.mendOnce(ctx); err != nil && ctx.Err() == nil {
+			n.log.Warn("mending", "err", err)
+		}
+	}
+}
+
+// mendOnce mends the damaged shards that are due.
+func (n *Node) mendOnce(ctx context.Context) error {
+	m := n.mending
+	m.once.Lock()
+	defer m.once.Unlock()
+	if len(n.scrub.damages()) == 0 || n.neighbours.cutOff() {
+		return nil
+	}
+	var all error
+	for key, g := range n.scrub.damages() {
+		if ctx.Err() != nil || !m.due(key, n.now()) || n.frees.has(kin{g, key.Segment}) {
+			continue
+		}
+		err := n.mendShard(ctx, g, key)
+		if errors.Is(err, errMendAsked) && m.again(key, n.now()) {
+			continue
+		}
+		if err != nil {
+			m.failed(key, n.cfg.Timing.MendRetry, n.now())
+			all = errors.Join(all, fmt.Errorf("mend shard %s of group %s: %w", key, g.Prefix(), err))
+			continue
+		}
+		m.done(key)
+		n.count.mended.Add(1)
+		n.log.Info("a damaged shard is whole again", "group", g.Prefix(), "segment", key.Segment)
+	}
+	m.forget(n.scrub.isDamaged)
+	return all
+}
+
+// wait returns how long it is till a try is due, at most most.
+func (m *mending) wait(most time.Duration, now time.Time) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, t := range m.tried {
+		most = min(most, max(t.next.Sub(now), 0))
+	}
+	return most
+}
+
+// due reports whether a shard is to be tried now.
+func (m *mending) due(key storage.ShardKey, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t, ok := m.tried[key]
+	return !ok || !now.Before(t.next) || now.Before(t.begun)
+}
+
+// failed plans the next try: after a while, then later each time, up to 24
+// times as long.
+func (m *mending) failed(key storage.ShardKey, while time.Duration, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.tried[key]
+	t.begun, t.next = now, now.Add(while*time.Duration(min(1<<min(t.tries, 5), 24)))
+	t.tries++
+	m.tried[key] = t
+}
+
+// again plans the next try for when co-members lend what they were asked for;
+// it reports false where that was tried before.
+func (m *mending) again(key storage.ShardKey, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.tried[key]
+	first := !t.asked
+	t.asked, t.begun, t.next = first, now, now.Add(2*confessFirst)
+	m.tried[key] = t
+	return first
+}
+
+// forget drops tries of shards that are damaged no more.
+func (m *mending) forget(damaged func(storage.ShardKey) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key := range m.tried {
+		if !damaged(key) {
+			delete(m.tried, key)
+		}
+	}
+}
+
+func (m *mending) done(key storage.ShardKey) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.tried, key)
+}
+
+var errMendBudget = errors.New("this month's share for mending is used up")
+
+// mayFetch reports whether the month's share of a donation has so many bytes
+// left.
+func (m *mending) mayFetch(bytes, donated int64, now time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if age := now.Sub(m.since); age >= mendMonth || age < 0 {
+		m.since, m.spent = now, 0
+	}
+	if m.spent+bytes > max(donated/mendShare, mendFloor) {
+		return errMendBudget
+	}
+	return nil
+}
+
+// fetched counts bytes against the month's share.
+func (m *mending) fetched(bytes int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.spent += int64(bytes)
+}
+
+var errTooFewLend = errors.New("too few co-members give their shards")
+
+// errMendAsked says that co-members have noted that this node lacks a shard, and
+// will lend theirs in a while.
+var errMendAsked = errors.New("co-members ask to come again")
+
+// mendShard rebuilds a shard of this node's from k of its co-members' and puts
+// it where the damaged one was.
+func (n *Node) mendShard(ctx context.Context, g protocol.GroupID, key storage.ShardKey) error {
+	p, _, held := n.neighbours.slotsOf(g)
+	if !held {
+		return protocol.Refuse(protocol.CodeNotFound, "group %s is not held", g.Prefix())
+	}
+	b := &borrowing{Node: n, group: g, key: key}
+	size := int64(protocol.MaxShardSize)
+	if b.describe(ctx); b.d != nil {
+		size = b.d.ShardSize
+	}
+	if err := n.mending.mayFetch(int64(p.K)*size, n.cfg.Donated, n.now()); err != nil {
+		return err
+	}
+	free, err := n.door.own(ctx, int64(p.K+1)*size)
+	if err != nil {
+		return err
+	}
+	defer free()
+	if err := b.fetch(ctx, p.K); err != nil {
+		return err
+	}
+	data, outboard, err := rebuild(b.d, b.shards, int(key.Slot))
+	if err != nil {
+		return err
+	}
+	s := &storage.Shard{Key: key, Group: g, Descriptor: b.desc, Data: data, Outboard: outboard}
+	if err := n.store.PutShard(context.WithoutCancel(ctx), s); err != nil {
+		return fmt.Errorf("store the shard: %w", err)
+	}
+	n.shardMended(ctx, g, key)
+	return nil
+}
+
+// rebuild makes one slot's shard of k others and checks it against its root.
+func rebuild(d *protocol.Descriptor, shards [][]byte, slot int) (data, outboard []byte, err error) {
+	code, err := erasure.New(d.K, d.N)
+	if err != nil {
+		return nil, nil, err
+	}
+	want := make([]bool, d.N)
+	want[slot] = true
+	if err := code.Reconstruct(shards, want); err != nil {
+		return nil, nil, err
+	}
+	outboard, root := protocol.Outboard(shards[slot])
+	if root != d.Roots[slot] {
+		return nil, nil, protocol.Refuse(protocol.CodeForged, "shards that fit the descriptor do not make the one of slot %d", slot)
+	}
+	return shards[slot], outboard, nil
+}
+
+// lenders returns the holders that may have a segment's other shards, in random
+// order.
+func (n *Node) lenders(g protocol.GroupID, key storage.ShardKey) []holder {
+	var out []holder
+	for _, h := range n.neighbours.holders(g) {
+		if h.member && h.state == liveness.Present && h.slot != int(key.Slot) && !n.neighbours.lacked(g, h.peer, h.slot, key.Segment) {
+			out = append(out, h)
+		}
+	}
+	n.rand.shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}
+
+// borrowing is the fetching of co-members' shards of one segment.
+type borrowing struct {
+	*Node
+	group  protocol.GroupID
+	key    storage.ShardKey
+	d      *protocol.Descriptor // nil: not known yet
+	desc   []byte
+	shards [][]byte // by slot
+}
+
+// describe reads the segment's descriptor, which may be damaged, too: then
+// co-members tell it.
+func (b *borrowing) describe(ctx context.Context) {
+	sh, err := b.store.OpenShard(ctx, b.key)
+	if err != nil {
+		return
+	}
+	defer func() { _ = sh.Close() }()
+	b.know(bytes.Clone(sh.Descriptor()))
+}
+
+// know takes a descriptor, if it is the segment's.
+func (b *borrowing) know(desc []byte) {
+	d, err := protocol.OpenDescriptor(desc, b.key.Segment)
+	if err == nil && int(b.key.Slot) < d.N {
+		b.d, b.desc, b.shards = d, desc, make([][]byte, d.N)
+	}
+}
+
+// fetch gets k shards of different slots, each verified.
+func (b *borrowing) fetch(ctx context.Context, k int) error {
+	got, asked := 0, false
+	for _, h := range b.lenders(b.group, b.key) {
+		if got == k || ctx.Err() != nil {
+			break
+		}
+		if b.d != nil && (h.slot >= b.d.N || b.shards[h.slot] != nil) {
+			continue
+		}
+		err := b.from(ctx, h)
+		if err == nil {
+			got++
+			continue
+		}
+		asked = asked || protocol.CodeOf(err) == protocol.CodeUnavailable
+		b.log.Debug("a co-member lends no shard", "peer", protocol.ShortPeer(h.peer), "segment", b.key.Segment, "err", err)
+	}
+	switch {
+	case got == k:
+		return nil
+	case asked:
+		return errMendAsked
+	}
+	return fmt.Errorf("%d of %d shards: %w", got, k, errTooFewLend)
+}
+
+// from fetches one holder's shard.
+func (b *borrowing) from(ctx context.Context, h holder) error {
+	ctx, cancel := context.WithTimeout(ctx, mendTimeout)
+	defer cancel()
+	r := &protocol.MendRequest{
+		Group: b.group, Segment: b.key.Segment, Slot: h.slot, Purpose: protocol.PurposeMending, Descriptor: b.d == nil,
+	}
+	m, raw, err := b.caller.Mend(ctx, h.peer, r, func(size int64) []byte { return make([]byte, size) }, protocol.MaxShardSize)
+	if err != nil {
+		return err
+	}
+	b.mending.fetched(len(raw))
+	if b.d == nil {
+		b.know(m.Descriptor)
+	}
+	if b.d == nil || h.slot >= b.d.N {
+		return protocol.ErrForged
+	}
+	if _, root := protocol.Outboard(raw); root != b.d.Roots[h.slot] {
+		return protocol.ErrForged
+	}
+	b.shards[h.slot] = raw
+	return nil
+}
+
+// own takes memory for this node's own work.
+func (d *door) own(ctx context.Context, bytes int64) (release func(), err error) {
+	bytes = min(bytes, d.limits.Body)
+	if err := d.memory.Acquire(ctx, bytes); err != nil {
+		return nil, err
+	}
+	return func() { d.memory.Release(bytes) }, nil
+}
+
+// damages returns the shards that are known to be damaged, with their groups.
+func (s *scrubber) damages() map[storage.ShardKey]protocol.GroupID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make(map[storage.ShardKey]protocol.GroupID, len(s.damaged))
+	for k, g := range s.damaged {
+		out[k] = g
+	}
+	return out
+}

@@ -1,0 +1,125 @@
+package node
+
+import (
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/node/liveness"
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+)
+
+// roll is one group as the rules of package group take it: this node's table
+// and what it makes of the others, at one moment. It is a copy; what changes
+// later it does not show.
+type roll struct {
+	id     protocol.GroupID
+	table  *group.Seats // Held: who counts as a holder, this node among them; Former: who no longer does
+	view   group.View
+	keys   []group.Key // of table.Held, by index
+	self   int         // this node's index
+	living group.Set   // who answers, this node among them
+	lack   map[protocol.SegmentID]group.Set
+}
+
+// lacking returns who of the holders has not got a segment: by its own word, or
+// by this node's audits.
+func (r *roll) lacking(s protocol.SegmentID) group.Set { return r.lack[s] }
+
+// roll returns a group's roll; nil: the group is not held here.
+func (h *neighbours) roll(id protocol.GroupID) *roll {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[id]
+	if g == nil {
+		return nil
+	}
+	now := h.moment()
+	private := h.private()
+	r := &roll{id: id, table: h.drawn(g, private), self: -1}
+	own := group.Seat{Slot: uint8(g.own), Peer: h.self, Key: h.key}
+	for i := 0; i <= len(g.list); i++ {
+		if r.self < 0 && (i == len(g.list) || int(g.list[i].slot) > g.own) {
+			r.self = len(r.table.Held)
+			r.living.Add(r.self)
+			r.table.Held = append(r.table.Held, own)
+		}
+		if i < len(g.list) {
+			r.add(h, &g.list[i], private, now)
+		}
+	}
+	r.keys = r.table.Keys()
+	return r
+}
+
+// drawn returns the owner's table, whose crowding bounds what may come.
+func (h *neighbours) drawn(g *seats, private bool) *group.Seats {
+	holders := make([]peer.ID, g.profile.N)
+	domains := make(map[peer.ID]group.Domain, g.profile.N)
+	for i := range g.list {
+		if s := &g.list[i]; s.drawn {
+			holders[s.slot] = s.who.id
+			domains[s.who.id] = s.who.domain(private)
+		}
+	}
+	t := group.NewSeats(g.profile, holders, func(id peer.ID) group.Domain { return domains[id] })
+	t.Held = t.Held[:0]
+	return t
+}
+
+func (p *neighbour) domain(private bool) group.Domain {
+	c := p.candidate()
+	if !private && !c.Addr.IsValid() && c.Relay == "" {
+		return group.Domain{} // not seen yet
+	}
+	return c.Domain(private)
+}
+
+// add takes one seat into the roll.
+func (r *roll) add(h *neighbours, s *seat, private bool, now time.Duration) {
+	x := group.Seat{Slot: s.slot, Peer: s.who.id, Key: s.who.key, Domain: s.who.domain(private), Drawn: s.drawn}
+	if !s.counts() {
+		if s.drawn || s.proven {
+			r.table.Former = append(r.table.Former, x)
+		}
+		return
+	}
+	i := len(r.table.Held)
+	r.table.Held = append(r.table.Held, x)
+	p := s.who.standing
+	for _, m := range [...]struct {
+		holds bool
+		set   *group.Set
+	}{
+		{p.State(h.set) != liveness.Present, &r.view.Absent},
+		{!p.Answering(h.set), &r.view.Silent},
+		{!p.Holding(h.set), &r.view.Weak},
+		{!s.audits.Healthy(h.audit, now), &r.view.Unaudited},
+		{s.who.state == liveness.Present, &r.living},
+	} {
+		if m.holds {
+			m.set.Add(i)
+		}
+	}
+	for seg := range s.lacks {
+		r.lacks(seg, i)
+	}
+	for seg := range s.audits.faults {
+		r.lacks(seg, i)
+	}
+	for seg, until := range s.confessed {
+		if now < until {
+			r.lacks(seg, i)
+		}
+	}
+}
+
+func (r *roll) lacks(s protocol.SegmentID, i int) {
+	if r.lack == nil {
+		r.lack = make(map[protocol.SegmentID]group.Set)
+	}
+	v := r.lack[s]
+	v.Add(i)
+	r.lack[s] = v
+}
