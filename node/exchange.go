@@ -92,9 +92,7 @@ func (e *exchanger) wasAway(touch time.Time, long time.Duration) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	away := touch.Sub(e.touch) >= long
-	if touch.After(e.touch) {
-		e.touch = touch
-	}
+	e.touch = touch // earlier than before, where the clock was set back
 	return away
 }
 
@@ -127,8 +125,9 @@ func (e *exchanger) done(id protocol.GroupID, all bool, answered int, now time.T
 // beginExchange begins to plan, after the survey.
 func (n *Node) beginExchange() {
 	now := n.now()
+	before := n.neighbours.setTouch(now)
 	n.exchange.wasAway(now, 0)
-	if now.Sub(n.neighbours.touched()) >= n.cfg.Timing.Liveness.AbsentAfter {
+	if now.Sub(before) >= n.cfg.Timing.Liveness.AbsentAfter {
 		n.exchange.cameBack(n.book.ids(), now, n.cfg.Timing.ExchangeEvery/catchUpPart, &n.rand)
 	}
 }

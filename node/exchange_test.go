@@ -359,3 +359,63 @@ func BenchmarkExchange(b *testing.B) {
 		})
 	}
 }
+
+// A node that was down for long, or that nobody answered for long, asks all
+// members; one that was down for an hour does not, whatever its clock does.
+func TestNoticesItsAbsence(t *testing.T) {
+	w := newWorld(t, 67, nil)
+	o := w.newOwner().found()
+	stale := func(what string, want bool) {
+		t.Helper()
+		if w.node.exchange.isStale(o.id) != want {
+			t.Errorf("%s: stale is not %v", what, want)
+		}
+	}
+	look := func() {
+		if err := w.node.exchangeOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer := func() {
+		w.node.neighbours.beaten(o.members[0].id, &protocol.Beat{})
+		w.node.neighbours.answered(o.members[0].id)
+	}
+	answer()
+	look()
+	stale("at first", false)
+	if err := w.node.saveViews(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.step(time.Hour)
+	w.restart()
+	stale("down for an hour", false)
+	answer()
+	look()
+	stale("and answered", false)
+	if err := w.node.saveViews(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.step(-48 * time.Hour)
+	answer()
+	look()
+	w.clock.step(23 * time.Hour)
+	answer()
+	look()
+	stale("the clock was set back", false)
+	w.clock.step(25 * time.Hour)
+	look()
+	stale("nobody has answered yet", false)
+	answer()
+	look()
+	stale("nobody answered for a day", true)
+	w.node.exchange.done(o.id, true, 1, w.clock.now(), day, &w.node.rand)
+	if err := w.node.saveViews(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.step(20 * day)
+	w.restart()
+	stale("down for 20 days", true)
+	answer()
+	look()
+	stale("and answered, but not all asked", true)
+}

@@ -243,6 +243,14 @@ func (h *neighbours) touched() time.Time {
 	return h.touch
 }
 
+// setTouch begins to count from now, and returns from when it counted before.
+func (h *neighbours) setTouch(now time.Time) (before time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	before, h.touch = h.touch, now
+	return before
+}
+
 // takeBack returns the neighbours that answered again after an absence since
 // this was last asked.
 func (h *neighbours) takeBack() []peer.ID {
