@@ -33,8 +33,10 @@ var mayImport = map[string][]string{
 	"client/seal": {},
 	"client":      {"client/seal", "protocol", "protocol/group", "storage/erasure", "storage/kv"},
 
-	"node":         {"protocol", "protocol/group", "storage", "storage/erasure", "node/liveness", "node/audit", "node/repair"},
+	"node":         {"protocol", "protocol/group", "storage", "storage/erasure", "node/liveness", "node/audit", "node/repair", "node/contract"},
 	"node/control": {},
+
+	"node/contract": {"protocol"},
 
 	"node/liveness": {"protocol", "protocol/group"},
 	"node/audit":    {"protocol", "protocol/group"},
@@ -44,7 +46,7 @@ var mayImport = map[string][]string{
 	"lab/liar":   {"protocol", "node"},
 	"lab/bench":  {"client", "client/seal", "lab/launch", "protocol", "protocol/p2p", "storage/erasure"},
 
-	"cmd/cairn": {"client", "lab/launch", "node", "node/control", "protocol", "protocol/group", "protocol/p2p", "storage"},
+	"cmd/cairn": {"client", "lab/launch", "node", "node/contract", "node/control", "protocol", "protocol/group", "protocol/p2p", "storage"},
 
 	"integration":      {},
 	"integration/liar": {"lab/liar", "node", "protocol", "protocol/p2p", "storage"},
@@ -98,7 +100,7 @@ var guarded = []struct {
 }
 
 // opensNoFile are packages that must be pure of the file system.
-var opensNoFile = []string{"protocol", "protocol/group", "storage/erasure", "client/seal", "node", "node/liveness", "node/audit", "node/repair"}
+var opensNoFile = []string{"protocol", "protocol/group", "storage/erasure", "client/seal", "node", "node/contract", "node/liveness", "node/audit", "node/repair"}
 
 // sealObserver writes the audit of nonces, under a build tag that no release
 // has.
