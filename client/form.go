@@ -228,7 +228,7 @@ func (c *Client) tryForm(ctx context.Context, cands []group.Candidate, w wanted,
 func tooFewAccept(p protocol.Profile, accepted int, refusals []error) error {
 	kind := ErrTooFew
 	for _, err := range refusals {
-		if errors.Is(err, protocol.ErrFull) || errors.Is(err, protocol.ErrCapped) {
+		if errors.Is(err, protocol.ErrFull) || errors.Is(err, protocol.ErrCapped) || errors.Is(err, protocol.ErrBudget) {
 			kind = ErrNetworkFull
 		}
 	}

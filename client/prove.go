@@ -221,7 +221,7 @@ func (p *putter) distrust(k *carrier, slot int, err error) {
 // mayBeHonest reports whether a holder that did not show a leaf may still have
 // it: it is out of reach, or cannot serve now.
 func mayBeHonest(err error) bool {
-	for _, busy := range []error{protocol.ErrUnavailable, protocol.ErrSuspended, context.DeadlineExceeded} {
+	for _, busy := range []error{protocol.ErrUnavailable, protocol.ErrSuspended, protocol.ErrBudget, context.DeadlineExceeded} {
 		if errors.Is(err, busy) {
 			return true
 		}

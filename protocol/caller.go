@@ -172,7 +172,8 @@ func (c *Caller) once(ctx context.Context, s Stream, send, read func(Stream) err
 	stop := context.AfterFunc(ctx, func() { _ = s.Reset() })
 	var refused *refusedError
 	err := send(s)
-	if err == nil {
+	whole := err == nil
+	if whole {
 		err = read(s)
 	} else if no := read(hurried{s, time.Now().Add(lastWord)}); errors.As(no, &refused) {
 		err = no // it answered before it stopped reading
@@ -186,6 +187,9 @@ func (c *Caller) once(ctx context.Context, s Stream, send, read func(Stream) err
 	switch {
 	case err == nil:
 		c.keep(s)
+	case errors.As(err, &refused) && !whole: // the peer reads no more of it
+		_ = s.Reset()
+		return refused.no
 	case errors.As(err, &refused):
 		c.keepAfter(s, refused.no.Code)
 		return refused.no

@@ -33,6 +33,7 @@ const (
 	CodeDraining    Code = 17 // the node is leaving
 	CodeUnknown     Code = 18 // record or table of the group is missing here: offer Facts first
 	CodeDisputed    Code = 19 // this node sees members, vacancy, need or turn otherwise; ask again later
+	CodeBudget      Code = 20 // its donor does not give it now: volume, hours, a pause
 )
 
 var codeText = map[Code]string{
@@ -41,7 +42,7 @@ var codeText = map[Code]string{
 	CodeCapped: "share used up", CodeWrongSlot: "wrong slot", CodeConflict: "another table is held",
 	CodeDeleted: "deleted", CodeForged: "forged", CodeCorrupt: "corrupt on disk", CodeSuspended: "disk suspended",
 	CodeVoucher: "voucher needed", CodeLimit: "limit reached", CodeDraining: "draining", CodeUnknown: "group unknown",
-	CodeDisputed: "disputed",
+	CodeDisputed: "disputed", CodeBudget: "not within the donor's limits",
 }
 
 // String names the code in words.
@@ -123,6 +124,7 @@ var (
 	ErrDraining    = &Error{Code: CodeDraining}
 	ErrUnknown     = &Error{Code: CodeUnknown}
 	ErrDisputed    = &Error{Code: CodeDisputed}
+	ErrBudget      = &Error{Code: CodeBudget}
 )
 
 // CodeOf returns the code of an error in err's chain, or CodeUnavailable: what

@@ -13,7 +13,8 @@ import (
 type Handler interface {
 	Info(context.Context, Remote, *InfoRequest) (*InfoReply, error)
 	Form(context.Context, Remote, *FormRequest) (*FormReply, error)
-	// Put reads the shard's Length bytes from body, unless it refuses before.
+	// Put reads the shard's Length bytes from body, unless it refuses before:
+	// then Serve reads and drops them, but for an error of Unread.
 	Put(ctx context.Context, from Remote, r *PutRequest, body io.Reader) (*PutReply, error)
 	// Get returns the raw bytes that follow its reply; Serve calls release,
 	// if not nil, once they are sent.
@@ -55,7 +56,9 @@ func Serve(ctx context.Context, s Stream, h Handler) error {
 		case errors.Is(err, errStreamEnd):
 			return s.Close()
 		case errors.As(err, &lost):
-			linger(s)
+			if !lost.unread {
+				linger(s)
+			}
 			_ = s.Close()
 			return lost.no
 		default:
@@ -70,7 +73,10 @@ var errStreamEnd = errors.New("stream ended")
 
 // outOfStepError marks a refusal that was sent while it is unknown how many
 // bytes of the request are still to come: it is the stream's last.
-type outOfStepError struct{ no error }
+type outOfStepError struct {
+	no     error
+	unread bool // what is still to come is not read either
+}
 
 func (e *outOfStepError) Error() string { return e.no.Error() }
 
@@ -79,7 +85,7 @@ func refuseAndEnd(s Stream, no error) error {
 	if err := reply(s, no, nil, nil); err != nil {
 		return err
 	}
-	return &outOfStepError{no}
+	return &outOfStepError{no: no}
 }
 
 // linger reads on for a while until the peer, which may still be sending, has
@@ -192,6 +198,21 @@ func replyRaw(s Stream, err error, m Message, raw []byte, release func()) error 
 	return reply(s, err, m, raw)
 }
 
+// unreadError marks a refusal of a Put whose bytes are not worth the line.
+type unreadError struct{ error }
+
+func (e *unreadError) Unwrap() error { return e.error }
+
+// Unread marks the refusal of a Put by a Handler whose line is short: Serve
+// answers at once, reads nothing more of the shard and ends the stream. The
+// asking side hears the refusal when it gives up writing. nil stays nil.
+func Unread(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &unreadError{err}
+}
+
 // answerPut hands the body over and drains what a refusal left of it, so that
 // the next request begins where the peer thinks it does.
 func answerPut(ctx context.Context, s Stream, h Handler, r *PutRequest) error {
@@ -200,6 +221,13 @@ func answerPut(ctx context.Context, s Stream, h Handler, r *PutRequest) error {
 	}
 	body := &io.LimitedReader{R: s, N: r.Length}
 	m, err := h.Put(ctx, s.Remote(), r, body)
+	var spared *unreadError
+	if body.N > 0 && errors.As(err, &spared) {
+		if err := reply(s, err, nil, nil); err != nil {
+			return err
+		}
+		return &outOfStepError{err, true}
+	}
 	if body.N > 0 {
 		if _, drain := io.Copy(io.Discard, body); drain != nil || body.N > 0 {
 			return errors.Join(err, drain, io.ErrUnexpectedEOF)
