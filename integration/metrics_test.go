@@ -26,7 +26,7 @@ var (
 // what it finds, names, types and labels, both ways.
 func TestMetrics(t *testing.T) {
 	w := newTown(t, 1, launch.Config{})
-	node := w.addNodes(1, "--metrics", "0")[0]
+	node := w.addNodes(1, "--metrics", "0", "--month", "1TB")[0]
 	path, sum := w.file("x", 1<<20)
 	link := w.newcomer("a").put(path).Link
 	w.newcomer("b").get(link, sum)

@@ -318,8 +318,12 @@ func TestAwayAndDraining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newVillage(t, nil)
 		last := v.all[5]
-		last.node.presence.setAway(time.Now().Add(10 * 24 * time.Hour))
-		last.node.presence.setDraining(true)
+		if _, err := last.node.Away(10 * 24 * time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		if err := last.node.Drain(); err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(24 * time.Hour)
 		last.kill()
 		time.Sleep(8 * 24 * time.Hour)

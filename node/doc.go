@@ -4,8 +4,10 @@
 // A request's way in: serve.go bounds what is under way, the file named after
 // the message answers it (info.go, form.go, put.go, get.go, have.go,
 // members.go, facts.go). What a node decides by: admission.go and caps.go (who
-// may fill how much), merge.go (which facts count), both without I/O. What it
-// does on its own: announce.go, gossip.go, upkeep.go; RunOnce is one round of all.
+// may fill how much), merge.go (which facts count), both without I/O; package
+// contract (what the donor's limits allow), which dealing.go asks and line.go
+// and metered.go carry out. What it does on its own: announce.go, gossip.go,
+// upkeep.go, drain.go; RunOnce is one round of all.
 // What it makes of the other holders of its groups: neighbours.go (who lives),
 // seats.go (who holds what, roll.go for the pure rules), beat.go, audit.go;
 // audit_answer.go, mend.go and lend.go are the other side of it.

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 
+	"github.com/cairnstore/cairn/node/contract"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -19,8 +20,11 @@ func (n *Node) Form(_ context.Context, from protocol.Remote, r *protocol.FormReq
 	if err := n.admits(); err != nil {
 		return nil, err
 	}
-	if r.Bytes > n.cfg.Donated {
-		return nil, protocol.Refuse(protocol.CodeFull, "%d bytes are donated here", n.cfg.Donated)
+	if err := n.deal.may(contract.Deed{Kind: contract.NewGroup, Bytes: r.Bytes}, n.now()); err != nil {
+		return nil, err
+	}
+	if r.Bytes > n.given() {
+		return nil, protocol.Refuse(protocol.CodeFull, "%d bytes are donated here", n.given())
 	}
 	env, err := n.cfg.Net.Envelope()
 	if err != nil {
@@ -45,11 +49,15 @@ func (n *Node) admits() error {
 	return storeRefusal(n.store.Usage().Err)
 }
 
+// given returns how many bytes may lie here: those donated, as far as the
+// donor's limits on traffic bear them. Less, and repair would overtax the line.
+func (n *Node) given() int64 { return min(n.cfg.Donated, n.deal.cfg.Bears()) }
+
 // storeFree returns the bytes that the donation and the disk still take.
 func (n *Node) storeFree() int64 {
 	u := n.store.Usage()
 	if u.Err != nil {
 		return 0
 	}
-	return max(0, min(u.Free, n.cfg.Donated-u.Used))
+	return max(0, min(u.Free, n.given()-u.Used))
 }

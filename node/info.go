@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 
+	"github.com/cairnstore/cairn/node/contract"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -15,8 +16,12 @@ func (n *Node) Info(_ context.Context, from protocol.Remote, _ *protocol.InfoReq
 		Network: n.cfg.Network, Version: protocol.Version, Agent: n.cfg.Agent,
 		Donated: n.cfg.Donated, Accepts: n.cfg.Accepts, Clock: n.now().Unix(),
 	}
-	if n.admits() == nil {
+	n.tellContract(reply)
+	if n.admits() == nil && n.deal.may(contract.Deed{Kind: contract.NewGroup, Bytes: 1}, n.now()) == nil {
 		reply.Free = n.book.free(sourceOf(from), n.storeFree(), n.now())
+		if reply.Budget > 0 {
+			reply.Free = min(reply.Free, reply.Budget) // it has to come in by then
+		}
 	}
 	if n.cfg.Donated > 0 {
 		if own, err := n.cfg.Net.Envelope(); err == nil {
@@ -29,6 +34,12 @@ func (n *Node) Info(_ context.Context, from protocol.Remote, _ *protocol.InfoReq
 		reply.Donors = append(reply.Donors, n.latest(t))
 	}
 	return reply, nil
+}
+
+// tellContract tells what the donor's contract leaves.
+func (n *Node) tellContract(reply *protocol.InfoReply) {
+	s := n.deal.stance()
+	reply.Budget, reply.Draining, reply.AwayUntil = n.deal.budget(n.now()), s.Drain != nil, s.AwayUntil(n.now())
 }
 
 // latest returns the newest envelope of a node. A node that cannot be dialled

@@ -68,6 +68,7 @@ const (
 type door struct {
 	limits   Limits
 	now      func() time.Time
+	slowest  int64 // bytes a second that a transfer must keep up in a crowd
 	requests *semaphore.Weighted
 	memory   *semaphore.Weighted
 
@@ -96,7 +97,7 @@ type guestUse struct {
 
 func newDoor(l Limits, now func() time.Time) *door {
 	return &door{
-		limits: l, now: now,
+		limits: l, now: now, slowest: crowdedRate,
 		requests: semaphore.NewWeighted(int64(l.Requests)),
 		memory:   semaphore.NewWeighted(l.Body),
 		guests:   make(map[guest]*guestUse),

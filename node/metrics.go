@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/cairnstore/cairn/node/audit"
+	"github.com/cairnstore/cairn/node/contract"
 	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
 )
@@ -109,6 +110,9 @@ var (
 	neighboursDesc = describe("cairn_node_neighbours", "Nodes that share groups with this one, by how they stand.", "state")
 	cutOffDesc     = describe("cairn_node_cut_off", "1 while this node believes itself cut off, and judges nobody.")
 	sentDesc       = describe("cairn_node_sent_bytes_total", "Bytes of shards and slices served.")
+	monthDesc      = describe("cairn_node_month_bytes", "Bytes of this protocol that crossed the line in this calendar month.", "class", "direction")
+	monthLeftDesc  = describe("cairn_node_month_left_bytes", "Bytes that may still cross it in this calendar month; absent without --month.", "class")
+	restsDesc      = describe("cairn_node_rests", "1 for each cause that keeps the node from some of its work.", "cause")
 	quotaDesc      = describe("cairn_store_quota_bytes", "Bytes given in a folder.", "dir")
 	storeUsedDesc  = describe("cairn_store_used_bytes", "Bytes that live records take in a folder.", "dir")
 	storeFreeDesc  = describe("cairn_store_free_bytes", "Bytes that a folder can still take, by its quota and by its disk.", "dir")
@@ -120,7 +124,7 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		infoDesc, reachDesc, donatedDesc, usedDesc, freeDesc, reservedDesc, shardsDesc, damagedDesc, groupsDesc, announcedDesc,
 		freeingDesc, frozenDesc, peersDesc, donorsDesc, streamsDesc, turnedAwayDesc, shunnedDesc, receivedDesc, sentDesc,
-		relaysDesc, punchedDesc, carriedDesc,
+		relaysDesc, punchedDesc, carriedDesc, monthDesc, monthLeftDesc, restsDesc,
 		provedDesc, auditsDesc, mendedDesc, lentDesc, neighboursDesc, cutOffDesc,
 		quotaDesc, storeUsedDesc, storeFreeDesc, storeStateDesc,
 	} {
@@ -175,6 +179,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		cutOff = 1
 	}
 	gauge(cutOffDesc, cutOff)
+	c.collectContract(s.Contract, gauge)
 	for _, d := range s.Stores {
 		gauge(quotaDesc, float64(d.Quota), d.Dir)
 		gauge(storeUsedDesc, float64(d.Used), d.Dir)
@@ -183,6 +188,27 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 	c.n.answers.total.Collect(out)
 	c.n.answers.seconds.Collect(out)
+}
+
+// collectContract tells how the donor's contract stands.
+func (c collector) collectContract(s ContractStatus, gauge func(*prometheus.Desc, float64, ...string)) {
+	spent := c.n.deal.spent(c.n.now())
+	for class, left := range map[contract.Class]int64{contract.Clients: s.Spent.ClientsLeft, contract.Repair: s.Spent.RepairLeft} {
+		gauge(monthDesc, float64(spent.Up[class]), class.String(), "up")
+		gauge(monthDesc, float64(spent.Down[class]), class.String(), "down")
+		if left >= 0 {
+			gauge(monthLeftDesc, float64(left), class.String())
+		}
+	}
+	for cause, on := range map[string]bool{
+		"hours": s.OpensAt != "", "paused": s.PausedUntil != "", "away": s.AwayUntil != "", "draining": s.Draining,
+	} {
+		v := 0.0
+		if on {
+			v = 1
+		}
+		gauge(restsDesc, v, cause)
+	}
 }
 
 // oneOf tells each of the states whether it is the one: 1 or 0. One that is

@@ -389,6 +389,14 @@ func (h *neighbours) states() (n [liveness.Gone + 1]int) {
 	return n
 }
 
+// knows reports whether this node shares a group with a peer.
+func (h *neighbours) knows(id peer.ID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.peers[id]
+	return p != nil && len(p.shared) > 0
+}
+
 // groupsWith returns the groups that this node shares with a peer.
 func (h *neighbours) groupsWith(id peer.ID) []protocol.GroupID {
 	h.mu.Lock()

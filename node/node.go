@@ -30,7 +30,10 @@ type Config struct {
 	Caps    Caps             // what newcomers may fill; zero fields take the defaults
 	Limits  Limits           // what may be under way at once; zero fields take the defaults
 	Scrub   ScrubConfig      // how the disk is read over; zero fields take the defaults
-	Timing  Timing           // how long what it does on its own takes; zero fields take the defaults
+	// Contract is what the donor asks for beside the disk; the zero value asks
+	// for nothing.
+	Contract ContractConfig
+	Timing   Timing // how long what it does on its own takes; zero fields take the defaults
 
 	// Reach tells how others reach this node, where the transport knows; nil:
 	// guessed from the node's own addresses.
@@ -79,6 +82,10 @@ type Node struct {
 	strikes    *strikes
 	visits     *visits
 	scrub      *scrubber
+	deal       *dealing
+	drain      *drainer
+	// successors takes over what a draining node keeps; nil: nobody can.
+	successors successors
 	underWay   atomic.Int64 // requests
 	count      counters
 	answers    *answers
@@ -102,14 +109,20 @@ func New(cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("start node: %w", err)
 	}
 	fillDefaults(&cfg)
+	deal, err := newDealing(cfg.Contract, cfg.Now())
+	if err != nil {
+		return nil, fmt.Errorf("start node: %w", err)
+	}
 	n := &Node{
 		cfg: cfg, self: cfg.Net.Self(), store: cfg.Store, log: cfg.Log, now: cfg.Now,
 		started: cfg.Now(), rand: lockedRand{r: cfg.Rand},
-		caller: protocol.NewCaller(cfg.Net), book: newLedger(cfg.Caps, cfg.Donated),
+		caller: protocol.NewCaller(meteredNet{cfg.Net, deal.line}), book: newLedger(cfg.Caps, cfg.Donated),
 		frees: newFrees(), exchange: newExchanger(), pendings: newPendings(), entropy: crand.Reader, mending: newMending(), loans: newLoans(), leases: newLeases(cfg.Timing.Lease, cfg.Mono), donors: newDonors(), opened: protocol.NewEnvelopeCache(keptEnvelopes),
 		announce: newAnnouncer(), door: newDoor(cfg.Limits, cfg.Now),
 		strikes: newStrikes(), visits: newVisits(), scrub: newScrubber(cfg.Scrub), answers: newAnswers(),
+		deal: deal, drain: newDrainer(),
 	}
+	n.door.slowest = deal.line.slowest(crowdedRate)
 	if err := n.scrub.load(); err != nil {
 		n.log.Warn("the disk is read over from its beginning", "err", err)
 	}

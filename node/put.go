@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cairnstore/cairn/node/contract"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -46,11 +47,31 @@ func (n *Node) Put(ctx context.Context, from protocol.Remote, r *protocol.PutReq
 		_, err := io.Copy(io.Discard, body)
 		return new(protocol.PutReply), err
 	}
+	done, err := n.mayTake(ctx, from, o, r.Length)
+	if err != nil {
+		return nil, protocol.Unread(err)
+	}
+	defer done()
 	if err := n.takeShard(ctx, from, o, r, body); err != nil {
 		return nil, err
 	}
 	n.count.puts.Add(1)
 	return new(protocol.PutReply), nil
+}
+
+// mayTake asks the donor's contract whether a shard may come, and waits for the
+// line. What a co-member brings is repair: an owner's session has another
+// peer ID.
+func (n *Node) mayTake(ctx context.Context, from protocol.Remote, o *putOrder, bytes int64) (done func(), err error) {
+	class := contract.Clients
+	if n.neighbours.isMember(o.group.id, from.Peer) {
+		class = contract.Repair
+	}
+	done, err = n.deal.bulk(ctx, n.deal.line.down, contract.Deed{Kind: contract.Store, Class: class, Bytes: bytes}, n.now())
+	if err == nil {
+		charge(ctx, class)
+	}
+	return done, err
 }
 
 // stillHeld reports whether a shard and its grant are held already, and the

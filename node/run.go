@@ -28,6 +28,7 @@ func (n *Node) Run(ctx context.Context) error {
 	loops.Go(func() { n.mendLoop(ctx) })
 	loops.Go(func() { n.notesLoop(ctx) })
 	loops.Go(func() { n.exchangeLoop(ctx) })
+	loops.Go(func() { n.drainLoop(ctx) })
 	<-ctx.Done()
 	err := n.visits.stop(stopPatience)
 	loops.Wait()
@@ -35,6 +36,7 @@ func (n *Node) Run(ctx context.Context) error {
 		n.log.Warn("a restart begins some neighbours' clocks anew", "err", late)
 	}
 	n.caller.Close()
+	err = errors.Join(err, n.deal.save(n.now(), true))
 	if err != nil {
 		return fmt.Errorf("stop node: %w", err)
 	}
@@ -46,7 +48,7 @@ func (n *Node) RunOnce(ctx context.Context) error {
 	_, scrub := n.scrubOnce(ctx)
 	_, beats := n.beatOnce(ctx)
 	_, audits := n.auditOnce(ctx)
-	return errors.Join(n.gossipOnce(ctx), n.announceOnce(ctx), n.upkeepOnce(ctx), scrub, beats, audits, n.exchangeOnce(ctx), n.mendOnce(ctx), n.saveViews(ctx, false))
+	return errors.Join(n.gossipOnce(ctx), n.announceOnce(ctx), n.upkeepOnce(ctx), n.drainOnce(ctx), scrub, beats, audits, n.exchangeOnce(ctx), n.mendOnce(ctx), n.saveViews(ctx, false))
 }
 
 func (n *Node) announceLoop(ctx context.Context) {

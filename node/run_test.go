@@ -233,7 +233,7 @@ func TestStopGivesUpAtLast(t *testing.T) {
 		s := like.newSegmentOf(one, 4*mb)
 		body, end := io.Pipe()
 		r := &protocol.PutRequest{Record: o.record, Descriptor: s.bytes, Grant: s.grant, Length: 4 * mb}
-		v := &session{Node: w.nodes[0], Stream: idleStream{p.Self()}}
+		v := w.nodes[0].newSession(idleStream{p.Self()})
 		if !w.nodes[0].visits.enter(v) {
 			t.Fatal("no visit")
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cairnstore/cairn/node/contract"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -21,8 +22,7 @@ func (n *Node) Serve(s protocol.Stream) {
 		return
 	}
 	defer leave()
-	v := &session{Node: n, Stream: s}
-	v.life, v.over = context.WithCancel(context.Background())
+	v := n.newSession(s)
 	defer v.over()
 	if !n.visits.enter(v) {
 		_ = s.Reset()
@@ -47,7 +47,9 @@ func (n *Node) letIn(from protocol.Remote) (leave func(), ok bool) {
 // when a request's reply is out; as protocol.Handler it bounds the requests.
 type session struct {
 	*Node
-	protocol.Stream
+	protocol.Stream          // line
+	line            *metered // the stream as it crosses the donor's line
+	neighbour       bool     // it shares a group with this node
 
 	mu       sync.Mutex
 	busy     bool   // between a request's arrival and its reply's end
@@ -58,6 +60,17 @@ type session struct {
 	life    context.Context // until the session is to end
 	over    context.CancelFunc
 	heeding bool // the request that is being read may be read; of the reading side alone
+}
+
+func (n *Node) newSession(s protocol.Stream) *session {
+	class, neighbour := contract.Clients, n.neighbours.knows(s.Remote().Peer)
+	if neighbour {
+		class = contract.Repair
+	}
+	m := n.deal.line.over(s, class)
+	v := &session{Node: n, Stream: m, line: m, neighbour: neighbour}
+	v.life, v.over = context.WithCancel(context.Background())
+	return v
 }
 
 var (
@@ -121,7 +134,8 @@ func (v *session) drain() {
 }
 
 // begin counts a request in; end says that its handler is done.
-func (v *session) begin() (end func(), err error) {
+func (v *session) begin(k protocol.Kind) (end func(), err error) {
+	v.line.class = classOf(k, v.neighbour)
 	v.mu.Lock()
 	v.busy = true
 	stopping := v.draining
@@ -146,7 +160,7 @@ func (v *session) begin() (end func(), err error) {
 // is given back when its reply is out: replies that nobody reads are memory.
 func under[Q protocol.Request, A any](ctx context.Context, v *session, from protocol.Remote, q Q, do func(context.Context, protocol.Remote, Q) (A, error)) (A, error) {
 	var none A
-	end, err := v.begin()
+	end, err := v.begin(q.Kind())
 	if err != nil {
 		return none, err
 	}
@@ -166,6 +180,7 @@ func under[Q protocol.Request, A any](ctx context.Context, v *session, from prot
 	a, err := do(withCut(ctx, v.cut), from, q)
 	v.answered(q.Kind(), err, v.now().Sub(begun))
 	v.judge(err)
+	v.line.refused(err)
 	return a, err
 }
 
@@ -204,7 +219,7 @@ func (v *session) Form(ctx context.Context, from protocol.Remote, r *protocol.Fo
 // Put is Node.Put within the session's bounds. It takes no request's place: it
 // lasts as long as its peer likes to send, and Node.Put bounds its memory.
 func (v *session) Put(ctx context.Context, from protocol.Remote, r *protocol.PutRequest, body io.Reader) (*protocol.PutReply, error) {
-	end, err := v.begin()
+	end, err := v.begin(r.Kind())
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +229,7 @@ func (v *session) Put(ctx context.Context, from protocol.Remote, r *protocol.Put
 		return nil, err
 	}
 	begun := v.now()
-	reply, err := v.Node.Put(withCut(ctx, v.cut), from, r, body)
+	reply, err := v.Node.Put(withLine(withCut(ctx, v.cut), v.line), from, r, body)
 	v.answered(r.Kind(), err, v.now().Sub(begun))
 	v.judge(err)
 	return reply, err

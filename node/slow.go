@@ -7,7 +7,8 @@ import (
 
 // crowdedRate is what a peer must keep up, in bytes a second, once others wait
 // for the memory that its shard takes. The norm's own least rate is a
-// sixteenth of it: a node that is not crowded bears slow peers.
+// sixteenth of it: a node that is not crowded bears slow peers. One whose donor
+// set a rate keeps peers waiting itself, and asks less of them.
 const (
 	crowdedRate  = 256 << 10
 	crowdedGrace = 10 * time.Second // before that
@@ -30,7 +31,7 @@ func withCut(ctx context.Context, cut func()) context.Context {
 // hold notes that a request has taken n bytes.
 func (d *door) hold(ctx context.Context, n int64) *hold {
 	cut, _ := ctx.Value(cutKey{}).(func())
-	h := &hold{late: d.now().Add(crowdedGrace + time.Duration(n)*time.Second/crowdedRate), cut: cut}
+	h := &hold{late: d.now().Add(crowdedGrace + time.Duration(n)*time.Second/time.Duration(d.slowest)), cut: cut}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.holds[h] = struct{}{}

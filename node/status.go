@@ -63,6 +63,8 @@ type Status struct {
 	Traffic    Traffic        `json:"traffic"`
 	Scrub      ScrubStatus    `json:"scrub"`
 	Stores     []StoreStatus  `json:"stores"`
+
+	Contract ContractStatus `json:"contract"`
 }
 
 // Traffic counts since the start.
@@ -139,6 +141,7 @@ func (n *Node) Status() Status {
 		Shards: u.Shards, Groups: u.Groups, Announced: n.announce.announced(), Freeing: n.frees.count(),
 		Accepts: string(n.cfg.Accepts), Peers: len(n.cfg.Net.Known()), Donors: n.donors.count(now),
 		Uptime: now.Sub(n.started).Seconds(), Traffic: n.count.traffic(), Scrub: n.scrub.status(), Stores: n.stores(u),
+		Contract: n.contractStatus(),
 	}
 	leases := n.leases.count(now)
 	s.Frozen, s.Expired = leases[group.Frozen], leases[group.Expired]

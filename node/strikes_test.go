@@ -251,7 +251,7 @@ func TestWaitingRequestsOfALiar(t *testing.T) {
 	o := w.newOwner().found()
 	liar := at(newIdentity(t, w.r).id, "/ip4/66.6.6.6/tcp/1")
 	_, end := net.Pipe()
-	v := &session{Node: w.node, Stream: seenStream{pipeStream{end, liar.Peer}, liar}}
+	v := w.node.newSession(seenStream{pipeStream{end, liar.Peer}, liar})
 	for !w.node.blame(liar, nil) {
 	}
 	_, err := v.Facts(t.Context(), liar, &protocol.FactsRequest{Group: o.id.Prefix()})

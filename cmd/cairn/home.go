@@ -11,15 +11,16 @@ import (
 // Parts of a home. Each of the two folders has a lock of its own, so that a
 // node and a put live side by side.
 const (
-	nodeDir    = "node"
-	ownerDir   = "owner"
-	cacheDir   = "cache" // in owner/
-	peersFile  = "peers"
-	scrubFile  = "scrub"
-	lockFile   = "lock"
-	keyFile    = "key"
-	storeDir   = "store"
-	socketFile = "control.sock"
+	nodeDir      = "node"
+	ownerDir     = "owner"
+	cacheDir     = "cache" // in owner/
+	peersFile    = "peers"
+	scrubFile    = "scrub"
+	contractFile = "contract"
+	lockFile     = "lock"
+	keyFile      = "key"
+	storeDir     = "store"
+	socketFile   = "control.sock"
 )
 
 // home is the folder of one person's keys, settings and stored shards.

@@ -17,6 +17,7 @@ type nodeFlags struct {
 	listen  []string
 	public  string
 	metrics string
+	terms   termFlags
 }
 
 func nodeCommand(a *app) *cobra.Command {
@@ -32,7 +33,8 @@ Port 4401 taken: it finds a free one, says which and keeps it.
 
 Exit status: 0 ended as asked · 1 failed · 2 wrong usage`,
 		Example: `  cairn node --donate 200GB
-  cairn node --donate 200GB:/mnt/a --donate 1TB:/mnt/b --bootstrap ADDRESS`,
+  cairn node --donate 200GB:/mnt/a --donate 1TB:/mnt/b --bootstrap ADDRESS
+  cairn node --donate 1TB --limit-up 2MB/s --month 500GB --hours 22-07`,
 		Args: takes(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.node(cmd.Context(), f) },
 	}
@@ -40,8 +42,9 @@ Exit status: 0 ended as asked · 1 failed · 2 wrong usage`,
 	cmd.Flags().StringArrayVar(&f.listen, "listen", nil, "listen at `MULTIADDR`; repeatable (default: port 4401, TCP and UDP)")
 	cmd.Flags().StringVar(&f.public, "public", "auto", "`ANSWER` to whether others on the internet can dial this node: yes, no or auto")
 	cmd.Flags().StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics at `[ADDRESS:]PORT`, this machine's loopback unless an address is named (docs/metrics.md)")
+	f.terms.add(cmd)
 	cmd.Flags().SortFlags = false
-	cmd.AddCommand(nodeStatusCommand(a))
+	cmd.AddCommand(nodeStatusCommand(a), nodeDrainCommand(a), nodeAwayCommand(a), nodePauseCommand(a), nodeResumeCommand(a))
 	return cmd
 }
 
@@ -52,6 +55,10 @@ func (a *app) node(ctx context.Context, f nodeFlags) error {
 		return misuse("it is yes, no or auto", "--public %q", f.public)
 	}
 	listen, err := parseListen(f.listen)
+	if err != nil {
+		return err
+	}
+	terms, err := f.terms.terms()
 	if err != nil {
 		return err
 	}
@@ -70,7 +77,7 @@ func (a *app) node(ctx context.Context, f nodeFlags) error {
 	if err := a.lock(h.node(), "the node"); err != nil {
 		return err
 	}
-	return a.runNode(ctx, h, &nodeStart{flags: f, listen: listen, gifts: gifts, settings: set})
+	return a.runNode(ctx, h, &nodeStart{flags: f, listen: listen, gifts: gifts, settings: set, terms: terms})
 }
 
 func parseListen(texts []string) ([]multiaddr.Multiaddr, error) {

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"time"
@@ -15,6 +15,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 
 	"github.com/cairnstore/cairn/node"
+	"github.com/cairnstore/cairn/node/contract"
 	"github.com/cairnstore/cairn/node/control"
 	"github.com/cairnstore/cairn/protocol/p2p"
 	"github.com/cairnstore/cairn/storage"
@@ -35,6 +36,13 @@ const (
 	verbStatus = "status"
 	verbInvite = "invite"
 	verbDoctor = "doctor"
+
+	verbAway      = "away"
+	verbPause     = "pause"
+	verbResume    = "resume"
+	verbDrain     = "drain"
+	verbStopDrain = "drain-cancel"
+	verbProgress  = "drain-progress"
 )
 
 // nodeStatus is what node status --json shows.
@@ -46,6 +54,7 @@ type nodeStart struct {
 	listen   []multiaddr.Multiaddr // given; empty: the default port
 	gifts    []gift
 	settings nodeSettings
+	terms    contract.Terms
 
 	key     string       // path of the identity
 	metrics *metricsDoor // nil: none
@@ -78,7 +87,7 @@ func (a *app) runNode(ctx context.Context, h home, s *nodeStart) error {
 	}
 	s.node, err = node.New(node.Config{
 		Network: a.flags.network, Agent: agent(), Net: s.host, Store: s.stores, Donated: total(s.gifts),
-		Stores: s.storeRows, Reach: s.reach, Scrub: scrubConfig(h), Log: a.log,
+		Stores: s.storeRows, Reach: s.reach, Scrub: scrubConfig(h), Contract: contractConfig(h, s.terms), Log: a.log,
 	})
 	if err != nil {
 		return err
@@ -101,13 +110,7 @@ func (a *app) runNode(ctx context.Context, h home, s *nodeStart) error {
 func scrubConfig(h home) node.ScrubConfig {
 	path := h.node(scrubFile)
 	return node.ScrubConfig{
-		Load: func() ([]byte, error) {
-			b, err := os.ReadFile(path)
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil, nil
-			}
-			return b, err
-		},
+		Load: func() ([]byte, error) { return readSaved(path) },
 		Save: func(b []byte) error { return writeWhole(path, b) },
 	}
 }
@@ -248,9 +251,11 @@ func (s *nodeStart) findPort(ctx context.Context, h home, cfg p2p.Config) error 
 }
 
 func (a *app) verbs(s *nodeStart) map[string]control.Handler {
-	return map[string]control.Handler{
+	verbs := map[string]control.Handler{
 		verbStatus: func(context.Context, json.RawMessage) (any, error) { return s.node.Status(), nil },
 		verbInvite: func(context.Context, json.RawMessage) (any, error) { return a.nodeInvitation(s) },
 		verbDoctor: func(context.Context, json.RawMessage) (any, error) { return s.facts(), nil },
 	}
+	maps.Copy(verbs, stanceVerbs(s.node))
+	return verbs
 }

@@ -38,7 +38,12 @@ func nodeStatusCommand(a *app) *cobra.Command {
 
 // askNode hands a verb to the node that runs on a home.
 func askNode(ctx context.Context, h home, verb string, result any) error {
-	err := control.Call(ctx, h.node(socketFile), verb, nil, result)
+	return askNodeWith(ctx, h, verb, nil, result)
+}
+
+// askNodeWith is askNode for a verb that has to be told more.
+func askNodeWith(ctx context.Context, h home, verb string, args, result any) error {
+	err := control.Call(ctx, h.node(socketFile), verb, args, result)
 	if errors.Is(err, control.ErrNotRunning) {
 		return withHint(fmt.Errorf("no node runs on home %s", h.dir), "start one: \"cairn node --donate 200GB\"; or name another home: \"--home DIR\"")
 	}
@@ -61,6 +66,7 @@ func (a *app) printStatus(st nodeStatus) error {
 	text += sprintln("read over  %s", scrubText(st.Scrub))
 	text += sprintln("traffic    %s received in %d puts, %s sent in %d gets, %d requests refused",
 		bytesText(st.Traffic.Received), st.Traffic.Puts, bytesText(st.Traffic.Sent), st.Traffic.Gets, st.Traffic.Refused)
+	text += contractText(st)
 	text += sprintln("peers      %d known, %d of them give disk", st.Peers, st.Donors)
 	if st.Carried > 0 {
 		text += sprintln("relayed    %s for nodes behind NATs", bytesText(st.Carried))

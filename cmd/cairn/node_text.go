@@ -61,7 +61,8 @@ func introduction(r readyEvent, st nodeStatus, s *nodeStart) string {
 	}
 	line("what is stored here is ciphertext: nobody can read it on this machine, you included.")
 	line("it uses that much disk and no more, and your line when somebody stores or fetches.")
-	line("to leave, stop it for good: files stay readable while enough of their other holders live.")
+	b.WriteString(termsText(st.Contract, r.Donated))
+	line("holidays: \"cairn node away 14d\"; to leave: \"cairn node drain\", then stop it.")
 	line("to come back, start it again. %s is its identity: back it up.", s.key)
 	b.WriteString(reachText(st))
 	if r.Alone {

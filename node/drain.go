@@ -1,0 +1,168 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// successors takes over what a draining node keeps.
+type successors interface {
+	// handOver finds a successor for this node's slot of a group. It returns
+	// nil once the successor keeps all of the slot's shards, the members know
+	// it for the holder, and nothing of the group is left on this node's disk.
+	handOver(ctx context.Context, g protocol.GroupID) error
+}
+
+// errNoSuccessors is why a node that cannot hand over must stay.
+var errNoSuccessors = errors.New("no successor takes over: this version of cairn cannot hand its slots to other nodes yet")
+
+// DrainProgress tells how far a node is on its way out. It is read off the
+// disk: what is still there is still to be handed over.
+type DrainProgress struct {
+	Since     string `json:"since"`     // RFC 3339 in UTC; empty: the node does not drain
+	Slots     int    `json:"slots"`     // kept when it began, one a group
+	SlotsLeft int    `json:"slotsLeft"` // still here
+	Bytes     int64  `json:"bytes"`     // kept when it began
+	BytesLeft int64  `json:"bytesLeft"` // still here
+	Done      bool   `json:"done"`      // nothing is left: the node can go
+	MustStay  bool   `json:"mustStay"`  // nothing will go on by itself
+	Why       string `json:"why"`       // what holds it up; empty: nothing that is known
+}
+
+// drainer is where the way out stands.
+type drainer struct {
+	wake chan struct{}
+
+	mu  sync.Mutex
+	err error // of the last round
+}
+
+func newDrainer() *drainer { return &drainer{wake: make(chan struct{}, 1)} }
+
+func (d *drainer) fails(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.err = err
+}
+
+func (d *drainer) failure() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.err
+}
+
+// Drain begins the way out, or goes on with it: the node takes nothing new and
+// has successors take over, slot by slot. It must stay until DrainProgress
+// says Done.
+func (n *Node) Drain() error {
+	u := n.store.Usage()
+	now := n.now()
+	err := n.deal.change(now, func(s contract.Stance) (contract.Stance, error) {
+		if s.Drain == nil {
+			s.Drain = &contract.Drain{Since: now.Unix(), Groups: u.Groups, Bytes: u.Used}
+		}
+		return s, nil
+	})
+	if err == nil {
+		select {
+		case n.drain.wake <- struct{}{}:
+		default:
+		}
+	}
+	return err
+}
+
+// StopDrain ends the way out: what was handed over is gone, the rest stays.
+func (n *Node) StopDrain() error {
+	return n.deal.change(n.now(), func(s contract.Stance) (contract.Stance, error) {
+		s.Drain = nil
+		return s, nil
+	})
+}
+
+// DrainProgress tells how far the node is.
+func (n *Node) DrainProgress() DrainProgress {
+	s := n.deal.stance()
+	if s.Drain == nil {
+		return DrainProgress{}
+	}
+	u := n.store.Usage()
+	p := DrainProgress{
+		Since: timeText(s.Drain.Since),
+		Slots: max(s.Drain.Groups, u.Groups), SlotsLeft: u.Groups,
+		Bytes: max(s.Drain.Bytes, u.Used), BytesLeft: u.Used,
+	}
+	err := n.drain.failure()
+	if away := n.missingStores(); away != nil {
+		err = away
+	} else if p.SlotsLeft == 0 && u.Shards == 0 {
+		p.BytesLeft, p.Done = 0, true
+		return p
+	}
+	if n.successors == nil && p.SlotsLeft > 0 {
+		err, p.MustStay = errNoSuccessors, true
+	}
+	if err != nil {
+		p.Why = err.Error()
+	}
+	return p
+}
+
+// missingStores tells of folders that cannot be read: what lies in them is not
+// counted, and not handed over.
+func (n *Node) missingStores() error {
+	var errs []error
+	for _, s := range n.stores(n.store.Usage()) {
+		if s.State != StoreOK {
+			errs = append(errs, fmt.Errorf("store %s: %s", s.Dir, s.Why))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// drainOnce hands over what the node keeps, if it drains. It goes on after a
+// group that nobody takes over, and comes back to it in the next round.
+func (n *Node) drainOnce(ctx context.Context) error {
+	s := n.deal.stance()
+	if s.Drain == nil || n.successors == nil {
+		return nil
+	}
+	var errs []error
+	for id, err := range n.store.Groups(ctx) {
+		if err == nil {
+			err = n.successors.handOver(ctx, id)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("hand over group %s: %w", id.Prefix(), err))
+		}
+		if s := n.deal.stance(); ctx.Err() != nil || s.Drain == nil {
+			break
+		}
+	}
+	err := firstOf(errs)
+	n.drain.fails(err)
+	return err
+}
+
+// firstOf returns the first error and how many more there are: thousands of
+// groups can fail for one cause.
+func firstOf(errs []error) error {
+	if len(errs) > 1 {
+		return fmt.Errorf("%w, and %d more", errs[0], len(errs)-1)
+	}
+	return errors.Join(errs...)
+}
+
+func (n *Node) drainLoop(ctx context.Context) {
+	for wait := time.Duration(0); pause(ctx, wait, n.drain.wake); wait = n.cfg.Timing.UpkeepEvery {
+		if err := n.drainOnce(ctx); err != nil && ctx.Err() == nil {
+			n.log.Warn("draining", "err", err)
+		}
+	}
+}
