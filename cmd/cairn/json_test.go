@@ -100,7 +100,9 @@ func TestDocumentedJSON(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		want, got := names(fields("", reflect.TypeOf(v))), shape("", raw)
+		lines := fields("", reflect.TypeOf(v))
+		got := withoutKeys(shape("", raw), lines)
+		want := names(lines)
 		if !slices.Equal(got, want) {
 			t.Errorf("%s:\ndocumented %v\nprinted    %v", name, got, want)
 		}
@@ -110,6 +112,19 @@ func TestDocumentedJSON(t *testing.T) {
 			t.Errorf("docs/json.md does not document %q", name)
 		}
 	}
+}
+
+// withoutKeys names a map once, whatever keys the example has.
+func withoutKeys(shape, lines []string) []string {
+	for _, l := range lines {
+		name, isMap := strings.CutSuffix(l, " map")
+		for i := range shape {
+			if isMap && strings.HasPrefix(shape[i], name+".") {
+				shape[i] = name
+			}
+		}
+	}
+	return slices.Compact(shape)
 }
 
 func names(lines []string) []string {
