@@ -45,6 +45,9 @@ type pass struct {
 // due, in the time between two samples of one neighbour.
 const passesADay = 4
 
+// askedFor is for how many days a peer that asked for a slot is audited for it.
+const askedFor = 3
+
 // auditJob is what one holder of a group is asked for.
 type auditJob struct {
 	peer    peer.ID
@@ -107,6 +110,9 @@ func (h *neighbours) planPass(id protocol.GroupID, segments []protocol.SegmentID
 	}
 	for i := range g.list {
 		s := &g.list[i]
+		if s.asks && h.now().Sub(unix(s.since)) > askedFor*h.audit.SampleEvery {
+			s.asks = false // it may ask again; till then it keeps nobody else out
+		}
 		if s.who.state != liveness.Present || !s.counts() && !s.asks {
 			continue
 		}
@@ -189,6 +195,10 @@ func (c *council) falling(set *audit.Settings, s *seat, segments []protocol.Segm
 func (h *neighbours) sample(s *seat, segments []protocol.SegmentID, now time.Duration, u func() float64) []protocol.SegmentID {
 	p := s.who
 	first := !p.proved && !p.sampled
+	if p.proved && !p.sampled { // by an earlier run of this node: not all of them at once
+		p.sampled = true
+		p.nextSample = now + time.Duration(u()*float64(audit.NextSample(h.audit, 0, len(h.peers), u())))
+	}
 	if p.sampled && now < p.nextSample {
 		return nil
 	}

@@ -480,3 +480,71 @@ func (h halves) Read(b []byte) (int, error) {
 	}
 	return len(b), nil
 }
+
+// Loans: a confession first, one a segment and member, a few in all, and once
+// more where the reply was lost.
+func TestLoans(t *testing.T) {
+	const month = 30 * 24 * time.Hour
+	l := newLoans()
+	v := func(i byte) loan {
+		return loan{borrower{idFor(1), protocol.GroupID{1}}, protocol.SegmentID{i}}
+	}
+	for _, c := range []struct {
+		name    string
+		loan    loan
+		mending bool
+		at      time.Duration
+		code    protocol.Code
+	}{
+		{"asked first", v(1), true, 0, protocol.CodeUnavailable},
+		{"while a challenge waits", v(1), true, pendingFor, protocol.CodeUnavailable},
+		{"a minute later", v(1), true, confessFirst, 0},
+		{"the reply was lost", v(1), true, confessFirst + time.Minute, 0},
+		{"twice", v(1), true, confessFirst + 2*time.Minute, protocol.CodeCapped},
+		{"for repair as well", v(1), false, time.Hour, protocol.CodeCapped},
+		{"another", v(2), true, time.Hour, protocol.CodeUnavailable},
+		{"much later", v(2), true, 24 * time.Hour, protocol.CodeUnavailable},
+		{"and a minute", v(2), true, 24*time.Hour + confessFirst, 0},
+		{"a third", v(3), true, 25 * time.Hour, protocol.CodeUnavailable},
+		{"beyond its share", v(3), true, 25*time.Hour + confessFirst, protocol.CodeCapped},
+		{"to repair", v(4), false, 26 * time.Hour, 0},
+		{"a month later", v(1), true, 2 * month, protocol.CodeUnavailable},
+	} {
+		wantCode(t, c.name, l.take(c.loan, c.mending, 2, c.at, month), c.code)
+	}
+}
+
+// BenchmarkAuditsOfADay plans a day's audits of a node with 100,000 shards in
+// 1,000 groups of 56, without asking anybody, and says what they would carry: in
+// a month, for each TB stored in shards of 3.3 MB.
+func BenchmarkAuditsOfADay(b *testing.B) {
+	const groups, segments = 1000, 100
+	h := newView(groups, protocol.Profile{K: 20, R: 36, N: 56}, 10_000)
+	var mono time.Duration
+	h.mono = func() time.Duration { return mono }
+	h.now = func() time.Time { return epoch.Add(mono) }
+	r := seeded(b, 74)
+	u := r.Float64
+	held := make([]protocol.SegmentID, segments)
+	asked, days := 0, 0
+	for _, p := range h.peers {
+		p.proved = true
+	}
+	for b.Loop() {
+		for end := mono + 24*time.Hour; mono < end; mono += 10 * time.Minute {
+			due, _ := h.passesDue()
+			for _, id := range due {
+				for i := range held {
+					held[i] = protocol.SegmentID(protocol.Sum(append(id[:], byte(i))))
+				}
+				for _, j := range h.planPass(id, held, u) {
+					asked += len(j.byLot) + len(j.besides)
+				}
+			}
+		}
+		days++
+	}
+	perDay := float64(asked) / float64(days)
+	b.ReportMetric(perDay, "shards/day")
+	b.ReportMetric(perDay*30*protocol.MaxLeafSlice/(groups*segments)*(1e12/3.3e6)/1e9, "GB/TB/month")
+}

@@ -30,6 +30,8 @@ const (
 	// lendAgain is within what time a loan is given once more, for replies are
 	// lost.
 	lendAgain = 10 * time.Minute
+	// sweeps is how often within LendEvery old loans are looked for, at most.
+	sweeps = 720
 	// maxLoans bounds the loans that are remembered; beyond it nothing is lent.
 	maxLoans = 1 << 17
 )
@@ -39,6 +41,7 @@ type loans struct {
 	mu     sync.Mutex
 	m      map[loan]lent
 	mended map[borrower]int // of these, lent for mending
+	swept  time.Duration    // when those of long ago were last forgotten
 }
 
 type loan struct {
@@ -70,6 +73,10 @@ func (l *loans) take(v loan, mending bool, most int, now, every time.Duration) e
 	defer l.mu.Unlock()
 	full := func() bool { return len(l.m) >= maxLoans || mending && l.mended[v.borrower] >= most }
 	was, given := l.m[v]
+	if given && now-was.at >= every {
+		l.forget(v, was)
+		was, given = lent{}, false
+	}
 	switch {
 	case mending && len(l.m) < maxLoans && (!given || was.confessed && now-was.at > confessedTill):
 		l.m[v] = lent{at: now, confessed: true}
@@ -84,10 +91,9 @@ func (l *loans) take(v loan, mending bool, most int, now, every time.Duration) e
 		l.m[v] = was
 		return nil
 	}
-	if given || full() {
+	if full() && now-l.swept >= every/sweeps {
+		l.swept = now
 		l.expire(now, every)
-		was, given = l.m[v]
-		given = given && !was.confessed
 	}
 	switch {
 	case given:
@@ -109,16 +115,20 @@ var errConfessed = protocol.Refuse(protocol.CodeUnavailable, "noted that you lac
 // expire forgets loans of long ago. mu is held.
 func (l *loans) expire(now, every time.Duration) {
 	for v, was := range l.m {
-		if now-was.at < every {
-			continue
+		if now-was.at >= every {
+			l.forget(v, was)
 		}
-		delete(l.m, v)
-		if !was.mending {
-			continue
-		}
-		if l.mended[v.borrower]--; l.mended[v.borrower] <= 0 {
-			delete(l.mended, v.borrower)
-		}
+	}
+}
+
+// forget takes a loan out. mu is held.
+func (l *loans) forget(v loan, was lent) {
+	delete(l.m, v)
+	if !was.mending {
+		return
+	}
+	if l.mended[v.borrower]--; l.mended[v.borrower] <= 0 {
+		delete(l.mended, v.borrower)
 	}
 }
 
@@ -141,10 +151,7 @@ func (n *Node) mayLend(ctx context.Context, to peer.ID, r *protocol.MendRequest,
 	held := g.count()
 	release()
 	n.neighbours.confess(r.Group, to, r.Segment, n.cfg.Timing.ConfessedFor)
-	if err := n.loans.take(v, true, max(leastLent, held*d.K/(d.N*lentShare)), n.neighbours.at(), every); err != nil {
-		return err
-	}
-	return nil
+	return n.loans.take(v, true, max(leastLent, held*d.K/(d.N*lentShare)), n.neighbours.at(), every)
 }
 
 // mayRepair checks that a segment needs repair as this node sees it, and that

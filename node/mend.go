@@ -90,12 +90,16 @@ func (n *Node) mendOnce(ctx context.Context) error {
 	return all
 }
 
+// mendPause is the least time between two looks at what is damaged: tries that
+// are due may have to wait, as while this node is cut off.
+const mendPause = 5 * time.Second
+
 // wait returns how long it is till a try is due, at most most.
 func (m *mending) wait(most time.Duration, now time.Time) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, t := range m.tried {
-		most = min(most, max(t.next.Sub(now), 0))
+		most = min(most, max(t.next.Sub(now), mendPause))
 	}
 	return most
 }

@@ -44,7 +44,7 @@ type seat struct {
 	asks   bool // it asked for the slot, and is to be audited
 	lost   loss // why it holds the slot no more; 0: it does, if drawn or proven
 
-	since  int64 // Unix seconds: when it was proven, or lost
+	since  int64 // Unix seconds: when it was proven, lost, or last asked
 	audits audits
 
 	confessed map[protocol.SegmentID]time.Duration // lost by its own word, until when on the watch
@@ -328,7 +328,7 @@ func (h *neighbours) ask(id protocol.GroupID, p peer.ID, slot int) bool {
 		return false
 	}
 	if !s.counts() {
-		s.asks, g.dirty = true, true
+		s.asks, s.since, g.dirty = true, h.now().Unix(), true
 		h.passNow(g)
 	}
 	return true
