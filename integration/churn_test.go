@@ -1,0 +1,312 @@
+package integration
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/client"
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/memnet"
+	"github.com/cairnstore/cairn/storage"
+
+	cairnnode "github.com/cairnstore/cairn/node"
+)
+
+// churn says how machines come and go.
+type churn struct {
+	seed   uint64
+	nodes  int
+	up     time.Duration // mean of a time switched on
+	down   time.Duration // mean of a time switched off
+	life   time.Duration // mean until it leaves for ever and a new one takes its place; 0: never
+	config func(*cairnnode.Config)
+}
+
+// uptime is 0.9 in sessions of a day and a half, as of machines that are
+// switched off at times.
+func uptime90(c churn) churn {
+	c.up, c.down = 36*time.Hour, 4*time.Hour
+	return c
+}
+
+// monthlyLoss makes a share of the machines leave in each month of 30 days.
+func (c churn) monthlyLoss(share float64) churn {
+	c.life = time.Duration(float64(30*24*time.Hour) / share)
+	return c
+}
+
+// moving is a network in memory whose machines come and go: the real nodes and
+// clients over memnet, in virtual time.
+type moving struct {
+	t     *testing.T
+	churn churn
+	ctx   context.Context
+	net   *memnet.Net
+	log   *slog.Logger
+	loops sync.WaitGroup
+
+	mu       sync.Mutex
+	machines map[int]*machine // that have not left
+	born     int
+	left     int
+	counted  cairnnode.Traffic // of sessions that ended
+}
+
+// machine is a donor's: its identity and its disk outlast its sessions.
+type machine struct {
+	nr    int
+	seed  [ed25519.SeedSize]byte
+	store *storage.Memory
+	peer  *memnet.Peer // nil: switched off
+	node  *cairnnode.Node
+	stop  func()
+}
+
+func newMoving(t *testing.T, c churn) *moving {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	w := &moving{
+		t: t, churn: c, ctx: ctx, net: memnet.New(memnet.Config{Seed: c.seed, Latency: 10 * time.Millisecond}),
+		log: slog.New(slog.DiscardHandler), machines: make(map[int]*machine),
+	}
+	t.Cleanup(func() {
+		cancel()
+		w.loops.Wait()
+		if err := w.net.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Logf("seed %d: %d nodes, up %s, down %s, life %s", c.seed, c.nodes, c.up, c.down, c.life)
+	for range c.nodes {
+		w.bear()
+	}
+	time.Sleep(2 * time.Minute) // virtual: all know each other
+	return w
+}
+
+// rng is a machine's own chance: its plan does not depend on what others do.
+func (w *moving) rng(nr int) *rand.Rand { return rand.New(rand.NewPCG(w.churn.seed, uint64(nr)+1)) }
+
+// bear adds a machine and lets it live.
+func (w *moving) bear() {
+	w.mu.Lock()
+	m := &machine{nr: w.born, store: storage.NewMemory(storage.Config{Quota: 1 << 30})}
+	w.born++
+	w.machines[m.nr] = m
+	w.mu.Unlock()
+	binary.BigEndian.PutUint64(m.seed[:], w.churn.seed)
+	binary.BigEndian.PutUint64(m.seed[8:], uint64(m.nr)+1)
+	w.start(m)
+	w.loops.Go(func() { w.live(m) })
+}
+
+// live switches a machine on and off until it leaves for ever; then another
+// takes its place.
+func (w *moving) live(m *machine) {
+	r := w.rng(m.nr)
+	draw := func(mean time.Duration) time.Duration { return time.Duration(r.ExpFloat64() * float64(mean)) }
+	left := time.Duration(1<<62 - 1)
+	if w.churn.life > 0 {
+		left = draw(w.churn.life)
+	}
+	for {
+		up := draw(w.churn.up)
+		alive := w.sleep(min(up, left))
+		w.end(m)
+		if left -= up; !alive || left <= 0 {
+			break
+		}
+		down := draw(w.churn.down)
+		alive = w.sleep(min(down, left))
+		if left -= down; !alive || left <= 0 {
+			break
+		}
+		w.start(m)
+	}
+	w.mu.Lock()
+	delete(w.machines, m.nr)
+	w.left++
+	w.mu.Unlock()
+	if w.ctx.Err() == nil {
+		w.bear()
+	}
+}
+
+// sleep reports whether the network still lives after a time.
+func (w *moving) sleep(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-w.ctx.Done():
+		return false
+	}
+}
+
+// start switches a machine on.
+func (w *moving) start(m *machine) {
+	p := w.net.Peer(memnet.PeerConfig{Seed: m.seed, Server: true, Bootstrap: w.someUp(3)})
+	cfg := cairnnode.Config{
+		Network: worldNetwork, Agent: "test", Net: p, Store: m.store, Donated: 1 << 30, Log: w.log.With("node", m.nr),
+		Rand: rand.New(rand.NewPCG(w.churn.seed, uint64(m.nr)<<32)),
+	}
+	if w.churn.config != nil {
+		w.churn.config(&cfg)
+	}
+	n, err := cairnnode.New(cfg)
+	if err != nil {
+		w.t.Error(err)
+		return
+	}
+	p.Serve(n.Serve)
+	ctx, cancel := context.WithCancel(w.ctx)
+	ran := make(chan struct{})
+	go func() { defer close(ran); _ = n.Run(ctx) }()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m.peer, m.node = p, n
+	m.stop = func() { cancel(); <-ran; _ = p.Close() }
+}
+
+// end switches a machine off.
+func (w *moving) end(m *machine) {
+	w.mu.Lock()
+	stop, n := m.stop, m.node
+	m.peer, m.node, m.stop = nil, nil, nil
+	w.mu.Unlock()
+	stop()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.count(n)
+}
+
+// count adds up what a node did since its start. mu is held.
+func (w *moving) count(n *cairnnode.Node) {
+	t := n.Status().Traffic
+	w.counted.Received += t.Received
+	w.counted.Sent += t.Sent
+	w.counted.Requests += t.Requests
+	w.counted.Puts += t.Puts
+	w.counted.Gets += t.Gets
+}
+
+// traffic is what all nodes did since the beginning.
+func (w *moving) traffic() cairnnode.Traffic {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	was := w.counted
+	for _, m := range w.machines {
+		if m.node != nil {
+			w.count(m.node)
+		}
+	}
+	now := w.counted
+	w.counted = was
+	return now
+}
+
+// someUp returns addresses of machines that are switched on.
+func (w *moving) someUp(n int) []peer.AddrInfo {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	nrs := make([]int, 0, len(w.machines))
+	for nr, m := range w.machines {
+		if m.peer != nil {
+			nrs = append(nrs, nr)
+		}
+	}
+	slices.Sort(nrs)
+	r := rand.New(rand.NewPCG(w.churn.seed, uint64(len(nrs))))
+	var out []peer.AddrInfo
+	for _, i := range r.Perm(len(nrs)) {
+		if len(out) < n {
+			out = append(out, w.machines[nrs[i]].peer.AddrInfo())
+		}
+	}
+	return out
+}
+
+// client returns a client that knows some machines; with an owner's home, if
+// it is to put.
+func (w *moving) client(owns bool) (c *client.Client, leave func()) {
+	w.t.Helper()
+	p := w.net.Peer(memnet.PeerConfig{NoListen: true, Bootstrap: w.someUp(4)})
+	cfg := client.Config{Network: worldNetwork, Log: w.log, Net: p}
+	closeOwner := func() error { return nil }
+	if owns {
+		o, err := client.OpenOwner(w.t.TempDir(), w.log)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		cfg.Owner, closeOwner = o, o.Close
+	}
+	c = client.New(cfg)
+	return c, func() {
+		c.Close()
+		_ = closeOwner()
+		_ = p.Close()
+	}
+}
+
+// margin is how many more slots' holders may leave for ever until a group's
+// worst segment is lost; below 0: it is. down counts machines that are switched
+// off as well.
+type margin struct{ lasting, now int }
+
+// margins looks at every disk, which nobody in the network can.
+func (w *moving) margins(k int) map[protocol.GroupID]margin {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	type slots struct{ lasting, now map[uint8]bool }
+	held := make(map[protocol.GroupID]map[protocol.SegmentID]*slots)
+	for _, m := range w.machines {
+		for g, err := range m.store.Groups(w.ctx) {
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			for s, err := range m.store.Shards(w.ctx, g) {
+				if err != nil {
+					w.t.Fatal(err)
+				}
+				if held[g] == nil {
+					held[g] = make(map[protocol.SegmentID]*slots)
+				}
+				h := held[g][s.Key.Segment]
+				if h == nil {
+					h = &slots{make(map[uint8]bool), make(map[uint8]bool)}
+					held[g][s.Key.Segment] = h
+				}
+				h.lasting[s.Key.Slot] = true
+				if m.peer != nil {
+					h.now[s.Key.Slot] = true
+				}
+			}
+		}
+	}
+	out := make(map[protocol.GroupID]margin)
+	for g, segments := range held {
+		worst := margin{1 << 30, 1 << 30}
+		for _, h := range segments {
+			worst = margin{min(worst.lasting, len(h.lasting)-k), min(worst.now, len(h.now)-k)}
+		}
+		out[g] = worst
+	}
+	return out
+}
+
+func (w *moving) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return fmt.Sprintf("%d machines, %d born, %d left", len(w.machines), w.born, w.left)
+}
