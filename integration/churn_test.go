@@ -70,6 +70,7 @@ type machine struct {
 	peer  *memnet.Peer // nil: switched off
 	node  *cairnnode.Node
 	stop  func()
+	gone  bool // it was taken away by a test: it never comes back
 }
 
 func newMoving(t *testing.T, c churn) *moving {
@@ -122,7 +123,9 @@ func (w *moving) live(m *machine) {
 	for {
 		up := draw(w.churn.up)
 		alive := w.sleep(min(up, left))
-		w.end(m)
+		if w.end(m); m.gone {
+			return
+		}
 		if left -= up; !alive || left <= 0 {
 			break
 		}
@@ -185,10 +188,39 @@ func (w *moving) end(m *machine) {
 	stop, n := m.stop, m.node
 	m.peer, m.node, m.stop = nil, nil, nil
 	w.mu.Unlock()
+	if stop == nil {
+		return
+	}
 	stop()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.count(n)
+}
+
+// remove takes a machine away for ever, its disk with it, as if it burnt.
+func (w *moving) remove(m *machine) {
+	m.gone = true
+	w.end(m)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.machines, m.nr)
+	w.left++
+}
+
+// holding returns the machines that hold something of a group, by number.
+func (w *moving) holding(g protocol.GroupID) (out []*machine) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range w.machines {
+		for s, err := range m.store.Shards(w.ctx, g) {
+			if err == nil && s.Group == g {
+				out = append(out, m)
+				break
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b *machine) int { return a.nr - b.nr })
+	return out
 }
 
 // count adds up what a node did since its start. mu is held.

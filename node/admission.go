@@ -10,10 +10,15 @@ import (
 // until when. Asked again for the same group it keeps the greater number and
 // starts the time anew. It refuses with CodeFull or CodeCapped.
 func (l *ledger) reserve(g protocol.GroupID, from source, bytes, free int64, now time.Time) (time.Time, error) {
+	return l.reserveFor(l.caps.Reservation, g, from, bytes, free, now)
+}
+
+// reserveFor is reserve for a time.
+func (l *ledger) reserveFor(d time.Duration, g protocol.GroupID, from source, bytes, free int64, now time.Time) (time.Time, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.expire(now)
-	until := now.Add(l.caps.Reservation)
+	until := now.Add(d)
 	r := l.reserved[g]
 	if r == nil {
 		r = &reservation{from: l.chargedTo(g, from)}

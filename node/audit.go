@@ -141,6 +141,10 @@ func (t *auditTurn) do(ctx context.Context, j auditJob) {
 			if !o.counts {
 				continue
 			}
+			if j.entry && o.outcome == audit.Missing {
+				t.neighbours.miss(t.group, j.peer, j.slot, batch[i].Segment)
+				continue
+			}
 			t.count.audited(o.outcome)
 			t.neighbours.saw(t.group, j.peer, j.slot, batch[i].Segment, o.outcome)
 			switch o.outcome {
@@ -165,8 +169,27 @@ func (t *auditTurn) entered(j auditJob, passed, bad int) {
 		t.neighbours.reject(t.group, j.peer, j.slot)
 		t.log.Warn("a peer that asks for a slot proves it falsely", "group", t.group.Prefix(), "slot", j.slot, "peer", protocol.ShortPeer(j.peer))
 	case passed > 0:
-		t.neighbours.prove(t.group, j.peer, j.slot)
+		t.letIn(j)
 	}
+}
+
+// letIn takes a peer that has passed into the table, if the slot is still to be
+// had. Who handed the slot over leaves it.
+func (t *auditTurn) letIn(j auditJob) {
+	before := t.neighbours.handed(t.group, j.peer, j.slot)
+	if before == "" {
+		v := t.neighbours.roll(t.group)
+		if v == nil || t.mayEnter(v, j.peer, j.slot) != nil {
+			t.neighbours.reject(t.group, j.peer, j.slot)
+			return
+		}
+	}
+	t.neighbours.prove(t.group, j.peer, j.slot)
+	t.nominees.drop(place{t.group, j.slot})
+	if before != "" {
+		t.neighbours.lose(t.group, before, j.slot, lostHanded)
+	}
+	t.log.Info("a peer has proved a slot", "group", t.group.Prefix(), "slot", j.slot, "peer", protocol.ShortPeer(j.peer))
 }
 
 func unique(refs []protocol.ShardRef) []protocol.ShardRef {

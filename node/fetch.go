@@ -89,11 +89,11 @@ func (n *Node) wanted(ctx context.Context, from protocol.Remote, g *groupState, 
 // or asks to be one and has to learn the group's facts, or somebody with a group
 // proof. It refuses with CodeNotFound or CodeDenied.
 func (n *Node) mayList(g *groupState, from protocol.Remote, proof []byte) error {
-	record, _, err := g.founded()
+	record, table, err := g.founded()
 	if err != nil {
 		return protocol.Refuse(protocol.CodeNotFound, "group %s is not held", g.id.Prefix())
 	}
-	if n.neighbours.sits(g.id, from.Peer) {
+	if n.neighbours.sits(g.id, from.Peer) || n.nominees.has(g.id, from.Peer, table.Profile.N, n.neighbours.at()) {
 		return nil
 	}
 	if len(proof) == 0 {

@@ -12,8 +12,7 @@ import (
 
 // Pace of asking other peers for Info.
 const (
-	gossipFirst = time.Second // between the first rounds; doubled up to
-	gossipLast  = time.Minute
+	gossipFirst = time.Second // between the first rounds; doubled up to Timing.GossipEvery
 	infoTimeout = 5 * time.Second
 	roundPeers  = 64 // asked in one round
 	roundAtOnce = 8

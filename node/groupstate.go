@@ -132,13 +132,6 @@ func (g *groupState) knows(id protocol.Hash) bool {
 	return ok
 }
 
-// named reports whether the table names a peer.
-func (g *groupState) named(id peer.ID) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.table != nil && g.table.SlotOf(id) >= 0
-}
-
 // ownSlot returns this node's slot; -1: it has none.
 func (g *groupState) ownSlot() int {
 	g.mu.Lock()

@@ -265,6 +265,7 @@ func lastRank(kind uint8) int {
 func (n *Node) dropGroup(id protocol.GroupID) {
 	n.leases.forget(id)
 	n.neighbours.close(id)
+	n.entering.drop(id)
 	n.book.unfound(id)
 	n.announce.drop(id)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/contract"
 	"github.com/cairnstore/cairn/node/repair"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
@@ -233,10 +234,16 @@ func (n *Node) Mend(ctx context.Context, from protocol.Remote, r *protocol.MendR
 	if err := n.mayLend(ctx, from.Peer, r, d); err != nil {
 		return nil, nil, nil, err
 	}
-	raw, release, err := n.readBody(ctx, from, sh, d, &protocol.GetRequest{Segment: r.Segment, Slot: own})
+	done, err := n.deal.bulk(ctx, n.deal.line.up, contract.Deed{Kind: contract.Give, Class: contract.Repair, Bytes: d.ShardSize}, n.now())
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	raw, free, err := n.readBody(ctx, from, sh, d, &protocol.GetRequest{Segment: r.Segment, Slot: own})
+	if err != nil {
+		done()
+		return nil, nil, nil, err
+	}
+	release := func() { free(); done() }
 	reply := &protocol.GetReply{Slot: own, Length: int64(len(raw))}
 	if r.Descriptor {
 		reply.Descriptor = desc

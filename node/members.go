@@ -61,6 +61,9 @@ func (n *Node) membersReply(g *groupState, own protocol.Envelope) *protocol.Memb
 		}
 		for ; at < len(list) && list[at].slot == slot; at++ {
 			env := protocol.Envelope(g.envelopes[list[at].peer].raw)
+			if len(env) == 0 && list[at].member {
+				env = n.cfg.Net.EnvelopeOf(list[at].peer) // it came by proof
+			}
 			switch {
 			case len(env) == 0:
 			case list[at].member:

@@ -37,6 +37,7 @@ type neighbours struct {
 	groups    map[protocol.GroupID]*seats
 	shifted   map[protocol.GroupID]struct{} // groups whose holders have changed, till taken
 	back      []peer.ID                     // answered again after an absence, till taken
+	returned  []peer.ID                     // answered again after they, or this node, were gone, till taken
 	count     liveness.Census
 	countedAt time.Duration // by mono
 	counted   bool
@@ -59,6 +60,7 @@ type neighbour struct {
 	heard  uint32        // answers so far
 	saved  liveness.Standing
 	silent bool // it has been found absent or worse since it last answered
+	parted bool // it was gone, or this node was off for as long: it may have taken this node's seats
 
 	addr     netip.Addr // as seen when it last answered; of its relay, if there is one
 	relay    peer.ID
@@ -227,6 +229,23 @@ func (h *neighbours) settle(p *neighbour) {
 		}
 		h.rouse(h.wake)
 	}
+	switch {
+	case p.state == liveness.Gone:
+		p.parted = true
+	case p.parted && p.standing.Fails == 0 && p.standing.Heard:
+		p.parted = false
+		h.returned = append(h.returned, p.id)
+	}
+}
+
+// takeReturned returns the neighbours that answer again since this was last
+// asked, after they, or this node, were gone.
+func (h *neighbours) takeReturned() []peer.ID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := h.returned
+	h.returned = nil
+	return out
 }
 
 func (h *neighbours) rouse(c chan struct{}) {

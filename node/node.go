@@ -21,15 +21,16 @@ import (
 
 // Config is what a Node needs of the world.
 type Config struct {
-	Network string           // name
-	Agent   string           // program and version, as Info tells them; at most 64 bytes
-	Net     protocol.Network // how peers are reached
-	Store   storage.Store    // the donated disk; it stays its maker's to close
-	Donated int64            // bytes given; the store's quota bounds them as well
-	Accepts protocol.Accepts // whose segments are taken; empty: open
-	Caps    Caps             // what newcomers may fill; zero fields take the defaults
-	Limits  Limits           // what may be under way at once; zero fields take the defaults
-	Scrub   ScrubConfig      // how the disk is read over; zero fields take the defaults
+	Network  string           // name
+	Agent    string           // program and version, as Info tells them; at most 64 bytes
+	Net      protocol.Network // how peers are reached
+	Store    storage.Store    // the donated disk; it stays its maker's to close
+	Donated  int64            // bytes given; the store's quota bounds them as well
+	Accepts  protocol.Accepts // whose segments are taken; empty: open
+	Caps     Caps             // what newcomers may fill; zero fields take the defaults
+	Limits   Limits           // what may be under way at once; zero fields take the defaults
+	Scrub    ScrubConfig      // how the disk is read over; zero fields take the defaults
+	NoRepair bool             // nothing is repaired: for experiments
 	// Contract is what the donor asks for beside the disk; the zero value asks
 	// for nothing.
 	Contract ContractConfig
@@ -74,6 +75,10 @@ type Node struct {
 	entropy    io.Reader // that nobody can foresee: halves of challenges come from it
 	mending    *mending
 	loans      *loans
+	nominees   *nominees
+	entering   *entering
+	handovers  *handovers
+	repairs    *repairs
 	donors     *donors
 	opened     *protocol.EnvelopeCache
 	announce   *announcer
@@ -118,6 +123,7 @@ func New(cfg Config) (*Node, error) {
 		started: cfg.Now(), rand: lockedRand{r: cfg.Rand},
 		caller: protocol.NewCaller(meteredNet{cfg.Net, deal.line}), book: newLedger(cfg.Caps, cfg.Donated),
 		frees: newFrees(), exchange: newExchanger(), pendings: newPendings(), entropy: crand.Reader, mending: newMending(), loans: newLoans(), leases: newLeases(cfg.Timing.Lease, cfg.Mono), donors: newDonors(), opened: protocol.NewEnvelopeCache(keptEnvelopes),
+		nominees: newNominees(), entering: newEntering(), handovers: newHandovers(), repairs: newRepairs(),
 		announce: newAnnouncer(), door: newDoor(cfg.Limits, cfg.Now),
 		strikes: newStrikes(), visits: newVisits(), scrub: newScrubber(cfg.Scrub), answers: newAnswers(),
 		deal: deal, drain: newDrainer(),
@@ -164,6 +170,13 @@ func fillDefaults(cfg *Config) {
 type lockedRand struct {
 	mu sync.Mutex
 	r  *rand.Rand
+}
+
+// with lends the source.
+func (l *lockedRand) with(f func(*rand.Rand)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f(l.r)
 }
 
 func (l *lockedRand) shuffle(n int, swap func(i, j int)) {

@@ -56,6 +56,7 @@ func (n *Node) Put(ctx context.Context, from protocol.Remote, r *protocol.PutReq
 		return nil, err
 	}
 	n.count.puts.Add(1)
+	n.enterSoon(g)
 	return new(protocol.PutReply), nil
 }
 

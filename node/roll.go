@@ -19,6 +19,7 @@ type roll struct {
 	view   group.View
 	keys   []group.Key // of table.Held, by index
 	self   int         // this node's index
+	drawn  bool        // the owner's table names this node
 	living group.Set   // who answers, this node among them
 	lack   map[protocol.SegmentID]group.Set
 }
@@ -37,7 +38,7 @@ func (h *neighbours) roll(id protocol.GroupID) *roll {
 	}
 	now := h.moment()
 	private := h.private()
-	r := &roll{id: id, table: h.drawn(g, private), self: -1}
+	r := &roll{id: id, table: h.drawn(g, private), self: -1, drawn: g.mine}
 	own := group.Seat{Slot: uint8(g.own), Peer: h.self, Key: h.key}
 	for i := 0; i <= len(g.list); i++ {
 		if r.self < 0 && (i == len(g.list) || int(g.list[i].slot) > g.own) {

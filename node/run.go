@@ -26,6 +26,8 @@ func (n *Node) Run(ctx context.Context) error {
 	loops.Go(func() { n.beatLoop(ctx) })
 	loops.Go(func() { n.auditLoop(ctx) })
 	loops.Go(func() { n.mendLoop(ctx) })
+	loops.Go(func() { n.enterLoop(ctx) })
+	loops.Go(func() { n.repairLoop(ctx) })
 	loops.Go(func() { n.notesLoop(ctx) })
 	loops.Go(func() { n.exchangeLoop(ctx) })
 	loops.Go(func() { n.drainLoop(ctx) })
@@ -65,7 +67,7 @@ func (n *Node) announceLoop(ctx context.Context) {
 }
 
 func (n *Node) gossipLoop(ctx context.Context) {
-	for wait := gossipFirst; ctx.Err() == nil; wait = min(2*wait, gossipLast) {
+	for wait := gossipFirst; ctx.Err() == nil; wait = min(2*wait, n.cfg.Timing.GossipEvery) {
 		if err := n.gossipOnce(ctx); err != nil {
 			n.log.Debug("asking peers", "err", err)
 		}

@@ -19,6 +19,7 @@ type seats struct {
 	id      protocol.GroupID
 	profile protocol.Profile
 	own     int    // this node's slot
+	mine    bool   // the table names this node there
 	granted bool   // something is to be found in it
 	list    []seat // of others, by slot; of one slot that of the table first
 
@@ -39,10 +40,11 @@ type seats struct {
 type seat struct {
 	who    *neighbour
 	slot   uint8
-	drawn  bool // by the owner: the table names it
-	proven bool // it asked for the slot and passed this node's audit of it
-	asks   bool // it asked for the slot, and is to be audited
-	lost   loss // why it holds the slot no more; 0: it does, if drawn or proven
+	drawn  bool    // by the owner: the table names it
+	proven bool    // it asked for the slot and passed this node's audit of it
+	asks   bool    // it asked for the slot, and is to be audited
+	after  peer.ID // who handed it the slot; "": nobody
+	lost   loss    // why it holds the slot no more; 0: it does, if drawn or proven
 
 	since  int64 // Unix seconds: when it was proven, lost, or last asked
 	audits audits
@@ -129,7 +131,7 @@ func (h *neighbours) open(id protocol.GroupID, t *protocol.Table, own int, v *vi
 	if h.groups[id] != nil {
 		return
 	}
-	g := &seats{id: id, profile: t.Profile, own: own, granted: v.granted, notes: v.notes, stale: v.stale}
+	g := &seats{id: id, profile: t.Profile, own: own, mine: t.SlotOf(h.self) == own, granted: v.granted, notes: v.notes, stale: v.stale}
 	g.pass.next = h.mono() + time.Duration(v.spread*float64(h.audit.SampleEvery)/firstPass)
 	if g.notes == nil {
 		g.notes = make(map[uint8]savedNote)
@@ -346,6 +348,48 @@ func (h *neighbours) prove(id protocol.GroupID, p peer.ID, slot int) {
 		s.proven, s.asks, s.lost, s.since = true, false, 0, h.now().Unix()
 		s.audits.Record, s.audits.faults = s.audits.Readmitted(), nil
 		h.moved(g)
+	}
+}
+
+// hand notes that a holder hands a slot over to a peer that asks for it.
+func (h *neighbours) hand(id protocol.GroupID, holder, to peer.ID, slot int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g := h.groups[id]; g != nil {
+		if s := g.at(to, slot); s != nil && s.asks {
+			s.after = holder
+		}
+	}
+}
+
+// handed reports who handed a slot over to a peer that asks for it; "": nobody.
+func (h *neighbours) handed(id protocol.GroupID, to peer.ID, slot int) peer.ID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g := h.groups[id]; g != nil {
+		if s := g.at(to, slot); s != nil {
+			return s.after
+		}
+	}
+	return ""
+}
+
+// miss notes that a peer that asks for a slot has not got a segment yet.
+func (h *neighbours) miss(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[id]
+	if g == nil || g.lacks >= maxLacks {
+		return
+	}
+	if s := g.at(p, slot); s != nil {
+		if s.lacks == nil {
+			s.lacks = make(map[protocol.SegmentID]struct{})
+		}
+		if _, known := s.lacks[seg]; !known {
+			s.lacks[seg] = struct{}{}
+			g.lacks++
+		}
 	}
 }
 

@@ -339,8 +339,10 @@ func (h *neighbours) resume(u func() float64) {
 	h.running = true
 	mono := h.mono()
 	h.touch = h.lastTouch()
+	off := !h.watch.Wall.IsZero() && h.now().Sub(h.watch.Wall) >= h.set.AbsentAfter
 	h.watch = h.watch.Resume(h.set, mono, h.now())
 	for _, p := range h.peers {
+		p.parted = off
 		p.next = mono + time.Duration(u()*float64(liveness.Interval(h.set, liveness.Standing{}, len(h.peers)))/6)
 	}
 }

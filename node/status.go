@@ -115,7 +115,7 @@ func NewStoreStatus(dir string, u storage.Usage) StoreStatus {
 
 // counters count what Traffic shows.
 type counters struct {
-	received, sent, puts, gets, requests, refused, failed, turnedAway, shunned, proved, mended, lent atomic.Int64
+	received, sent, puts, gets, requests, refused, failed, turnedAway, shunned, proved, mended, lent, repaired, given, borrowed atomic.Int64
 
 	audits [audit.Reported + 1]atomic.Int64 // of others, by outcome
 }

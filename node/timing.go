@@ -17,6 +17,9 @@ type Timing struct {
 	DeleteDelay time.Duration
 	// UpkeepEvery is how often due work is looked for.
 	UpkeepEvery time.Duration
+	// GossipEvery is how often peers are looked for that are to be asked what
+	// they offer.
+	GossipEvery time.Duration
 	// NotesEvery is how often what is known of neighbours is noted on the disk.
 	NotesEvery time.Duration
 	// ExchangeEvery is how often each group's facts are compared with some of
@@ -31,6 +34,11 @@ type Timing struct {
 	// RepairDay is the day in whose quarters repair falls to one member after
 	// the other.
 	RepairDay time.Duration
+	// RepairEvery is how often groups are looked at for what is to be repaired.
+	RepairEvery time.Duration
+	// NomineeFor is how long a candidate counts, EnterAgain when a member that
+	// refuses this node is asked again.
+	NomineeFor, EnterAgain time.Duration
 	// Liveness says when neighbours are asked, and when they are absent or
 	// gone. Its zero fields are no defaults: the zero Settings stand for all of
 	// them, others are complete.
@@ -48,12 +56,16 @@ func DefaultTiming() Timing {
 	return Timing{
 		DeleteDelay:   7 * 24 * time.Hour,
 		UpkeepEvery:   time.Minute,
+		GossipEvery:   time.Minute,
 		NotesEvery:    time.Hour,
 		ExchangeEvery: 24 * time.Hour,
 		MendRetry:     time.Hour,
 		LendEvery:     30 * 24 * time.Hour,
 		ConfessedFor:  7 * 24 * time.Hour,
 		RepairDay:     24 * time.Hour,
+		RepairEvery:   15 * time.Minute,
+		NomineeFor:    24 * time.Hour,
+		EnterAgain:    24 * time.Hour,
 		Liveness:      liveness.DefaultSettings(),
 		Lease:         group.DefaultLeaseSettings(),
 		Audit:         audit.DefaultSettings(),
@@ -74,7 +86,8 @@ func (t Timing) Scale(factor float64) Timing {
 
 // all lists the times, those of Liveness, Audit and Lease apart.
 func (t *Timing) all() []*time.Duration {
-	return []*time.Duration{&t.DeleteDelay, &t.UpkeepEvery, &t.NotesEvery, &t.ExchangeEvery, &t.MendRetry, &t.LendEvery, &t.ConfessedFor, &t.RepairDay}
+	return []*time.Duration{&t.DeleteDelay, &t.UpkeepEvery, &t.GossipEvery, &t.NotesEvery, &t.ExchangeEvery, &t.MendRetry, &t.LendEvery, &t.ConfessedFor, &t.RepairDay,
+		&t.RepairEvery, &t.NomineeFor, &t.EnterAgain}
 }
 
 func (t Timing) withDefaults() Timing {

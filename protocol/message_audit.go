@@ -57,10 +57,17 @@ func (*AuditRequest) Kind() Kind { return KindAudit }
 // Kind returns KindReveal.
 func (*RevealRequest) Kind() Kind { return KindReveal }
 
-func (*AuditRequest) MaxLen() int  { return maxSmall }
-func (*AuditReply) MaxLen() int    { return maxSmall }
+// MaxLen returns 16 KiB.
+func (*AuditRequest) MaxLen() int { return maxSmall }
+
+// MaxLen returns 16 KiB.
+func (*AuditReply) MaxLen() int { return maxSmall }
+
+// MaxLen returns 16 KiB.
 func (*RevealRequest) MaxLen() int { return maxSmall }
-func (*RevealReply) MaxLen() int   { return maxSmall }
+
+// MaxLen returns 16 KiB.
+func (*RevealReply) MaxLen() int { return maxSmall }
 
 // Validate checks the number of shards, their slots, and that none stands
 // there twice.

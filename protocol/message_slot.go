@@ -60,11 +60,20 @@ func (*EnterRequest) Kind() Kind { return KindEnter }
 // Kind returns KindMend.
 func (*MendRequest) Kind() Kind { return KindMend }
 
+// MaxLen returns 16 KiB.
 func (*NominateRequest) MaxLen() int { return maxSmall }
-func (*NominateReply) MaxLen() int   { return maxSmall }
-func (*EnterRequest) MaxLen() int    { return maxSmall }
-func (*EnterReply) MaxLen() int      { return maxSmall }
-func (*MendRequest) MaxLen() int     { return maxSmall }
+
+// MaxLen returns 16 KiB.
+func (*NominateReply) MaxLen() int { return maxSmall }
+
+// MaxLen returns 16 KiB.
+func (*EnterRequest) MaxLen() int { return maxSmall }
+
+// MaxLen returns 16 KiB.
+func (*EnterReply) MaxLen() int { return maxSmall }
+
+// MaxLen returns 16 KiB.
+func (*MendRequest) MaxLen() int { return maxSmall }
 
 // Validate checks slot and lengths.
 func (m *NominateRequest) Validate() error {

@@ -1,0 +1,254 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// Enter hears a peer's own request for a slot. Yes means that this node will
+// audit it, and nothing more.
+func (n *Node) Enter(_ context.Context, from protocol.Remote, r *protocol.EnterRequest) (*protocol.EnterReply, error) {
+	v := n.neighbours.roll(r.Group)
+	if v == nil {
+		return nil, protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
+	}
+	handed, err := n.handedOver(v, from.Peer, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.mayEnter(v, from.Peer, r.Slot); err != nil {
+		return nil, err
+	}
+	if !n.neighbours.ask(r.Group, from.Peer, r.Slot) {
+		return nil, protocol.Refuse(protocol.CodeDisputed, "too many ask for slot %d", r.Slot)
+	}
+	if handed != "" {
+		n.neighbours.hand(r.Group, handed, from.Peer, r.Slot)
+	}
+	if !v.drawn {
+		// The newcomer may not know of this node, which came by proof itself.
+		n.entering.add(r.Group, []peer.ID{from.Peer}, n.neighbours.at())
+	}
+	return new(protocol.EnterReply), nil
+}
+
+// handedOver checks a handover, and counts its holder as having left. It
+// returns who handed the slot over; "": nobody did.
+func (n *Node) handedOver(v *roll, to peer.ID, r *protocol.EnterRequest) (peer.ID, error) {
+	if len(r.Handover) == 0 {
+		return "", nil
+	}
+	err := error(protocol.Refuse(protocol.CodeDenied, "slot %d is nobody's to hand over", r.Slot))
+	for i := range v.table.Held {
+		h := &v.table.Held[i]
+		if int(h.Slot) != r.Slot || i == v.self {
+			continue
+		}
+		var o *protocol.Handover
+		if o, err = protocol.OpenHandover(n.cfg.Network, r.Group, h.Peer, r.Handover); err != nil {
+			continue
+		}
+		if o.Slot != r.Slot || peer.ID(o.Successor) != to {
+			return "", protocol.Refuse(protocol.CodeDenied, "the handover is not for you")
+		}
+		v.view.Released.Add(i)
+		return h.Peer, nil
+	}
+	return "", err
+}
+
+// entering are the requests to enter that this node still has to make: in which
+// group, of whom, and when.
+type entering struct {
+	mu    sync.Mutex
+	m     map[protocol.GroupID]map[peer.ID]time.Duration // by neighbours' watch
+	begun map[protocol.GroupID]time.Duration             // when requests to all were planned
+	wake  chan struct{}
+}
+
+func newEntering() *entering {
+	return &entering{m: make(map[protocol.GroupID]map[peer.ID]time.Duration), begun: make(map[protocol.GroupID]time.Duration), wake: make(chan struct{}, 1)}
+}
+
+// add plans requests at a time; those that are planned earlier stay.
+func (e *entering) add(g protocol.GroupID, to []peer.ID, at time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.m[g] == nil {
+		e.m[g] = make(map[peer.ID]time.Duration)
+	}
+	for _, id := range to {
+		if was, ok := e.m[g][id]; !ok || at < was {
+			e.m[g][id] = at
+		}
+	}
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// due takes out the requests that are due.
+func (e *entering) due(now time.Duration) map[protocol.GroupID][]peer.ID {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := make(map[protocol.GroupID][]peer.ID)
+	for g, list := range e.m {
+		for id, at := range list {
+			if at <= now {
+				out[g] = append(out[g], id)
+				delete(list, id)
+			}
+		}
+		if len(list) == 0 {
+			delete(e.m, g)
+		}
+	}
+	return out
+}
+
+// drop forgets a group that is held no more.
+func (e *entering) drop(g protocol.GroupID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.m, g)
+	delete(e.begun, g)
+}
+
+// enterLoop asks to be taken for the holder of slots.
+func (n *Node) enterLoop(ctx context.Context) {
+	for ctx.Err() == nil {
+		n.enterOnce(ctx)
+		if !pause(ctx, n.cfg.Timing.UpkeepEvery, n.entering.wake) {
+			return
+		}
+	}
+}
+
+// enterOnce makes the requests that are due. Who refuses because it sees the
+// slot otherwise is asked again a day later.
+func (n *Node) enterOnce(ctx context.Context) {
+	n.enterBack()
+	for g, list := range n.entering.due(n.neighbours.at()) {
+		_, slot, held := n.neighbours.slotsOf(g)
+		if !held || slot < 0 {
+			continue
+		}
+		list = append(list, n.meetMembers(ctx, g, list)...)
+		var all errgroup.Group
+		all.SetLimit(asksAtOnce)
+		for _, id := range list {
+			all.Go(func() error { n.requestEntry(ctx, g, slot, id); return nil })
+		}
+		_ = all.Wait()
+	}
+}
+
+func (n *Node) requestEntry(ctx context.Context, g protocol.GroupID, slot int, to peer.ID) {
+	ask, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	err := n.caller.Enter(ask, to, &protocol.EnterRequest{Group: g, Slot: slot, Handover: n.handovers.of(g)})
+	switch {
+	case err == nil, errors.Is(err, protocol.ErrNotFound), errors.Is(err, protocol.ErrWrongSlot):
+	case ctx.Err() == nil:
+		n.log.Debug("a member does not let this node in", "peer", protocol.ShortPeer(to), "group", g.Prefix(), "err", err)
+		n.entering.add(g, []peer.ID{to}, n.neighbours.at()+n.cfg.Timing.EnterAgain)
+	}
+}
+
+// meetMembers asks a group's members who else there is, and plans requests to
+// those of whom this node had not heard. Their word makes nobody a member here.
+func (n *Node) meetMembers(ctx context.Context, g protocol.GroupID, of []peer.ID) (more []peer.ID) {
+	known := map[peer.ID]bool{n.self: true}
+	for _, id := range of {
+		known[id] = true
+	}
+	for _, id := range of {
+		ask, cancel := context.WithTimeout(ctx, askTimeout)
+		m, err := n.caller.Members(ask, id, &protocol.MembersRequest{Group: g})
+		cancel()
+		if err != nil {
+			continue
+		}
+		for _, v := range m.Members {
+			rec, err := v.Envelope.Open()
+			if err != nil || known[rec.Peer] {
+				continue
+			}
+			known[rec.Peer] = true
+			n.cfg.Net.Learn(rec.Info())
+			more = append(more, rec.Peer)
+		}
+		break // one tells of all; who is missing is met by its own request
+	}
+	return more
+}
+
+// enterSoon plans requests to all members of a group in which this node came to
+// a slot that the owner gave to another: once it has shards to prove, and had
+// some time to receive the others.
+func (n *Node) enterSoon(g *groupState) {
+	if g.isDrawn() {
+		return
+	}
+	v := n.neighbours.roll(g.id)
+	if v == nil || !n.entering.begin(g.id, n.neighbours.at(), n.cfg.Timing.EnterAgain) {
+		return
+	}
+	var to []peer.ID
+	for i := range v.table.Held {
+		if i != v.self {
+			to = append(to, v.table.Held[i].Peer)
+		}
+	}
+	n.entering.add(g.id, to, n.neighbours.at()+2*n.cfg.Timing.RepairEvery)
+}
+
+// isDrawn reports whether the owner's table gives this node its slot.
+func (g *groupState) isDrawn() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.nominated < 0
+}
+
+// begin reports whether a group's requests were not planned for a while.
+func (e *entering) begin(g protocol.GroupID, now, again time.Duration) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if at, ok := e.begun[g]; ok && now-at < again {
+		return false
+	}
+	e.begun[g] = now
+	return true
+}
+
+// enterBack plans requests to those that answer again after they, or this node,
+// were gone: they may have taken its seats from it.
+func (n *Node) enterBack() {
+	for _, id := range n.neighbours.takeReturned() {
+		for _, g := range n.neighbours.groupsWith(id) {
+			n.entering.add(g, []peer.ID{id}, n.neighbours.at())
+		}
+	}
+}
+
+// handovers are the slots that others handed over to this node.
+type handovers struct {
+	mu sync.Mutex
+	m  map[protocol.GroupID][]byte
+}
+
+func newHandovers() *handovers { return &handovers{m: make(map[protocol.GroupID][]byte)} }
+
+func (h *handovers) of(g protocol.GroupID) []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.m[g]
+}

@@ -1,0 +1,280 @@
+package node
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+)
+
+const (
+	// askTimeout is how long a peer has to answer a small question.
+	askTimeout = 15 * time.Second
+	// asksAtOnce bounds the small questions under way for one purpose.
+	asksAtOnce = 8
+	// candidatesAsked is how many nodes a drawer looks at, candidatesTried how
+	// many of those that fit it asks to take a slot.
+	candidatesAsked = 64
+	candidatesTried = 5
+)
+
+// Nominate hears that this node was drawn for a vacant slot, or that another
+// was.
+func (n *Node) Nominate(ctx context.Context, from protocol.Remote, r *protocol.NominateRequest) (*protocol.NominateReply, error) {
+	if len(r.Candidate) == 0 {
+		return n.becomeCandidate(ctx, from, r)
+	}
+	return n.hearCandidate(from, r)
+}
+
+// becomeCandidate reserves what a slot takes and makes ready to receive its
+// shards. The drawer's word that the slot is vacant is enough: members check it
+// before they put anything.
+func (n *Node) becomeCandidate(ctx context.Context, from protocol.Remote, r *protocol.NominateRequest) (*protocol.NominateReply, error) {
+	record, id, err := protocol.ParseGroupRecord(n.cfg.Network, r.Record)
+	if err != nil {
+		return nil, err
+	}
+	table, err := protocol.OpenTable(record, id, r.Table)
+	switch {
+	case err != nil:
+		return nil, err
+	case id != r.Group || r.Slot >= table.Profile.N:
+		return nil, protocol.Refuse(protocol.CodeMalformed, "slot %d of group %s", r.Slot, r.Group.Prefix())
+	case r.Bytes > n.cfg.Donated:
+		return nil, protocol.Refuse(protocol.CodeFull, "%d bytes are donated here", n.cfg.Donated)
+	}
+	if err := n.admits(); err != nil {
+		return nil, err
+	}
+	if err := n.deal.may(contract.Deed{Kind: contract.NewGroup, Class: contract.Repair, Bytes: r.Bytes}, n.now()); err != nil {
+		return nil, err
+	}
+	env, err := n.cfg.Net.Envelope()
+	if err != nil {
+		return nil, err
+	}
+	until, err := n.book.reserveFor(n.cfg.Timing.NomineeFor, id, sourceOf(from), r.Bytes, n.storeFree(), n.now())
+	if err != nil {
+		return nil, err
+	}
+	if err := n.takeSlot(ctx, from, id, r.Slot, r.Record, r.Table); err != nil {
+		return nil, err
+	}
+	n.log.Info("nominated for a slot", "group", id.Prefix(), "slot", r.Slot)
+	return &protocol.NominateReply{Envelope: env, Until: until.Unix()}, nil
+}
+
+// hearCandidate notes whom a member drew for a slot that this node, too, sees
+// vacant.
+func (n *Node) hearCandidate(from protocol.Remote, r *protocol.NominateRequest) (*protocol.NominateReply, error) {
+	v := n.neighbours.roll(r.Group)
+	if v == nil {
+		return nil, protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
+	}
+	if !n.neighbours.isMember(r.Group, from.Peer) {
+		return nil, protocol.Refuse(protocol.CodeDisputed, "you are no member of group %s here", r.Group.Prefix())
+	}
+	rec, err := r.Candidate.Open()
+	if err != nil {
+		return nil, err
+	}
+	n.cfg.Net.Learn(rec.Info())
+	if err := n.mayEnter(v, rec.Peer, r.Slot); err != nil {
+		return nil, err
+	}
+	if !n.nameCandidate(place{r.Group, r.Slot}, rec.Peer, r.Candidate) {
+		return nil, protocol.Refuse(protocol.CodeDisputed, "another is named for slot %d", r.Slot)
+	}
+	return new(protocol.NominateReply), nil
+}
+
+func (n *Node) nameCandidate(p place, id peer.ID, env protocol.Envelope) bool {
+	now := n.neighbours.at()
+	if !n.nominees.name(p, nominee{id, env, now + n.cfg.Timing.NomineeFor}, now) {
+		return false
+	}
+	n.repairSoon(p.group)
+	return true
+}
+
+// mayEnter refuses a peer that could not take a slot, as this node sees it.
+func (n *Node) mayEnter(v *roll, id peer.ID, slot int) error {
+	x := group.Seat{Slot: uint8(slot), Peer: id, Key: group.KeyOf(id), Domain: n.domainOf(id)}
+	switch a := v.table.MayEnter(x, v.view, v.urgent()); a {
+	case group.Welcome, group.Seated:
+		return nil
+	case group.NoSlot:
+		return protocol.Refuse(protocol.CodeMalformed, "slot %d of %d", slot, v.table.Profile.N)
+	case group.Elsewhere:
+		return protocol.Refuse(protocol.CodeWrongSlot, "it holds another slot")
+	case group.Crowded:
+		return protocol.Refuse(protocol.CodeCapped, "its failure domain holds as many slots as it may")
+	default:
+		return protocol.Refuse(protocol.CodeDisputed, "slot %d is %s", slot, a)
+	}
+}
+
+// domainOf returns the failure domain of a peer by the address at which it is
+// seen; zero: it is not connected.
+func (n *Node) domainOf(id peer.ID) group.Domain {
+	n.neighbours.mu.Lock()
+	private := n.neighbours.private()
+	n.neighbours.mu.Unlock()
+	c := n.candidate(id)
+	if !private && !c.Addr.IsValid() && c.Relay == "" {
+		return group.Domain{}
+	}
+	return c.Domain(private)
+}
+
+func (n *Node) candidate(id peer.ID) group.Candidate {
+	c := group.Candidate{Peer: id}
+	if addr, relayed, ok := n.cfg.Net.RemoteAddr(id); ok && addr != nil {
+		at, relay := group.Observed(addr)
+		c.Addr = at
+		if relayed {
+			c.Relay = relay
+		}
+	}
+	return c
+}
+
+// urgent reports whether some segment of the group needs repair at once.
+func (r *roll) urgent() bool {
+	t := group.NewTally(r.table.Slots(), r.view)
+	if group.Assess(r.table.Profile, t.Count(group.Set{})) == group.Urgent {
+		return true
+	}
+	for _, lacking := range r.lack {
+		if group.Assess(r.table.Profile, t.Count(lacking)) == group.Urgent {
+			return true
+		}
+	}
+	return false
+}
+
+// draw fills those vacant slots of a group whose drawer this node is: with
+// candidates that take them, named to all members.
+func (n *Node) draw(ctx context.Context, v *roll, vacant group.Set, f *groupFacts) {
+	day := group.DayAt(v.id, n.cfg.Timing.RepairDay, n.now())
+	domains := v.table.DomainKeys()
+	var pool []group.Candidate
+	for slot := range v.table.Profile.N {
+		p := place{v.id, slot}
+		if !vacant.Has(slot) || ctx.Err() != nil {
+			continue
+		}
+		if _, named := n.nominees.at(p, n.neighbours.at()); named {
+			continue
+		}
+		if group.Drawer(v.id, slot, day, v.keys, domains, v.living) != v.self {
+			continue
+		}
+		if pool == nil {
+			pool = n.candidates(ctx)
+		}
+		n.drawSlot(ctx, v, slot, pool, f)
+	}
+}
+
+// drawSlot asks candidates for one slot, in the order drawn, until one takes it.
+func (n *Node) drawSlot(ctx context.Context, v *roll, slot int, pool []group.Candidate, f *groupFacts) {
+	n.neighbours.mu.Lock()
+	private := n.neighbours.private()
+	n.neighbours.mu.Unlock()
+	var order []group.Candidate
+	n.rand.with(func(r *rand.Rand) { order = v.table.Redraw(slot, pool, f.bytes, private, v.view, r) })
+	for _, c := range order[:min(len(order), candidatesTried)] {
+		if n.nominees.has(v.id, c.Peer, v.table.Profile.N, n.neighbours.at()) {
+			continue
+		}
+		r := &protocol.NominateRequest{Group: v.id, Slot: slot, Record: f.record, Table: f.table, Bytes: f.bytes}
+		reply, err := n.nominate(ctx, c.Peer, r)
+		if err != nil {
+			n.log.Debug("a candidate takes no slot", "peer", protocol.ShortPeer(c.Peer), "group", v.id.Prefix(), "err", err)
+			continue
+		}
+		if n.nameCandidate(place{v.id, slot}, c.Peer, reply.Envelope) {
+			n.tellCandidate(ctx, v, slot, reply.Envelope, f)
+			n.log.Info("drew a candidate", "group", v.id.Prefix(), "slot", slot, "peer", protocol.ShortPeer(c.Peer))
+		}
+		return
+	}
+	n.log.Debug("no candidate for a slot: the group is thin", "group", v.id.Prefix(), "slot", slot)
+}
+
+func (n *Node) nominate(ctx context.Context, to peer.ID, r *protocol.NominateRequest) (*protocol.NominateReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return n.caller.Nominate(ctx, to, r)
+}
+
+// tellCandidate names a slot's candidate to the other members that answer.
+func (n *Node) tellCandidate(ctx context.Context, v *roll, slot int, env protocol.Envelope, f *groupFacts) {
+	var all errgroup.Group
+	all.SetLimit(asksAtOnce)
+	for i := range v.table.Held {
+		if i == v.self || !v.living.Has(i) {
+			continue
+		}
+		to := v.table.Held[i].Peer
+		r := &protocol.NominateRequest{Group: v.id, Slot: slot, Record: f.record, Table: f.table, Bytes: f.bytes, Candidate: env}
+		all.Go(func() error {
+			if _, err := n.nominate(ctx, to, r); err != nil {
+				n.log.Debug("a member does not take a candidate", "peer", protocol.ShortPeer(to), "group", v.id.Prefix(), "err", err)
+			}
+			return nil
+		})
+	}
+	_ = all.Wait()
+}
+
+// candidates asks nodes of which this one has heard what they have free.
+func (n *Node) candidates(ctx context.Context) []group.Candidate {
+	ids := n.donors.nodes(n.now())
+	n.rand.shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	ids = ids[:min(len(ids), candidatesAsked)]
+	out := make([]group.Candidate, len(ids))
+	var all errgroup.Group
+	all.SetLimit(asksAtOnce)
+	for i, id := range ids {
+		all.Go(func() error {
+			ctx, cancel := context.WithTimeout(ctx, infoTimeout)
+			defer cancel()
+			info, err := n.caller.Info(ctx, id)
+			if err != nil || info.Network != n.cfg.Network || info.Draining || info.Accepts != protocol.AcceptsOpen {
+				return nil
+			}
+			out[i] = n.candidate(id)
+			out[i].Free = info.Free
+			return nil
+		})
+	}
+	_ = all.Wait()
+	kept := out[:0]
+	for _, c := range out {
+		if c.Peer != "" && c.Free > 0 {
+			kept = append(kept, c)
+		}
+	}
+	return kept
+}
+
+// nodes returns the peers that are nodes and were spoken to within a day.
+func (d *donors) nodes(now time.Time) (out []peer.ID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, e := range d.peers {
+		if e.node && now.Sub(e.spoken) < freshFor {
+			out = append(out, id)
+		}
+	}
+	return out
+}

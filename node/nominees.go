@@ -1,0 +1,82 @@
+package node
+
+import (
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// nominees are the candidates that drawers named to this node: one a slot, for
+// a day or until it has entered. They are no members; repairers put shards to
+// them. They are not kept over a restart: another is drawn then.
+type nominees struct {
+	mu sync.Mutex
+	m  map[place]nominee
+}
+
+// place is a slot of a group.
+type place struct {
+	group protocol.GroupID
+	slot  int
+}
+
+type nominee struct {
+	peer     peer.ID
+	envelope protocol.Envelope
+	until    time.Duration // by neighbours' watch
+}
+
+// maxNominees bounds the candidates that are remembered.
+const maxNominees = 1 << 14
+
+func newNominees() *nominees { return &nominees{m: make(map[place]nominee)} }
+
+// name notes a candidate, unless another is named at its slot. It reports
+// whether the candidate is the one that counts.
+func (l *nominees) name(p place, v nominee, now time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if old, ok := l.m[p]; ok && now < old.until && old.peer != v.peer {
+		return false
+	}
+	if len(l.m) >= maxNominees {
+		for at, old := range l.m {
+			if now >= old.until {
+				delete(l.m, at)
+			}
+		}
+		if len(l.m) >= maxNominees {
+			return false
+		}
+	}
+	l.m[p] = v
+	return true
+}
+
+// at returns the candidate of a slot.
+func (l *nominees) at(p place, now time.Duration) (nominee, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v, ok := l.m[p]
+	return v, ok && now < v.until
+}
+
+// has reports whether a peer is a candidate in a group.
+func (l *nominees) has(g protocol.GroupID, id peer.ID, slots int, now time.Duration) bool {
+	for slot := range slots {
+		if v, ok := l.at(place{g, slot}, now); ok && v.peer == id {
+			return true
+		}
+	}
+	return false
+}
+
+// drop forgets a slot's candidate: it has entered, or does not take shards.
+func (l *nominees) drop(p place) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.m, p)
+}

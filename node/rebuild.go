@@ -1,0 +1,282 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+	"github.com/cairnstore/cairn/storage/erasure"
+)
+
+// errInconsistent says that k true shards contradict the root of another: the
+// descriptor is false.
+var errInconsistent = errors.New("the descriptor contradicts itself")
+
+// takers returns who shall have a slot's shard: holders that lack it and
+// answer, else the candidate.
+func (n *Node) takers(v *roll, slot int, lacking group.Set) (out []peer.ID) {
+	for i := range v.table.Held {
+		if int(v.table.Held[i].Slot) == slot && v.living.Has(i) && lacking.Has(i) {
+			out = append(out, v.table.Held[i].Peer)
+		}
+	}
+	if c, ok := n.nominees.at(place{v.id, slot}, n.neighbours.at()); ok && len(out) == 0 {
+		out = append(out, c.peer)
+	}
+	return out
+}
+
+// repairSegment makes the missing shards of a segment and gives them to who
+// shall have them. What fails is looked at again in a later round.
+func (n *Node) repairSegment(ctx context.Context, j *repairJob) {
+	made, err := n.remake(ctx, j)
+	switch {
+	case errors.Is(err, errInconsistent):
+		n.repairs.mu.Lock()
+		n.repairs.false[j.segment] = struct{}{}
+		n.repairs.mu.Unlock()
+		n.log.Warn("a segment cannot be repaired: its descriptor is false", "group", j.roll.id.Prefix(), "segment", j.segment)
+	case err != nil && ctx.Err() == nil:
+		n.log.Info("a segment is not repaired", "group", j.roll.id.Prefix(), "segment", j.segment, "made", made, "err", err)
+	default:
+		n.log.Info("repaired a segment", "group", j.roll.id.Prefix(), "segment", j.segment, "shards", made)
+	}
+	if made > 0 {
+		n.count.repaired.Add(int64(made))
+	}
+	pause(ctx, repairPause, nil)
+}
+
+// remake returns how many shards it has put.
+func (n *Node) remake(ctx context.Context, j *repairJob) (made int, err error) {
+	grant, err := n.grantOf(ctx, j)
+	if err != nil {
+		return 0, err
+	}
+	size := int64(protocol.MaxShardSize)
+	c := &collection{Node: n, job: j, k: j.roll.table.Profile.K}
+	if c.readOwn(ctx); c.d != nil {
+		size = c.d.ShardSize
+	}
+	most := int64(c.k) * size
+	fetch := contract.Deed{Kind: contract.Fetch, Class: contract.Repair, Bytes: most, Urgent: j.urgent}
+	done, err := n.deal.bulk(ctx, n.deal.line.down, fetch, n.now())
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	free, err := n.door.own(ctx, most+size)
+	if err != nil {
+		return 0, err
+	}
+	defer free()
+	if err := c.gather(ctx); err != nil {
+		return 0, err
+	}
+	d, desc, have := c.d, c.desc, c.have
+	code, err := erasure.New(d.K, d.N)
+	if err != nil {
+		return 0, err
+	}
+	buf := make([]byte, 0, d.ShardSize)
+	for slot := range d.N {
+		to := n.takers(j.roll, slot, j.roll.lacking(j.segment))
+		if !j.missing.Has(slot) || len(to) == 0 || have[slot] != nil {
+			continue
+		}
+		shard, err := remakeSlot(code, d, have, slot, buf)
+		if err != nil {
+			return made, err
+		}
+		r := &protocol.PutRequest{Record: j.facts.record, Slot: slot, Descriptor: desc, Grant: grant}
+		if n.give(ctx, j, slot, to, r, shard) {
+			made++
+		}
+	}
+	return made, nil
+}
+
+// remakeSlot makes one slot's shard of k others, in buf, and checks its root.
+func remakeSlot(code *erasure.Code, d *protocol.Descriptor, have [][]byte, slot int, buf []byte) ([]byte, error) {
+	shards, want := make([][]byte, d.N), make([]bool, d.N)
+	copy(shards, have)
+	shards[slot], want[slot] = buf[:0:d.ShardSize], true
+	if err := code.Reconstruct(shards, want); err != nil {
+		return nil, err
+	}
+	if protocol.Sum(shards[slot]) != d.Roots[slot] {
+		return nil, errInconsistent
+	}
+	return shards[slot], nil
+}
+
+// give puts a shard to those who shall have it; it reports whether somebody
+// took it.
+func (n *Node) give(ctx context.Context, j *repairJob, slot int, to []peer.ID, r *protocol.PutRequest, shard []byte) (taken bool) {
+	for _, id := range to {
+		if id == n.self {
+			continue
+		}
+		ask, cancel := context.WithTimeout(ctx, mendTimeout)
+		err := n.caller.Put(ask, id, r, shard)
+		cancel()
+		if err != nil {
+			n.log.Debug("a repaired shard is not taken", "peer", protocol.ShortPeer(id), "slot", slot, "segment", j.segment, "err", err)
+			if refusedForGood(err) {
+				n.nominees.drop(place{j.roll.id, slot})
+			}
+			continue
+		}
+		taken = true
+		n.count.given.Add(int64(len(shard)))
+		n.neighbours.got(j.roll.id, id, slot, j.segment)
+	}
+	return taken
+}
+
+// refusedForGood reports whether a candidate will not take the shard later
+// either.
+func refusedForGood(err error) bool {
+	for _, no := range []error{protocol.ErrWrongSlot, protocol.ErrFull, protocol.ErrUnknown, protocol.ErrConflict, protocol.ErrDraining} {
+		if errors.Is(err, no) {
+			return true
+		}
+	}
+	return false
+}
+
+// grantOf returns the owner's grant of a job's segment.
+func (n *Node) grantOf(ctx context.Context, j *repairJob) ([]byte, error) {
+	f, err := n.store.Fact(ctx, j.roll.id, j.facts.grants[j.segment])
+	if err != nil {
+		return nil, fmt.Errorf("read grant: %w", err)
+	}
+	return f.Bytes, nil
+}
+
+// lendersOf returns who can lend shards of a job's segment, in any order.
+func (n *Node) lendersOf(j *repairJob) []holder {
+	var out []holder
+	lacking := j.roll.lacking(j.segment)
+	for i := range j.roll.table.Held {
+		if h := &j.roll.table.Held[i]; i != j.roll.self && j.roll.living.Has(i) && !lacking.Has(i) {
+			out = append(out, holder{peer: h.Peer, slot: int(h.Slot)})
+		}
+	}
+	n.rand.shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}
+
+// collection gathers k shards of a segment, each as its root says.
+type collection struct {
+	*Node
+	job  *repairJob
+	k    int
+	d    *protocol.Descriptor // nil: not known yet
+	desc []byte
+	have [][]byte // by slot
+	got  int
+}
+
+// know takes a descriptor that is the segment's.
+func (c *collection) know(desc []byte) error {
+	d, err := protocol.OpenDescriptor(desc, c.job.segment)
+	if p := c.job.roll.table.Profile; err == nil && (d.K != p.K || d.N != p.N) {
+		err = protocol.Refuse(protocol.CodeMalformed, "segment coded %d of %d in a group of %s", d.K, d.N, p)
+	}
+	if err == nil {
+		c.d, c.desc, c.have = d, bytes.Clone(desc), make([][]byte, d.N)
+	}
+	return err
+}
+
+// readOwn takes this node's own shard and descriptor, if they are sound.
+func (c *collection) readOwn(ctx context.Context) {
+	slot := int(c.job.roll.table.Held[c.job.roll.self].Slot)
+	sh, err := c.openShard(ctx, c.job.segment, slot)
+	if err != nil {
+		return
+	}
+	defer func() { _ = sh.Close() }()
+	if c.know(sh.Descriptor()) != nil {
+		return
+	}
+	raw := make([]byte, c.d.ShardSize)
+	if _, err := sh.ReadAt(raw, 0); err == nil && sh.Check(raw) == nil {
+		c.have[slot], c.got = raw, 1
+	}
+}
+
+// gather borrows the other shards: one by one until the descriptor is known,
+// then as many at a time as are missing.
+func (c *collection) gather(ctx context.Context) error {
+	rest := c.lendersOf(c.job)
+	for c.got < c.k && len(rest) > 0 && ctx.Err() == nil {
+		n := 1
+		if c.d != nil {
+			n = min(len(rest), c.k-c.got)
+		}
+		replies := make([]loaned, n)
+		var all sync.WaitGroup
+		for i, h := range rest[:n] {
+			if c.d == nil || c.have[h.slot] == nil {
+				all.Go(func() { replies[i] = c.borrow(ctx, h) })
+			}
+		}
+		all.Wait()
+		for i, h := range rest[:n] {
+			c.take(h, replies[i])
+		}
+		rest = rest[n:]
+	}
+	if c.got < c.k {
+		return fmt.Errorf("%d of %d shards: %w", c.got, c.k, errTooFewLend)
+	}
+	return nil
+}
+
+// loaned is what a co-member gave.
+type loaned struct {
+	desc, raw []byte
+	err       error
+}
+
+func (c *collection) borrow(ctx context.Context, h holder) (l loaned) {
+	ctx, cancel := context.WithTimeout(ctx, mendTimeout)
+	defer cancel()
+	r := &protocol.MendRequest{
+		Group: c.job.roll.id, Segment: c.job.segment, Slot: h.slot, Purpose: protocol.PurposeRepair, Descriptor: c.d == nil,
+	}
+	m, raw, err := c.caller.Mend(ctx, h.peer, r, func(size int64) []byte { return make([]byte, size) }, protocol.MaxShardSize)
+	if err != nil {
+		return loaned{err: err}
+	}
+	return loaned{m.Descriptor, raw, nil}
+}
+
+// take checks what came and keeps it.
+func (c *collection) take(h holder, l loaned) {
+	if l.err == nil && c.d == nil {
+		l.err = c.know(l.desc)
+	}
+	switch {
+	case l.err != nil:
+	case l.raw == nil || c.have[h.slot] != nil || c.got == c.k:
+		return
+	case protocol.Sum(l.raw) != c.d.Roots[h.slot]:
+		l.err = protocol.ErrForged
+	default:
+		c.have[h.slot] = l.raw
+		c.got++
+		c.count.borrowed.Add(int64(len(l.raw)))
+		return
+	}
+	c.log.Debug("a co-member lends no shard", "peer", protocol.ShortPeer(h.peer), "segment", c.job.segment, "err", l.err)
+}

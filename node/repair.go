@@ -1,0 +1,298 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cairnstore/cairn/node/repair"
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+)
+
+// repairs is what this node knows of repair beyond its views.
+type repairs struct {
+	once sync.Mutex // one round at a time
+	wake chan struct{}
+
+	mu    sync.Mutex
+	soon  map[protocol.GroupID]struct{}      // something changed that a round should look at
+	false map[protocol.SegmentID]struct{}    // whose descriptors are proved false
+	state map[protocol.GroupID]GroupHealth   // that are not well
+	since map[protocol.GroupID]time.Duration // when a group was first seen to need repair, on the watch
+}
+
+func newRepairs() *repairs {
+	return &repairs{
+		wake: make(chan struct{}, 1), soon: make(map[protocol.GroupID]struct{}),
+		false: make(map[protocol.SegmentID]struct{}), state: make(map[protocol.GroupID]GroupHealth),
+		since: make(map[protocol.GroupID]time.Duration),
+	}
+}
+
+// GroupHealth is how a group stands as this node sees it: as its lowest segment.
+type GroupHealth struct {
+	Condition group.Condition
+	Holding   int  // slots
+	Answering int  // of them
+	Thin      bool // nobody can take what would be made
+}
+
+// repairSoon has a group looked at without waiting for the next round.
+func (n *Node) repairSoon(g protocol.GroupID) {
+	r := n.repairs
+	r.mu.Lock()
+	r.soon[g] = struct{}{}
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// isFalse reports whether a segment's descriptor was proved false.
+func (r *repairs) isFalse(s protocol.SegmentID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.false[s]
+	return ok
+}
+
+// needed returns for how long a group has needed repair, as far as this node
+// has seen.
+func (r *repairs) needed(g protocol.GroupID, needs bool, now time.Duration) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !needs {
+		delete(r.since, g)
+		return 0
+	}
+	if _, ok := r.since[g]; !ok {
+		r.since[g] = now
+	}
+	return now - r.since[g]
+}
+
+func (r *repairs) note(g protocol.GroupID, h GroupHealth) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if h.Condition == group.Full || h.Condition == group.Enough {
+		delete(r.state, g)
+		return
+	}
+	r.state[g] = h
+}
+
+// repairLoop makes what is missing in the groups that this node shares.
+func (n *Node) repairLoop(ctx context.Context) {
+	for ctx.Err() == nil {
+		if !pause(ctx, n.rand.jitter(n.cfg.Timing.RepairEvery), n.repairs.wake) {
+			return
+		}
+		if err := n.repairOnce(ctx); err != nil && ctx.Err() == nil {
+			n.log.Warn("repair", "err", err)
+		}
+	}
+}
+
+// repairOnce looks at every group, draws candidates for vacant slots, and
+// repairs the segments that fall to this node, the most endangered first, as
+// many as its budget bears.
+func (n *Node) repairOnce(ctx context.Context) error {
+	n.repairs.once.Lock()
+	defer n.repairs.once.Unlock()
+	if n.cfg.NoRepair || n.neighbours.cutOff() {
+		return nil
+	}
+	n.repairs.mu.Lock()
+	clear(n.repairs.soon)
+	n.repairs.mu.Unlock()
+	var (
+		jobs []*repairJob
+		work []repair.Work
+	)
+	for _, id := range n.neighbours.ids() {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		found, err := n.examine(ctx, id)
+		if err != nil {
+			n.log.Warn("a group cannot be examined", "group", id.Prefix(), "err", err)
+			continue
+		}
+		for _, j := range found {
+			j.work.Segment = len(jobs)
+			jobs, work = append(jobs, j), append(work, j.work)
+		}
+	}
+	left := n.repairBudget()
+	batch, _ := repair.Plan(work, left, left)
+	for _, w := range batch {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		n.repairSegment(ctx, jobs[w.Segment])
+	}
+	return nil
+}
+
+// repairBudget is what repair may move now.
+func (n *Node) repairBudget() repair.Budget {
+	return repair.Budget{Down: 1<<62 - 1, Up: 1<<62 - 1}
+}
+
+// groupFacts is what repair needs of a group's facts.
+type groupFacts struct {
+	record, table []byte
+	bytes         int64 // that one member keeps
+	grants        map[protocol.SegmentID]protocol.Hash
+}
+
+// factsOf reads them.
+func (n *Node) factsOf(ctx context.Context, id protocol.GroupID) (*groupFacts, error) {
+	g, release, err := n.groups.open(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	_, table, err := g.founded()
+	if err != nil {
+		return nil, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f := &groupFacts{record: g.recordRaw, table: g.tableRaw, grants: make(map[protocol.SegmentID]protocol.Hash)}
+	for subject, grant := range g.grants {
+		f.bytes += grant.bytes / int64(table.Profile.N)
+		if len(subject) == len(protocol.SegmentID{}) {
+			f.grants[protocol.SegmentID([]byte(subject))] = grant.id
+		}
+	}
+	f.bytes += groupCharge
+	return f, nil
+}
+
+// repairJob is one segment that this node is to repair.
+type repairJob struct {
+	roll    *roll
+	facts   *groupFacts
+	segment protocol.SegmentID
+	missing group.Set // slots
+	urgent  bool
+	work    repair.Work
+}
+
+// examine draws candidates for a group's vacant slots if some segment needs
+// repair, and returns the segments whose repair falls to this node.
+func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, error) {
+	v := n.neighbours.roll(id)
+	if v == nil {
+		return nil, nil
+	}
+	t := group.NewTally(v.table.Slots(), v.view)
+	worst := v.worst(&t)
+	n.repairs.note(id, worst)
+	waited := n.repairs.needed(id, worst.Condition.NeedsRepair(), n.neighbours.at())
+	if !worst.Condition.NeedsRepair() || !n.isAlive(id) {
+		return nil, nil
+	}
+	f, err := n.factsOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	vacant := v.table.Vacant(v.view, worst.Condition == group.Urgent)
+	n.draw(ctx, v, vacant, f)
+	if worst.Condition != group.Urgent && waited < n.cfg.Timing.RepairDay/2 && !n.allNamed(id, vacant) {
+		return nil, nil // what is made at once is fetched for once
+	}
+	decide := &repair.Group{
+		ID: id, Profile: v.table.Profile, Keys: v.keys, Living: v.living, Self: v.self,
+		Day: group.DayAt(id, n.cfg.Timing.RepairDay, n.now()), Frozen: !n.isAlive(id),
+	}
+	var jobs []*repairJob
+	for s := range f.grants {
+		if j := n.mine(decide, v, &t, s); j != nil {
+			j.facts = f
+			jobs = append(jobs, j)
+		}
+	}
+	slices.SortFunc(jobs, func(a, b *repairJob) int { return slices.Compare(a.segment[:], b.segment[:]) })
+	return jobs, nil
+}
+
+// allNamed reports whether each of some slots has its candidate.
+func (n *Node) allNamed(id protocol.GroupID, slots group.Set) bool {
+	now := n.neighbours.at()
+	for slot := range protocol.MaxShards {
+		if !slots.Has(slot) {
+			continue
+		}
+		if _, named := n.nominees.at(place{id, slot}, now); !named {
+			return false
+		}
+	}
+	return true
+}
+
+// worst is the group's lowest segment.
+func (r *roll) worst(t *group.Tally) GroupHealth {
+	p := r.table.Profile
+	of := func(lacking group.Set) GroupHealth {
+		c := t.Count(lacking)
+		return GroupHealth{Condition: group.Assess(p, c), Holding: c.Holding + c.Unaudited, Answering: c.Answering}
+	}
+	worst := of(group.Set{})
+	for _, lacking := range r.lack {
+		if h := of(lacking); h.Condition > worst.Condition || h.Condition == worst.Condition && h.Holding < worst.Holding {
+			worst = h
+		}
+	}
+	return worst
+}
+
+// mine returns the job of a segment whose repair falls to this node now.
+func (n *Node) mine(g *repair.Group, v *roll, t *group.Tally, s protocol.SegmentID) *repairJob {
+	lacking := v.lacking(s)
+	c := t.Count(lacking)
+	condition := group.Assess(g.Profile, c)
+	if !condition.NeedsRepair() {
+		return nil
+	}
+	missing := repair.Missing(g.Profile, t, v.view, lacking, condition)
+	takers := 0
+	for slot := range g.Profile.N {
+		if missing.Has(slot) && len(n.takers(v, slot, lacking)) > 0 {
+			takers++
+		}
+	}
+	seg := &repair.Segment{ID: s, Count: c, Takers: takers, Inconsistent: n.repairs.isFalse(s)}
+	if g.Decide(seg) != repair.Mine {
+		return nil
+	}
+	return &repairJob{
+		roll: v, segment: s, missing: missing, urgent: condition == group.Urgent,
+		work: repair.Work{
+			Score: group.Endangered(g.Profile, c, v.wasSafe(s)),
+			Cost:  repair.Cost(g.Profile.K, takers, protocol.MaxShardSize, true),
+		},
+	}
+}
+
+// wasSafe reports whether a segment may once have been held by as many as make
+// it safe: of those whom the owner drew and who are here, too many never got it
+// otherwise.
+func (r *roll) wasSafe(s protocol.SegmentID) bool {
+	never := 0
+	lacking := r.lacking(s)
+	for i := range r.table.Held {
+		if lacking.Has(i) && r.living.Has(i) {
+			never++
+		}
+	}
+	return never <= r.table.Profile.N-group.SafeAt(r.table.Profile)
+}
+
+// repairPause is how long a repairer rests between two segments, so that what
+// others ask comes between.
+const repairPause = 10 * time.Millisecond
