@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -70,11 +71,12 @@ type entering struct {
 	mu    sync.Mutex
 	m     map[protocol.GroupID]map[peer.ID]time.Duration // by neighbours' watch
 	begun map[protocol.GroupID]time.Duration             // when requests to all were planned
+	next  map[protocol.GroupID]time.Duration             // when members are asked who else there is
 	wake  chan struct{}
 }
 
 func newEntering() *entering {
-	return &entering{m: make(map[protocol.GroupID]map[peer.ID]time.Duration), begun: make(map[protocol.GroupID]time.Duration), wake: make(chan struct{}, 1)}
+	return &entering{m: make(map[protocol.GroupID]map[peer.ID]time.Duration), begun: make(map[protocol.GroupID]time.Duration), next: make(map[protocol.GroupID]time.Duration), wake: make(chan struct{}, 1)}
 }
 
 // add plans requests at a time; those that are planned earlier stay.
@@ -120,6 +122,7 @@ func (e *entering) drop(g protocol.GroupID) {
 	defer e.mu.Unlock()
 	delete(e.m, g)
 	delete(e.begun, g)
+	delete(e.next, g)
 }
 
 // enterLoop asks to be taken for the holder of slots.
@@ -136,12 +139,17 @@ func (n *Node) enterLoop(ctx context.Context) {
 // slot otherwise is asked again a day later.
 func (n *Node) enterOnce(ctx context.Context) {
 	n.enterBack()
-	for g, list := range n.entering.due(n.neighbours.at()) {
+	now := n.neighbours.at()
+	for _, g := range n.neighbours.guests() {
+		if n.entering.meets(g, now, n.rand.jitter(n.cfg.Timing.EnterAgain/4)) {
+			n.entering.add(g, n.meetMembers(ctx, g), now)
+		}
+	}
+	for g, list := range n.entering.due(now) {
 		_, slot, held := n.neighbours.slotsOf(g)
 		if !held || slot < 0 {
 			continue
 		}
-		list = append(list, n.meetMembers(ctx, g, list)...)
 		var all errgroup.Group
 		all.SetLimit(asksAtOnce)
 		for _, id := range list {
@@ -149,6 +157,21 @@ func (n *Node) enterOnce(ctx context.Context) {
 		}
 		_ = all.Wait()
 	}
+}
+
+// meets reports whether it is time to ask a group's members who else there is.
+func (e *entering) meets(g protocol.GroupID, now, every time.Duration) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, began := e.begun[g]; !began && e.next[g] == 0 {
+		e.next[g] = now + every // it has nothing to prove yet, or has just started
+		return false
+	}
+	if now < e.next[g] {
+		return false
+	}
+	e.next[g] = now + every
+	return true
 }
 
 func (n *Node) requestEntry(ctx context.Context, g protocol.GroupID, slot int, to peer.ID) {
@@ -159,18 +182,23 @@ func (n *Node) requestEntry(ctx context.Context, g protocol.GroupID, slot int, t
 	case err == nil, errors.Is(err, protocol.ErrNotFound), errors.Is(err, protocol.ErrWrongSlot):
 	case ctx.Err() == nil:
 		n.log.Debug("a member does not let this node in", "peer", protocol.ShortPeer(to), "group", g.Prefix(), "err", err)
-		n.entering.add(g, []peer.ID{to}, n.neighbours.at()+n.cfg.Timing.EnterAgain)
+		if n.neighbours.isMember(g, to) { // else it is met again, if it lives
+			n.entering.add(g, []peer.ID{to}, n.neighbours.at()+n.cfg.Timing.EnterAgain)
+		}
 	}
 }
 
-// meetMembers asks a group's members who else there is, and plans requests to
-// those of whom this node had not heard. Their word makes nobody a member here.
-func (n *Node) meetMembers(ctx context.Context, g protocol.GroupID, of []peer.ID) (more []peer.ID) {
-	known := map[peer.ID]bool{n.self: true}
-	for _, id := range of {
-		known[id] = true
-	}
-	for _, id := range of {
+// meetMembers asks one member that answers who holds the group's slots, and
+// returns those whom this node does not know as such. Whoever came by proof, as
+// this node did, knows of others that came so only if they ask it; so both must
+// look for one another. A member's word makes nobody a member here.
+func (n *Node) meetMembers(ctx context.Context, g protocol.GroupID) (strangers []peer.ID) {
+	members := n.neighbours.members(g)
+	n.rand.shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
+	for _, id := range members {
+		if id == n.self || ctx.Err() != nil {
+			continue
+		}
 		ask, cancel := context.WithTimeout(ctx, askTimeout)
 		m, err := n.caller.Members(ask, id, &protocol.MembersRequest{Group: g})
 		cancel()
@@ -179,16 +207,15 @@ func (n *Node) meetMembers(ctx context.Context, g protocol.GroupID, of []peer.ID
 		}
 		for _, v := range m.Members {
 			rec, err := v.Envelope.Open()
-			if err != nil || known[rec.Peer] {
+			if err != nil || rec.Peer == n.self || slices.Contains(members, rec.Peer) {
 				continue
 			}
-			known[rec.Peer] = true
 			n.cfg.Net.Learn(rec.Info())
-			more = append(more, rec.Peer)
+			strangers = append(strangers, rec.Peer)
 		}
-		break // one tells of all; who is missing is met by its own request
+		return strangers
 	}
-	return more
+	return nil
 }
 
 // enterSoon plans requests to all members of a group in which this node came to

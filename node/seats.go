@@ -351,6 +351,18 @@ func (h *neighbours) prove(id protocol.GroupID, p peer.ID, slot int) {
 	}
 }
 
+// guests returns the groups in which the owner gave this node's slot to another.
+func (h *neighbours) guests() (out []protocol.GroupID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, id := range h.order() {
+		if !h.groups[id].mine {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
 // hand notes that a holder hands a slot over to a peer that asks for it.
 func (h *neighbours) hand(id protocol.GroupID, holder, to peer.ID, slot int) {
 	h.mu.Lock()

@@ -79,10 +79,17 @@ func (t Timing) Scale(factor float64) Timing {
 	for _, d := range t.all() {
 		*d = max(time.Millisecond, time.Duration(math.Min(float64(*d)*factor, math.MaxInt64/2)))
 	}
+	// Looking for work costs what it costs, however little time goes by.
+	for _, d := range []*time.Duration{&t.UpkeepEvery, &t.GossipEvery, &t.NotesEvery, &t.RepairEvery} {
+		*d = max(*d, leastEvery)
+	}
 	t.Liveness, t.Audit = t.Liveness.Scale(factor), t.Audit.Scale(factor)
 	t.Lease = t.Lease.Scale(factor)
 	return t
 }
+
+// leastEvery is how often, at most, work is looked for in a testnet.
+const leastEvery = 500 * time.Millisecond
 
 // all lists the times, those of Liveness, Audit and Lease apart.
 func (t *Timing) all() []*time.Duration {

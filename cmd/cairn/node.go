@@ -18,6 +18,7 @@ type nodeFlags struct {
 	public  string
 	metrics string
 	terms   termFlags
+	timing  timingFlags
 }
 
 func nodeCommand(a *app) *cobra.Command {
@@ -43,6 +44,7 @@ Exit status: 0 ended as asked · 1 failed · 2 wrong usage`,
 	cmd.Flags().StringVar(&f.public, "public", "auto", "`ANSWER` to whether others on the internet can dial this node: yes, no or auto")
 	cmd.Flags().StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics at `[ADDRESS:]PORT`, this machine's loopback unless an address is named (docs/metrics.md)")
 	f.terms.add(cmd)
+	f.timing.add(cmd)
 	cmd.Flags().SortFlags = false
 	cmd.AddCommand(nodeStatusCommand(a), nodeDrainCommand(a), nodeAwayCommand(a), nodePauseCommand(a), nodeResumeCommand(a))
 	return cmd
@@ -62,6 +64,10 @@ func (a *app) node(ctx context.Context, f nodeFlags) error {
 	if err != nil {
 		return err
 	}
+	timing, err := f.timing.timing()
+	if err != nil {
+		return err
+	}
 	h, err := a.openHome()
 	if err != nil {
 		return err
@@ -77,7 +83,7 @@ func (a *app) node(ctx context.Context, f nodeFlags) error {
 	if err := a.lock(h.node(), "the node"); err != nil {
 		return err
 	}
-	return a.runNode(ctx, h, &nodeStart{flags: f, listen: listen, gifts: gifts, settings: set, terms: terms})
+	return a.runNode(ctx, h, &nodeStart{flags: f, listen: listen, gifts: gifts, settings: set, terms: terms, timing: timing})
 }
 
 func parseListen(texts []string) ([]multiaddr.Multiaddr, error) {

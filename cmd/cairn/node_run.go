@@ -55,6 +55,7 @@ type nodeStart struct {
 	gifts    []gift
 	settings nodeSettings
 	terms    contract.Terms
+	timing   node.Timing
 
 	key     string       // path of the identity
 	metrics *metricsDoor // nil: none
@@ -87,7 +88,7 @@ func (a *app) runNode(ctx context.Context, h home, s *nodeStart) error {
 	}
 	s.node, err = node.New(node.Config{
 		Network: a.flags.network, Agent: agent(), Net: s.host, Store: s.stores, Donated: total(s.gifts),
-		Stores: s.storeRows, Reach: s.reach, Scrub: scrubConfig(h), Contract: contractConfig(h, s.terms), Log: a.log,
+		Stores: s.storeRows, Reach: s.reach, Scrub: scrubConfig(h), Contract: contractConfig(h, s.terms), Timing: s.timing, NoRepair: s.flags.timing.noRepair, Log: a.log,
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,74 @@
+//go:build unix
+
+package integration
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/cairnstore/cairn/lab/launch"
+)
+
+// hasty is a network whose nodes live through a week in a minute.
+var hasty = []string{"--time-scale", "0.0001"}
+
+// TestWaveOfDeaths kills as many holders of a file's group as bring it to the
+// point at which members repair, with the owner's process gone. New nodes join,
+// the members make again what is missing, and a stranger gets the file.
+func TestWaveOfDeaths(t *testing.T) {
+	slow(t)
+	w := newTown(t, 20, launch.Config{NodeArgs: hasty})
+	w.settle(20)
+	path, sum := w.file("x.bin", 8<<20)
+	res := w.newcomer("owner").put(path, "--profile", "4/9/14")
+	if res.Stored != 14 {
+		t.Fatalf("put: %+v", res)
+	}
+	begun := time.Now()
+	w.wave(res.Link, 5)
+	w.await("the members have made again what is missing", func() bool {
+		h, _ := w.newcomer(fmt.Sprintf("watcher-%d", w.rng.Uint32())).holders(res.Link)
+		return h.Reachable >= 14
+	})
+	t.Logf("mended after %s", time.Since(begun).Round(time.Second))
+	w.newcomer("stranger").catInTime("after the wave", res.Link, sum)
+}
+
+// wave kills some current holders and lets as many new nodes join.
+func (w *town) wave(link string, count int) {
+	w.t.Helper()
+	h, nodes := w.newcomer("census").holders(link)
+	if h.Reachable < 14 {
+		w.t.Fatalf("%d holders before the wave", h.Reachable)
+	}
+	for _, slot := range w.rng.Perm(len(nodes))[:count] {
+		w.must(nodes[slot].Kill())
+	}
+	_, err := w.AddNodes(w.ctx, count)
+	w.must(err)
+}
+
+// TestLossWithoutRepair is the control: as many deaths as would be mended in
+// two waves lose the file, and health says so before get does.
+func TestLossWithoutRepair(t *testing.T) {
+	slow(t)
+	w := newTown(t, 20, launch.Config{NodeArgs: append([]string{"--no-repair"}, hasty...)})
+	w.settle(20)
+	path, _ := w.file("x.bin", 8<<20)
+	res := w.newcomer("owner").put(path, "--profile", "4/9/14")
+	_, nodes := w.newcomer("census").holders(res.Link)
+	for _, slot := range w.rng.Perm(14)[:11] {
+		w.must(nodes[slot].Kill())
+	}
+	_, err := w.AddNodes(w.ctx, 11)
+	w.must(err)
+	said := w.newcomer("gauge").run(res.Link+"\n", "health", "-")
+	if said.Code != 4 || !contains(said.Stdout, "cannot be read now") {
+		t.Errorf("health: exit status %d: %s%s", said.Code, said.Stdout, said.Stderr)
+	}
+	got := w.newcomer("stranger").run(res.Link+"\n", "cat", "-")
+	if got.Code != 4 {
+		t.Errorf("cat: exit status %d: %s", got.Code, got.Stderr)
+	}
+}
