@@ -171,7 +171,8 @@ func (n *Node) draw(ctx context.Context, v *roll, vacant group.Set, f *groupFact
 		if !vacant.Has(slot) || ctx.Err() != nil {
 			continue
 		}
-		if _, named := n.nominees.at(p, n.neighbours.at()); named {
+		now := n.neighbours.at()
+		if _, named := n.nominees.at(p, now); named || n.repairs.thin.resting(p, now) {
 			continue
 		}
 		if group.Drawer(v.id, slot, day, v.keys, domains, v.living) != v.self {
@@ -191,13 +192,19 @@ func (n *Node) drawSlot(ctx context.Context, v *roll, slot int, pool []group.Can
 	n.neighbours.mu.Unlock()
 	var order []group.Candidate
 	n.rand.with(func(r *rand.Rand) { order = v.table.Redraw(slot, pool, f.bytes, private, v.view, r) })
-	for _, c := range order[:min(len(order), candidatesTried)] {
-		if n.nominees.has(v.id, c.Peer, v.table.Profile.N, n.neighbours.at()) {
+	now, tried := n.neighbours.at(), 0
+	for _, c := range order {
+		who := borrower{c.Peer, v.id}
+		if n.nominees.has(v.id, c.Peer, v.table.Profile.N, now) || n.repairs.declined.resting(who, now) {
 			continue
+		}
+		if tried++; tried > candidatesTried {
+			break
 		}
 		r := &protocol.NominateRequest{Group: v.id, Slot: slot, Record: f.record, Table: f.table, Bytes: f.bytes}
 		reply, err := n.nominate(ctx, c.Peer, r)
 		if err != nil {
+			n.repairs.declined.until(who, now+n.cfg.Timing.EnterAgain, now)
 			n.log.Debug("a candidate takes no slot", "peer", protocol.ShortPeer(c.Peer), "group", v.id.Prefix(), "err", err)
 			continue
 		}
@@ -207,6 +214,7 @@ func (n *Node) drawSlot(ctx context.Context, v *roll, slot int, pool []group.Can
 		}
 		return
 	}
+	n.repairs.thin.until(place{v.id, slot}, now+n.cfg.Timing.RepairDay/4, now)
 	n.log.Debug("no candidate for a slot: the group is thin", "group", v.id.Prefix(), "slot", slot)
 }
 

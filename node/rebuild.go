@@ -44,6 +44,8 @@ func (n *Node) repairSegment(ctx context.Context, j *repairJob) {
 		n.repairs.mu.Unlock()
 		n.log.Warn("a segment cannot be repaired: its descriptor is false", "group", j.roll.id.Prefix(), "segment", j.segment)
 	case err != nil && ctx.Err() == nil:
+		now := n.neighbours.at()
+		n.repairs.failed.until(kin{j.roll.id, j.segment}, now+n.cfg.Timing.RepairDay/4, now) // till it is another's turn
 		n.log.Info("a segment is not repaired", "group", j.roll.id.Prefix(), "segment", j.segment, "made", made, "err", err)
 	default:
 		n.log.Info("repaired a segment", "group", j.roll.id.Prefix(), "segment", j.segment, "shards", made)

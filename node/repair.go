@@ -16,6 +16,10 @@ type repairs struct {
 	once sync.Mutex // one round at a time
 	wake chan struct{}
 
+	thin     *rests[place]    // slots for which no candidate was found
+	declined *rests[borrower] // nodes that would not take a slot of a group
+	failed   *rests[kin]      // segments that could not be repaired
+
 	mu    sync.Mutex
 	soon  map[protocol.GroupID]struct{}      // something changed that a round should look at
 	false map[protocol.SegmentID]struct{}    // whose descriptors are proved false
@@ -25,6 +29,7 @@ type repairs struct {
 
 func newRepairs() *repairs {
 	return &repairs{
+		thin: newRests[place](), declined: newRests[borrower](), failed: newRests[kin](),
 		wake: make(chan struct{}, 1), soon: make(map[protocol.GroupID]struct{}),
 		false: make(map[protocol.SegmentID]struct{}), state: make(map[protocol.GroupID]GroupHealth),
 		since: make(map[protocol.GroupID]time.Duration),
@@ -212,6 +217,9 @@ func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, 
 	}
 	var jobs []*repairJob
 	for s := range f.grants {
+		if n.repairs.failed.resting(kin{id, s}, n.neighbours.at()) {
+			continue
+		}
 		if j := n.mine(decide, v, &t, s); j != nil {
 			j.facts = f
 			jobs = append(jobs, j)

@@ -1,0 +1,114 @@
+package node
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/memnet"
+)
+
+// A peer enters by its own request, where the slot is vacant as this node sees
+// it, or by its holder's signed word; nobody else's word counts.
+func TestEnterChecks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHamlet(t, protocol.Profile{K: 2, R: 3, N: 5}, 1, 1000, inMemory)
+		time.Sleep(time.Hour)
+		here, holder, other := h.all[0], h.all[1], h.all[2]
+		stranger := h.net.Peer(memnet.PeerConfig{}).Self()
+		sign := func(by *villager, slot int, to peer.ID) []byte {
+			b, err := protocol.SignHandover(by.peer.Key(), network, h.id, slot, to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b
+		}
+		for _, c := range []struct {
+			name     string
+			from     peer.ID
+			group    protocol.GroupID
+			slot     int
+			handover []byte
+			want     error // nil: yes
+		}{
+			{"another group", stranger, protocol.GroupID{1}, 1, nil, protocol.ErrNotFound},
+			{"a slot with a holder", stranger, h.id, 1, nil, protocol.ErrDisputed},
+			{"no such slot", stranger, h.id, 5, nil, protocol.ErrMalformed},
+			{"who holds another slot", other.peer.Self(), h.id, 1, nil, protocol.ErrWrongSlot},
+			{"who holds it", holder.peer.Self(), h.id, 1, nil, nil},
+			{"a handover by another", stranger, h.id, 1, sign(other, 1, stranger), protocol.ErrDenied},
+			{"a handover of another slot", stranger, h.id, 1, sign(holder, 2, stranger), protocol.ErrDenied},
+			{"a handover to another", stranger, h.id, 1, sign(holder, 1, other.peer.Self()), protocol.ErrDenied},
+			{"a handover of this node's own slot", stranger, h.id, 0, sign(holder, 0, stranger), protocol.ErrDenied},
+			{"a handover", stranger, h.id, 1, sign(holder, 1, stranger), nil},
+		} {
+			_, err := here.node.Enter(t.Context(), protocol.Remote{Peer: c.from}, &protocol.EnterRequest{Group: c.group, Slot: c.slot, Handover: c.handover})
+			if c.want == nil && err != nil || c.want != nil && !errors.Is(err, c.want) {
+				t.Errorf("%s: %v, not %v", c.name, err, c.want)
+			}
+		}
+		if here.node.neighbours.isMember(h.id, stranger) {
+			t.Error("a peer is a member that proved nothing")
+		}
+		if got := here.node.neighbours.handed(h.id, stranger, 1); got != holder.peer.Self() {
+			t.Errorf("handed over by %q", got)
+		}
+		h.close()
+	})
+}
+
+// A candidate is heard of by members only, where the slot is vacant; the first
+// that is named stays for its time.
+func TestNominateChecks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHamlet(t, protocol.Profile{K: 2, R: 3, N: 5}, 1, 1000, inMemory)
+		time.Sleep(time.Hour)
+		here, drawer := h.all[0], h.all[2]
+		one, two := h.net.Peer(memnet.PeerConfig{Server: true}), h.net.Peer(memnet.PeerConfig{Server: true})
+		ask := func(from peer.ID, slot int, candidate *memnet.Peer) error {
+			env, err := candidate.Envelope()
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = here.node.Nominate(t.Context(), protocol.Remote{Peer: from}, &protocol.NominateRequest{Group: h.id, Slot: slot, Candidate: env})
+			return err
+		}
+		if err := ask(drawer.peer.Self(), 1, one); !errors.Is(err, protocol.ErrDisputed) {
+			t.Errorf("for a slot with a holder: %v", err)
+		}
+		h.all[1].end()
+		time.Sleep(10 * 24 * time.Hour)
+		if err := ask(one.Self(), 1, one); !errors.Is(err, protocol.ErrDisputed) {
+			t.Errorf("by itself: %v", err)
+		}
+		if err := ask(drawer.peer.Self(), 1, one); err != nil {
+			t.Errorf("for a vacant slot: %v", err)
+		}
+		if err := ask(drawer.peer.Self(), 1, two); !errors.Is(err, protocol.ErrDisputed) {
+			t.Errorf("a second one: %v", err)
+		}
+		time.Sleep(25 * time.Hour)
+		if err := ask(drawer.peer.Self(), 1, two); err != nil {
+			t.Errorf("a day later: %v", err)
+		}
+		h.close()
+	})
+}
+
+func TestRests(t *testing.T) {
+	r := newRests[int]()
+	r.until(1, 10, 0)
+	if !r.resting(1, 9) || r.resting(1, 10) || r.resting(2, 0) {
+		t.Error("a rest is not as long as it should be")
+	}
+	for i := range maxRests + 10 {
+		r.until(i+10, 20, 11)
+	}
+	if len(r.m) > maxRests || r.resting(1, 11) {
+		t.Errorf("%d are remembered", len(r.m))
+	}
+}

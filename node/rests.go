@@ -1,0 +1,43 @@
+package node
+
+import (
+	"sync"
+	"time"
+)
+
+// rests remembers what was tried in vain, so that it is not tried again at
+// every look: by anything that names it, until a time on the watch. What is
+// forgotten for want of room is tried too early, and no more.
+type rests[K comparable] struct {
+	mu sync.Mutex
+	m  map[K]time.Duration
+}
+
+// maxRests bounds what one rests remembers.
+const maxRests = 1 << 14
+
+func newRests[K comparable]() *rests[K] { return &rests[K]{m: make(map[K]time.Duration)} }
+
+// until lets a thing rest.
+func (r *rests[K]) until(k K, at, now time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.m) >= maxRests {
+		for old, t := range r.m {
+			if t <= now {
+				delete(r.m, old)
+			}
+		}
+	}
+	if len(r.m) < maxRests {
+		r.m[k] = at
+	}
+}
+
+// resting reports whether a thing is to be left alone now.
+func (r *rests[K]) resting(k K, now time.Duration) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at, ok := r.m[k]
+	return ok && now < at
+}
