@@ -110,8 +110,8 @@ func (w *town) pointer(ctx context.Context, l protocol.Link) (found *protocol.Po
 func TestPrivate(t *testing.T) {
 	slow(t)
 	needsProc(t)
-	w := newTown(t, 4, launch.Config{NodeArgs: []string{"--log-level", "debug"}})
-	w.settle(4)
+	w := newTown(t, 3, launch.Config{NodeArgs: []string{"--log-level", "debug"}}) // as few as make each a holder
+	w.settle(3)
 	n := make(needles)
 	path := w.marked(n)
 	source, err := os.ReadFile(path)
@@ -268,8 +268,8 @@ func (p *person) dyingGet(sig syscall.Signal, link string) []byte {
 // cipher off, as a node's owner could.
 func TestPrivateOnTheWire(t *testing.T) {
 	slow(t)
-	w := newLiarTown(t, 4)
-	w.settle(4)
+	w := newLiarTown(t, 3) // as few as make each a holder
+	w.settle(3)
 	for _, node := range w.Nodes() {
 		w.must(os.Mkdir(filepath.Join(node.Home, "wire"), 0o700))
 	}
