@@ -25,13 +25,12 @@ func FuzzServe(f *testing.F) {
 		frameOf(byte(KindReveal), mustEncode(&RevealRequest{challenge.Secret})),
 		frameOf(byte(KindMend), mustEncode(&MendRequest{Purpose: PurposeRepair})))...))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		h := &echo{}
-		s := &script{in: bytes.NewReader(b)}
-		before := allocated()
-		err := Serve(context.Background(), s, h)
-		if most := uint64(1<<20 + 200*len(b)); allocated()-before > most {
-			t.Fatalf("%d bytes made it allocate more than %d", len(b), most)
-		}
+		var s *script
+		var err error
+		frugal(t, uint64(1<<20+200*len(b)), func() {
+			s = &script{in: bytes.NewReader(b)}
+			err = Serve(context.Background(), s, &echo{})
+		})
 		if !s.ended || s.wasLost && err == nil {
 			t.Fatalf("%v, ended %v, reset %v", err, s.ended, s.wasLost)
 		}
@@ -128,11 +127,11 @@ func FuzzAudit(f *testing.F) {
 	f.Add(slices.Concat(nonce, frameOf(statusError, mustEncode(&refusal{Code: CodeForged}))))
 	q := w.auditRequest()
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c, before := NewCaller(scripted{say: b}), allocated()
-		a, err := c.Audit(context.Background(), "them", q, seededReader(1))
-		if most := uint64(1<<20 + 64*len(b)); allocated()-before > most {
-			t.Fatalf("%d bytes made it allocate more than %d", len(b), most)
-		}
+		var a *Audited
+		var err error
+		frugal(t, uint64(1<<20+64*len(b)), func() {
+			a, err = NewCaller(scripted{say: b}).Audit(context.Background(), "them", q, seededReader(1))
+		})
 		if err != nil {
 			return
 		}
