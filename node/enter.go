@@ -27,14 +27,16 @@ func (n *Node) Enter(_ context.Context, from protocol.Remote, r *protocol.EnterR
 	if err := n.mayEnter(v, from.Peer, r.Slot); err != nil {
 		return nil, err
 	}
+	known := n.neighbours.sits(r.Group, from.Peer)
 	if !n.neighbours.ask(r.Group, from.Peer, r.Slot) {
 		return nil, protocol.Refuse(protocol.CodeDisputed, "too many ask for slot %d", r.Slot)
 	}
 	if handed != "" {
 		n.neighbours.hand(r.Group, handed, from.Peer, r.Slot)
 	}
-	if !v.drawn {
+	if !v.drawn && !known {
 		// The newcomer may not know of this node, which came by proof itself.
+		// Who is known was asked before: two would ask one another for ever.
 		n.entering.add(r.Group, []peer.ID{from.Peer}, n.neighbours.at())
 	}
 	return new(protocol.EnterReply), nil
