@@ -100,7 +100,7 @@ func (n *Node) nameCandidate(p place, id peer.ID, env protocol.Envelope) bool {
 	if !n.nominees.name(p, nominee{id, env, now + n.cfg.Timing.NomineeFor}, now) {
 		return false
 	}
-	n.repairSoon(p.group)
+	n.repairSoon()
 	return true
 }
 
@@ -149,15 +149,8 @@ func (n *Node) candidate(id peer.ID) group.Candidate {
 // urgent reports whether some segment of the group needs repair at once.
 func (r *roll) urgent() bool {
 	t := group.NewTally(r.table.Slots(), r.view)
-	if group.Assess(r.table.Profile, t.Count(group.Set{})) == group.Urgent {
-		return true
-	}
-	for _, lacking := range r.lack {
-		if group.Assess(r.table.Profile, t.Count(lacking)) == group.Urgent {
-			return true
-		}
-	}
-	return false
+	_, urgent := r.needs(&t)
+	return urgent
 }
 
 // draw fills those vacant slots of a group whose drawer this node is: with

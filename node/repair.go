@@ -21,37 +21,22 @@ type repairs struct {
 	failed   *rests[kin]      // segments that could not be repaired
 
 	mu    sync.Mutex
-	soon  map[protocol.GroupID]struct{}      // something changed that a round should look at
 	false map[protocol.SegmentID]struct{}    // whose descriptors are proved false
-	state map[protocol.GroupID]GroupHealth   // that are not well
 	since map[protocol.GroupID]time.Duration // when a group was first seen to need repair, on the watch
 }
 
 func newRepairs() *repairs {
 	return &repairs{
 		thin: newRests[place](), declined: newRests[borrower](), failed: newRests[kin](),
-		wake: make(chan struct{}, 1), soon: make(map[protocol.GroupID]struct{}),
-		false: make(map[protocol.SegmentID]struct{}), state: make(map[protocol.GroupID]GroupHealth),
+		wake: make(chan struct{}, 1), false: make(map[protocol.SegmentID]struct{}),
 		since: make(map[protocol.GroupID]time.Duration),
 	}
 }
 
-// GroupHealth is how a group stands as this node sees it: as its lowest segment.
-type GroupHealth struct {
-	Condition group.Condition
-	Holding   int  // slots
-	Answering int  // of them
-	Thin      bool // nobody can take what would be made
-}
-
-// repairSoon has a group looked at without waiting for the next round.
-func (n *Node) repairSoon(g protocol.GroupID) {
-	r := n.repairs
-	r.mu.Lock()
-	r.soon[g] = struct{}{}
-	r.mu.Unlock()
+// repairSoon begins the next round now.
+func (n *Node) repairSoon() {
 	select {
-	case r.wake <- struct{}{}:
+	case n.repairs.wake <- struct{}{}:
 	default:
 	}
 }
@@ -79,16 +64,6 @@ func (r *repairs) needed(g protocol.GroupID, needs bool, now time.Duration) time
 	return now - r.since[g]
 }
 
-func (r *repairs) note(g protocol.GroupID, h GroupHealth) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if h.Condition == group.Full || h.Condition == group.Enough {
-		delete(r.state, g)
-		return
-	}
-	r.state[g] = h
-}
-
 // repairLoop makes what is missing in the groups that this node shares.
 func (n *Node) repairLoop(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -110,9 +85,6 @@ func (n *Node) repairOnce(ctx context.Context) error {
 	if n.cfg.NoRepair || n.neighbours.cutOff() {
 		return nil
 	}
-	n.repairs.mu.Lock()
-	clear(n.repairs.soon)
-	n.repairs.mu.Unlock()
 	var (
 		jobs []*repairJob
 		work []repair.Work
@@ -196,24 +168,23 @@ func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, 
 		return nil, nil
 	}
 	t := group.NewTally(v.table.Slots(), v.view)
-	worst := v.worst(&t)
-	n.repairs.note(id, worst)
-	waited := n.repairs.needed(id, worst.Condition.NeedsRepair(), n.neighbours.at())
-	if !worst.Condition.NeedsRepair() || !n.isAlive(id) {
+	needs, urgent := v.needs(&t)
+	waited := n.repairs.needed(id, needs, n.neighbours.at())
+	if !needs || !n.isAlive(id) {
 		return nil, nil
 	}
 	f, err := n.factsOf(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	vacant := v.table.Vacant(v.view, worst.Condition == group.Urgent)
+	vacant := v.table.Vacant(v.view, urgent)
 	n.draw(ctx, v, vacant, f)
-	if worst.Condition != group.Urgent && waited < n.cfg.Timing.RepairDay/2 && !n.allNamed(id, vacant) {
+	if !urgent && waited < n.cfg.Timing.RepairDay/2 && !n.allNamed(id, vacant) {
 		return nil, nil // what is made at once is fetched for once
 	}
 	decide := &repair.Group{
 		ID: id, Profile: v.table.Profile, Keys: v.keys, Living: v.living, Self: v.self,
-		Day: group.DayAt(id, n.cfg.Timing.RepairDay, n.now()), Frozen: !n.isAlive(id),
+		Day: group.DayAt(id, n.cfg.Timing.RepairDay, n.now()),
 	}
 	var jobs []*repairJob
 	for s := range f.grants {
@@ -243,20 +214,18 @@ func (n *Node) allNamed(id protocol.GroupID, slots group.Set) bool {
 	return true
 }
 
-// worst is the group's lowest segment.
-func (r *roll) worst(t *group.Tally) GroupHealth {
-	p := r.table.Profile
-	of := func(lacking group.Set) GroupHealth {
-		c := t.Count(lacking)
-		return GroupHealth{Condition: group.Assess(p, c), Holding: c.Holding + c.Unaudited, Answering: c.Answering}
+// needs reports whether some segment of the group needs repair, and whether one
+// needs it at once. One that is beyond repair keeps no other from it.
+func (r *roll) needs(t *group.Tally) (repair, urgent bool) {
+	see := func(lacking group.Set) {
+		c := group.Assess(r.table.Profile, t.Count(lacking))
+		repair, urgent = repair || c.NeedsRepair(), urgent || c == group.Urgent
 	}
-	worst := of(group.Set{})
+	see(group.Set{})
 	for _, lacking := range r.lack {
-		if h := of(lacking); h.Condition > worst.Condition || h.Condition == worst.Condition && h.Holding < worst.Holding {
-			worst = h
-		}
+		see(lacking)
 	}
-	return worst
+	return repair, urgent
 }
 
 // mine returns the job of a segment whose repair falls to this node now.
