@@ -12,6 +12,9 @@ import (
 // exactly.
 const MaxInt = 1<<53 - 1
 
+// majorMap is the type that the first three bits of a CBOR map tell.
+const majorMap = 5
+
 // Deeper or wider input than any record of the norm has is refused before it
 // is read.
 const (
@@ -111,7 +114,11 @@ func explain(thing string, b []byte, err error) error {
 }
 
 // decodeOpen reads a message to which later versions may add fields.
+// It is a map even so: the decoder would take null for an empty one.
 func decodeOpen(thing string, b []byte, v any) error {
+	if len(b) > 0 && b[0]>>5 != majorMap {
+		return malformed(thing, "not a map")
+	}
 	if err := modes().lenient.Unmarshal(b, v); err != nil {
 		return malformed(thing, "%v", err)
 	}

@@ -10,9 +10,12 @@ import (
 // decoder reads bytes and returns what the thing read encodes to.
 type decoder func([]byte) ([]byte, error)
 
-// openKinds are read although later versions may add to them, so they need not
-// encode to the bytes read.
-var openKinds = map[string]bool{"info request": true, "info reply": true}
+// isOpen tells of what is read although later versions may add to it: it need
+// not encode to the bytes read.
+func isOpen(kind string, b []byte) bool {
+	return kind == "info request" || kind == "info reply" ||
+		kind == "request frame" && len(b) > 0 && Kind(b[0]) == KindInfo
+}
 
 // decoders is every decoder of the package, by the kind that vectors name.
 func (w *world) decoders() map[string]decoder {

@@ -46,7 +46,7 @@ func checkDecoder(t *testing.T, kind string, decode decoder, b []byte) {
 		}
 		return
 	}
-	if openKinds[kind] {
+	if isOpen(kind, b) {
 		b = again // what is ignored is gone; what is left is one form
 		if again, err = decode(b); err != nil {
 			t.Fatalf("%s: what it encodes to is refused: %v", kind, err)

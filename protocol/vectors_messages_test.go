@@ -114,7 +114,9 @@ func (w *world) spoiltMessages() []vector {
 	wider := mapOf(set(pairsOf(mustEncode(reply)), "zzz", 0)...)
 	return append(list,
 		okVector("info-reply/unknown-field", "info reply", "a later version tells more of itself: ignored", wider),
-		okVector("info-request/unknown-field", "info request", "likewise", mapOf(pair{"zzz", []byte{0}})))
+		okVector("info-request/unknown-field", "info request", "likewise", mapOf(pair{"zzz", []byte{0}})),
+		badVector("info-request/undefined", "info request", "undefined is not an empty map", CodeMalformed, []byte{0xf7}),
+		badVector("info-reply/null", "info reply", "nor is null", CodeMalformed, []byte{0xf6}))
 }
 
 func (w *world) frameVectors() []vector {
@@ -125,6 +127,7 @@ func (w *world) frameVectors() []vector {
 	return []vector{
 		okVector("frame/info", kind, "an Info request: kind 1, length 1, an empty map", []byte{1, 0, 0, 1, 0xa0}),
 		okVector("frame/get", kind, "a Get request: kind 4", get),
+		okVector("frame/info-unknown-field", kind, "a later version's Info request", []byte{1, 0, 0, 3, 0xa1, 0x60, 0}),
 		badVector("frame/kind-0", kind, "there is no kind 0", CodeVersion, []byte{0, 0, 0, 1, 0xa0}),
 		badVector("frame/kind-255", kind, "a kind of a later version", CodeVersion, []byte{255, 0, 0, 1, 0xa0}),
 		badVector("frame/giant", kind, "16 MiB of Info: refused before a byte of it is read", CodeMalformed, []byte{1, 0xff, 0xff, 0xff}),
