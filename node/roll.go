@@ -5,7 +5,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 )
@@ -88,20 +87,10 @@ func (r *roll) add(h *neighbours, s *seat, private bool, now time.Duration) {
 	}
 	i := len(r.table.Held)
 	r.table.Held = append(r.table.Held, x)
-	p := s.who.standing
-	for _, m := range [...]struct {
-		holds bool
-		set   *group.Set
-	}{
-		{p.State(h.set) != liveness.Present, &r.view.Absent},
-		{!p.Answering(h.set), &r.view.Silent},
-		{!p.Holding(h.set), &r.view.Weak},
-		{!s.audits.Healthy(h.audit, now), &r.view.Unaudited},
-		{s.who.state == liveness.Present, &r.living},
-	} {
-		if m.holds {
-			m.set.Add(i)
-		}
+	s.who.standing.Mark(h.set, &r.view, i)
+	s.audits.Mark(h.audit, now, &r.view, i)
+	if r.view.Living.Has(i) {
+		r.living.Add(i)
 	}
 	for seg := range s.lacks {
 		r.lacks(seg, i)
