@@ -1,13 +1,16 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -174,5 +177,52 @@ func (n *Node) beatLoop(ctx context.Context) {
 		if !pause(ctx, wait, n.neighbours.wake) {
 			return
 		}
+	}
+}
+
+// beatsDue returns whom to beat now, the longest due first, and marks them; in
+// what time the next one is due where none is. A node most of whose messages
+// of the last hour failed asks all at once, to see whether it is cut off.
+func (h *neighbours) beatsDue(u func() float64) (due []peer.ID, wait time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.moment()
+	mono, wait := h.mono(), h.set.RetryEvery
+	probe := h.census().Probe()
+	var list []*neighbour
+	for _, p := range h.peers {
+		if probe && p.standing.Fails == 0 {
+			p.next = min(p.next, mono+time.Duration(u()*float64(h.set.ProbeWithin/4)))
+		}
+		switch {
+		case p.busy:
+		case p.next <= mono:
+			list = append(list, p)
+		default:
+			wait = min(wait, p.next-mono)
+		}
+	}
+	slices.SortFunc(list, func(a, b *neighbour) int { return cmp.Compare(a.next, b.next) })
+	for _, p := range list[:min(len(list), maxRound)] {
+		p.busy = true
+		due = append(due, p.id)
+	}
+	if len(list) > 0 {
+		wait = 0
+	}
+	return due, wait
+}
+
+// maxRound is how many neighbours one round of beats asks at most.
+const maxRound = 512
+
+// beatDone plans a neighbour's next beat.
+func (h *neighbours) beatDone(id peer.ID, u float64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p := h.peers[id]; p != nil {
+		p.busy = false
+		p.next = liveness.NextBeat(h.set, p.standing, h.mono(), len(h.peers), u)
+		p.every = p.next - h.mono()
 	}
 }

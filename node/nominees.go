@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -79,4 +80,46 @@ func (l *nominees) drop(p place) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.m, p)
+}
+
+// takeSlot makes this node, which was nominated for a slot, ready to receive
+// its shards: record, table and nomination become durable. It refuses with
+// CodeConflict where it holds another slot of the group, and otherwise as Facts
+// does for a group that is new here.
+func (n *Node) takeSlot(ctx context.Context, from protocol.Remote, id protocol.GroupID, slot int, record, table []byte) error {
+	g, release, err := n.groups.openTurn(ctx, id)
+	if err != nil {
+		return n.hideStore("open group", err)
+	}
+	defer release()
+	switch own := g.ownSlot(); {
+	case own == slot:
+		return nil
+	case own >= 0:
+		return protocol.Refuse(protocol.CodeConflict, "this node holds slot %d", own)
+	}
+	nt, err := nominationNote(id, slot, n.now())
+	if err != nil {
+		return err
+	}
+	g.nominate(slot)
+	codes, err := n.keepWith(ctx, from, g, []protocol.Fact{{Kind: protocol.FactRecord, Bytes: record}, {Kind: protocol.FactTable, Bytes: table}}, nt)
+	if err != nil {
+		g.nominate(-1)
+		return err
+	}
+	for _, c := range codes {
+		if c != 0 {
+			n.groups.forget(g)
+			return protocol.Refuse(c, "record or table of group %s", id.Prefix())
+		}
+	}
+	return nil
+}
+
+// nominate notes for which slot this node was nominated; -1: for none.
+func (g *groupState) nominate(slot int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.nominated = slot
 }

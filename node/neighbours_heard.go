@@ -1,0 +1,179 @@
+package node
+
+import (
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/node/liveness"
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// answered notes that a peer answered a message, whatever it said: it lives.
+func (h *neighbours) answered(id peer.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p := h.peers[id]; p != nil {
+		p.heard++
+		h.touch = h.now()
+		p.next = max(p.next, h.mono()+p.every)
+		p.standing = p.standing.Replied(h.set, h.moment())
+		h.settle(p)
+	}
+}
+
+// beaten notes the answer to a beat.
+func (h *neighbours) beaten(id peer.ID, b *protocol.Beat) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p := h.peers[id]; p != nil {
+		p.standing = p.standing.Answered(h.set, h.moment(), said(b))
+		h.hear(p, b)
+		h.settle(p)
+	}
+}
+
+// unanswered notes that a peer did not answer a message.
+func (h *neighbours) unanswered(id peer.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p := h.peers[id]; p != nil {
+		p.standing = p.standing.Unanswered(h.set, h.moment())
+		h.settle(p)
+	}
+}
+
+// told notes a beat that a peer sent of itself. It is no answer: a peer that
+// speaks and never answers can give nobody a shard, and must be found gone all
+// the same. But it is asked at once, if it owes an answer, so that one that
+// only could not be reached is found back as soon as it can.
+func (h *neighbours) told(id peer.ID, b *protocol.Beat) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p := h.peers[id]; p != nil {
+		p.standing = p.standing.Told(h.set, h.moment(), said(b))
+		h.hear(p, b)
+		h.seen(p)
+	}
+}
+
+// spoke notes that a peer asked something: as told, without its words.
+func (h *neighbours) spoke(id peer.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p := h.peers[id]; p != nil {
+		h.seen(p)
+	}
+}
+
+// seen brings the next beat forward for a neighbour that owes an answer and
+// shows life: to now, though no more often than a few times for each retry.
+// mu is held.
+func (h *neighbours) seen(p *neighbour) {
+	mono := h.mono()
+	if p.standing.Fails == 0 || p.busy || mono-p.asked < h.set.RetryEvery/seenPart && p.asked > 0 {
+		return
+	}
+	p.asked, p.next = mono, mono
+	h.rouse(h.wake)
+}
+
+// seenPart is how many beats may be brought forward within RetryEvery.
+const seenPart = 60
+
+func said(b *protocol.Beat) liveness.Said {
+	return liveness.Said{AwayFor: until(b.AwayUntil, b.Clock), SuspendedFor: until(b.SuspendedUntil, b.Clock)}
+}
+
+// until returns the time from one Unix second to a later one, at most a year:
+// no claim reaches as far.
+func until(end, begin int64) time.Duration {
+	const most = 365 * 24 * 60 * 60
+	return time.Duration(min(max(end-begin, 0), most)) * time.Second
+}
+
+// hear takes what a beat says beside the claims. Its clock is noted against the
+// watch: what was heard before this node's own clock stepped stays right. mu is
+// held.
+func (h *neighbours) hear(p *neighbour, b *protocol.Beat) {
+	now := h.now().Unix()
+	skew := min(max(b.Clock-now, -maxSkew), maxSkew)
+	p.offset, p.timed = now+skew-int64(h.watch.Now/time.Second), true
+	p.draining = b.Draining
+}
+
+// maxSkew bounds in seconds by how much a clock is told to be wrong: a century.
+const maxSkew = 100 * 365 * 24 * 60 * 60
+
+// settle draws what follows from a neighbour's standing. mu is held.
+func (h *neighbours) settle(p *neighbour) {
+	p.state = p.standing.State(h.set)
+	switch {
+	case p.state == liveness.Gone:
+		p.silent = true
+		for _, g := range p.shared {
+			h.loseAll(g, p, lostGone)
+		}
+	case p.state != liveness.Present:
+		p.silent = true
+	case p.silent && p.standing.Fails == 0:
+		p.silent = false
+		if len(h.back) < len(h.peers) {
+			h.back = append(h.back, p.id)
+		}
+		h.rouse(h.wake)
+	}
+	switch {
+	case p.state == liveness.Gone:
+		p.parted = true
+	case p.parted && p.standing.Fails == 0 && p.standing.Heard:
+		p.parted = false
+		h.returned = append(h.returned, p.id)
+	}
+}
+
+// takeReturned returns the neighbours that answer again since this was last
+// asked, after they, or this node, were gone.
+func (h *neighbours) takeReturned() []peer.ID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := h.returned
+	h.returned = nil
+	return out
+}
+
+// touched returns when some neighbour last answered.
+func (h *neighbours) touched() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.touch
+}
+
+// setTouch begins to count from now, and returns from when it counted before.
+func (h *neighbours) setTouch(now time.Time) (before time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	before, h.touch = h.touch, now
+	return before
+}
+
+// takeBack returns the neighbours that answered again after an absence since
+// this was last asked.
+func (h *neighbours) takeBack() []peer.ID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	back := h.back
+	h.back = nil
+	return back
+}
+
+// heard returns how often a peer has answered: another number later means that
+// it has meanwhile.
+func (h *neighbours) heard(id peer.ID) uint32 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p := h.peers[id]; p != nil {
+		return p.heard
+	}
+	return 0
+}
