@@ -191,7 +191,7 @@ func (h *neighbours) beatsDue(u func() float64) (due []peer.ID, wait time.Durati
 	probe := h.census().Probe()
 	var list []*neighbour
 	for _, p := range h.peers {
-		if probe && p.standing.Fails == 0 {
+		if probe && liveness.Probed(h.set, p.standing, h.watch.Now) {
 			p.next = min(p.next, mono+time.Duration(u()*float64(h.set.ProbeWithin/4)))
 		}
 		switch {

@@ -70,3 +70,10 @@ const minProbe = 3
 // messages of the last hour failed, and whether that is its own fault cannot
 // wait for the next round of beats.
 func (c Census) Probe() bool { return c.Failed >= minProbe && 2*c.Failed > c.Tried }
+
+// Probed reports whether a probe asks a neighbour now: one that answered within
+// ProbeWithin has shown that this node reaches it, and who did not answer is
+// asked again soon in any case.
+func Probed(set *Settings, s Standing, now time.Duration) bool {
+	return s.Fails == 0 && (!s.Heard || now-s.HeardAt > set.ProbeWithin)
+}

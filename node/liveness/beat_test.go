@@ -64,3 +64,24 @@ func TestCutOff(t *testing.T) {
 		}
 	}
 }
+
+// A probe asks whoever has not shown within the hour that this node reaches it,
+// and nobody twice for it.
+func TestProbed(t *testing.T) {
+	set := DefaultSettings()
+	now := 10 * time.Hour
+	heard := func(ago time.Duration) Standing { return Standing{}.Answered(&set, now-ago, Said{}) }
+	for name, c := range map[string]struct {
+		s    Standing
+		want bool
+	}{
+		"never heard":    {Standing{}, true},
+		"long ago":       {heard(2 * time.Hour), true},
+		"just now":       {heard(time.Minute), false},
+		"did not answer": {heard(2*time.Hour).Unanswered(&set, now), false},
+	} {
+		if got := Probed(&set, c.s, now); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
