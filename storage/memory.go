@@ -20,6 +20,7 @@ type Memory struct {
 
 	mu     sync.RWMutex // guards what follows
 	closed bool
+	away   bool
 	used   int64
 	shards map[ShardKey]*memoryShard
 	groups map[protocol.GroupID]*memoryGroup
@@ -84,10 +85,21 @@ func (m *Memory) putShard(ctx context.Context, s *Shard) error {
 }
 
 func (m *Memory) usable(ctx context.Context) error {
-	if m.closed {
+	switch {
+	case m.closed:
 		return ErrClosed
+	case m.away:
+		return ErrSuspended
 	}
 	return ctx.Err()
+}
+
+// Unmount takes the disk away, as a Disk's whose sentinel is missing, or brings
+// it back with all that was on it.
+func (m *Memory) Unmount(away bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.away = away
 }
 
 func (m *Memory) charge(n int64) error {
@@ -234,8 +246,8 @@ func (m *Memory) Usage() Usage {
 	if m.quota > 0 {
 		u.Free = m.quota - m.used
 	}
-	if m.closed {
-		u.Err, u.Free = ErrClosed, 0
+	if u.Err = m.usable(context.Background()); u.Err != nil {
+		u.Free = 0
 	}
 	return u
 }

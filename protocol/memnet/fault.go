@@ -38,16 +38,33 @@ func (n *Net) Partition(sets ...[]peer.ID) {
 	n.refresh()
 }
 
-// Heal ends the partition and all that SetLink set.
+// SetRule has a function say how what one peer sends reaches another, wherever
+// it knows (ok); it goes before SetLink, and holds for peers that come later,
+// too. Setting one again makes all connections and open streams follow what it
+// says by then: that is how links flap. rule is called with the network's lock
+// held, often, and must always say the same until then. nil takes it away.
+func (n *Net) SetRule(rule func(from, to peer.ID) (l Link, ok bool)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.rule = rule
+	n.refresh()
+}
+
+// Heal ends the partition and all that SetLink and SetRule set.
 func (n *Net) Heal() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.part = nil
+	n.part, n.rule = nil, nil
 	clear(n.links)
 	n.refresh()
 }
 
 func (n *Net) link(from, to peer.ID) Link {
+	if n.rule != nil {
+		if l, ok := n.rule(from, to); ok {
+			return l
+		}
+	}
 	if len(n.links) > 0 {
 		if l, ok := n.links[direction{from, to}]; ok {
 			return l

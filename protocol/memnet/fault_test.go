@@ -378,3 +378,44 @@ func TestWriterOutlivesReader(t *testing.T) {
 		}
 	})
 }
+
+// A rule speaks for all pairs of peers, those that come later, too, and what it
+// says of one direction holds for that alone.
+func TestRule(t *testing.T) {
+	bubble(t, Config{}, 3, func(t *testing.T, net *Net, p []*Peer) {
+		deaf, at := p[2].Self(), 1.0
+		s := mustOpen(t, p[0], p[2])
+		rule := func(_, to peer.ID) (Link, bool) { return Link{Loss: at}, to == deaf }
+		net.SetRule(rule)
+		late := net.Peer(PeerConfig{Bootstrap: []peer.AddrInfo{p[2].AddrInfo()}})
+		late.Serve(echo)
+		for i, q := range []*Peer{p[0], p[1], late} {
+			if _, err := q.Open(t.Context(), deaf); !errors.Is(err, errLost) {
+				t.Errorf("peer %d reaches one that hears nothing: %v", i, err)
+			}
+			p[2].Learn(q.AddrInfo())
+			if _, err := ask(mustOpen(t, p[2], q), []byte("heard")); err != nil {
+				t.Errorf("peer %d does not hear it: %v", i, err)
+			}
+		}
+		if _, err := ask(s, []byte("open before")); err != nil {
+			t.Errorf("a stream that was open before: %v", err)
+		}
+		at = 0
+		net.SetRule(rule)
+		if _, err := ask(mustOpen(t, p[1], p[2]), []byte("back")); err != nil {
+			t.Errorf("after the rule has changed: %v", err)
+		}
+		net.SetRule(func(from, to peer.ID) (Link, bool) { return Link{Cut: true}, from == deaf || to == deaf })
+		if _, _, connected := p[1].RemoteAddr(deaf); connected {
+			t.Error("still connected over a cut")
+		}
+		if _, err := late.Open(t.Context(), deaf); !errors.Is(err, errTimeout) {
+			t.Errorf("dialled over a cut: %v", err)
+		}
+		net.Heal()
+		if _, err := ask(mustOpen(t, late, p[2]), []byte("healed")); err != nil {
+			t.Error(err)
+		}
+	})
+}

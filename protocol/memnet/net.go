@@ -34,7 +34,8 @@ type Net struct {
 	made   uint32 // peers ever made
 	tick   uint64 // counts conversations, to tell the latest
 	links  map[direction]Link
-	part   map[peer.ID]int // partition by peer; nil: whole
+	rule   func(from, to peer.ID) (Link, bool) // nil: none
+	part   map[peer.ID]int                     // partition by peer; nil: whole
 	claims map[protocol.Key][]*claim
 	forged map[protocol.Key][]peer.ID
 	silent bool
