@@ -313,6 +313,38 @@ func TestWhoSpeaksAndNeverAnswers(t *testing.T) {
 	})
 }
 
+// A node whose disk is missing is suspended until it says so no more; that it is
+// busy answering all else meanwhile puts off nobody's asking for that.
+func TestDiskComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVillage(t, nil)
+		last, others := v.all[5], v.all[:5]
+		last.store.(*storage.Memory).Unmount(true)
+		time.Sleep(24 * time.Hour)
+		v.want("without its disk", others, last, liveness.Suspended, true)
+		last.store.(*storage.Memory).Unmount(false)
+		for range 9 {
+			time.Sleep(time.Hour)
+			for _, m := range others {
+				if _, err := m.node.caller.Info(t.Context(), last.peer.Self()); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		v.want("with its disk", others, last, liveness.Present, true)
+		last.store.(*storage.Memory).Unmount(true)
+		time.Sleep(9 * time.Hour)
+		v.want("without its disk again", others, last, liveness.Suspended, true)
+		last.store.(*storage.Memory).Unmount(false)
+		for _, m := range others {
+			last.node.beat(t.Context(), m.peer.Self())
+		}
+		time.Sleep(time.Minute)
+		v.want("as it says itself", others, last, liveness.Present, true)
+		v.close()
+	})
+}
+
 // What a node says of itself comes to its neighbours, and excuses it.
 func TestAwayAndDraining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -16,8 +16,10 @@ func (h *neighbours) answered(id peer.ID) {
 	if p := h.peers[id]; p != nil {
 		p.heard++
 		h.touch = h.now()
-		p.next = max(p.next, h.mono()+p.every)
 		p.standing = p.standing.Replied(h.set, h.moment())
+		if p.standing.Tries == 0 { // else only a beat tells that its disk is back
+			p.next = max(p.next, h.mono()+p.every)
+		}
 		h.settle(p)
 	}
 }
@@ -46,14 +48,18 @@ func (h *neighbours) unanswered(id peer.ID) {
 // told notes a beat that a peer sent of itself. It is no answer: a peer that
 // speaks and never answers can give nobody a shard, and must be found gone all
 // the same. But it is asked at once, if it owes an answer, so that one that
-// only could not be reached is found back as soon as it can.
+// only could not be reached is found back as soon as it can; and if its disk was
+// missing and it says so no more.
 func (h *neighbours) told(id peer.ID, b *protocol.Beat) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if p := h.peers[id]; p != nil {
-		p.standing = p.standing.Told(h.set, h.moment(), said(b))
+		says := said(b)
+		p.standing = p.standing.Told(h.set, h.moment(), says)
 		h.hear(p, b)
-		h.seen(p)
+		if p.standing.Fails > 0 || p.standing.Tries > 0 && says.SuspendedFor <= 0 {
+			h.askSoon(p)
+		}
 	}
 }
 
@@ -61,17 +67,16 @@ func (h *neighbours) told(id peer.ID, b *protocol.Beat) {
 func (h *neighbours) spoke(id peer.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if p := h.peers[id]; p != nil {
-		h.seen(p)
+	if p := h.peers[id]; p != nil && p.standing.Fails > 0 {
+		h.askSoon(p)
 	}
 }
 
-// seen brings the next beat forward for a neighbour that owes an answer and
-// shows life: to now, though no more often than a few times for each retry.
-// mu is held.
-func (h *neighbours) seen(p *neighbour) {
+// askSoon brings the next beat to a neighbour forward: to now, though no more
+// often than a few times for each retry. mu is held.
+func (h *neighbours) askSoon(p *neighbour) {
 	mono := h.mono()
-	if p.standing.Fails == 0 || p.busy || mono-p.asked < h.set.RetryEvery/seenPart && p.asked > 0 {
+	if p.busy || mono-p.asked < h.set.RetryEvery/seenPart && p.asked > 0 {
 		return
 	}
 	p.asked, p.next = mono, mono
