@@ -3,7 +3,9 @@
 package integration
 
 import (
+	"cmp"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -11,12 +13,13 @@ import (
 )
 
 // hasty is a network whose nodes live through a week in a minute.
-var hasty = []string{"--time-scale", "0.0001"}
+var hasty = []string{"--time-scale", cmp.Or(os.Getenv("CAIRN_SCALE"), "0.0001"), "--log-level", "info"}
 
-// TestWaveOfDeaths kills as many holders of a file's group as bring it to the
-// point at which members repair, with the owner's process gone. New nodes join,
-// the members make again what is missing, and a stranger gets the file.
-func TestWaveOfDeaths(t *testing.T) {
+// TestWavesOfDeaths kills, three times, as many current holders of a file's
+// group as bring it to the point at which members repair: more than it ever has
+// in all, with the owner's process gone. After each wave as many new nodes join,
+// and the members make again what is missing. Then a stranger gets the file.
+func TestWavesOfDeaths(t *testing.T) {
 	slow(t)
 	w := newTown(t, 20, launch.Config{NodeArgs: hasty})
 	w.settle(20)
@@ -25,14 +28,16 @@ func TestWaveOfDeaths(t *testing.T) {
 	if res.Stored != 14 {
 		t.Fatalf("put: %+v", res)
 	}
-	begun := time.Now()
-	w.wave(res.Link, 5)
-	w.await("the members have made again what is missing", func() bool {
-		h, _ := w.newcomer(fmt.Sprintf("watcher-%d", w.rng.Uint32())).holders(res.Link)
-		return h.Reachable >= 14
-	})
-	t.Logf("mended after %s", time.Since(begun).Round(time.Second))
-	w.newcomer("stranger").catInTime("after the wave", res.Link, sum)
+	for i := range 3 {
+		begun := time.Now()
+		w.wave(res.Link, 5)
+		w.await("the members have made again what is missing", func() bool {
+			h, _ := w.newcomer(fmt.Sprintf("watcher-%d", w.rng.Uint32())).holders(res.Link)
+			return h.Reachable >= 14
+		})
+		t.Logf("wave %d: mended after %s", i+1, time.Since(begun).Round(time.Second))
+	}
+	w.newcomer("stranger").catInTime("after three waves", res.Link, sum)
 }
 
 // wave kills some current holders and lets as many new nodes join.

@@ -495,9 +495,9 @@ func (h halves) Read(b []byte) (int, error) {
 // more where the reply was lost.
 func TestLoans(t *testing.T) {
 	const month = 30 * 24 * time.Hour
-	l := newLoans()
+	l := newLoans(DefaultTiming())
 	v := func(i byte) loan {
-		return loan{borrower{idFor(1), protocol.GroupID{1}}, protocol.SegmentID{i}}
+		return loan{borrower: borrower{idFor(1), protocol.GroupID{1}}, segment: protocol.SegmentID{i}}
 	}
 	for _, c := range []struct {
 		name    string
@@ -511,16 +511,21 @@ func TestLoans(t *testing.T) {
 		{"a minute later", v(1), true, confessFirst, 0},
 		{"the reply was lost", v(1), true, confessFirst + time.Minute, 0},
 		{"twice", v(1), true, confessFirst + 2*time.Minute, protocol.CodeCapped},
-		{"for repair as well", v(1), false, time.Hour, protocol.CodeCapped},
+		{"for repair as well", v(1), false, time.Hour, 0},
+		{"the reply was lost", v(1), false, time.Hour + time.Minute, 0},
+		{"twice", v(1), false, time.Hour + 2*time.Minute, protocol.CodeCapped},
 		{"another", v(2), true, time.Hour, protocol.CodeUnavailable},
 		{"much later", v(2), true, 24 * time.Hour, protocol.CodeUnavailable},
 		{"and a minute", v(2), true, 24*time.Hour + confessFirst, 0},
 		{"a third", v(3), true, 25 * time.Hour, protocol.CodeUnavailable},
 		{"beyond its share", v(3), true, 25*time.Hour + confessFirst, protocol.CodeCapped},
 		{"to repair", v(4), false, 26 * time.Hour, 0},
+		{"on the same day", v(4), false, 49 * time.Hour, protocol.CodeCapped},
+		{"at its next turn", v(4), false, 50 * time.Hour, 0},
 		{"a month later", v(1), true, 2 * month, protocol.CodeUnavailable},
 	} {
-		wantCode(t, c.name, l.take(c.loan, c.mending, 2, c.at, month), c.code)
+		c.loan.mending = c.mending
+		wantCode(t, c.name, l.take(c.loan, 2, c.at), c.code)
 	}
 }
 

@@ -39,15 +39,20 @@ const (
 
 // loans are the shards that were lent, to whom and when.
 type loans struct {
+	repairEvery, mendEvery time.Duration // between two of one segment to one member
+
 	mu     sync.Mutex
 	m      map[loan]lent
 	mended map[borrower]int // of these, lent for mending
 	swept  time.Duration    // when those of long ago were last forgotten
 }
 
+// loan is what is lent, and for what: to repair a segment, or the member's own
+// shard.
 type loan struct {
 	borrower
 	segment protocol.SegmentID
+	mending bool
 }
 
 // lent says how a loan was given.
@@ -55,7 +60,6 @@ type lent struct {
 	at        time.Duration // on neighbours' watch; before it was given, when it was first asked for
 	confessed bool          // asked for, and not given yet
 	twice     bool
-	mending   bool
 }
 
 type borrower struct {
@@ -63,38 +67,51 @@ type borrower struct {
 	group protocol.GroupID
 }
 
-func newLoans() *loans {
-	return &loans{m: make(map[loan]lent), mended: make(map[borrower]int)}
+func newLoans(t Timing) *loans {
+	return &loans{
+		repairEvery: t.RepairDay, mendEvery: t.LendEvery,
+		m: make(map[loan]lent), mended: make(map[borrower]int),
+	}
 }
 
-// take notes a loan, unless the same was given within every, or as many as most
+// every is how often the like of a loan is given. A repair that could not be
+// finished is tried again when its turn comes round; who mends its own had it.
+func (l *loans) every(v loan) time.Duration {
+	if v.mending {
+		return l.mendEvery
+	}
+	return l.repairEvery
+}
+
+// take notes a loan, unless the same was given not long ago, or as many as most
 // for mending.
-func (l *loans) take(v loan, mending bool, most int, now, every time.Duration) error {
+func (l *loans) take(v loan, most int, now time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	full := func() bool { return len(l.m) >= maxLoans || mending && l.mended[v.borrower] >= most }
+	full := func() bool { return len(l.m) >= maxLoans || v.mending && l.mended[v.borrower] >= most }
+	every := l.every(v)
 	was, given := l.m[v]
 	if given && now-was.at >= every {
-		l.forget(v, was)
+		l.forget(v)
 		was, given = lent{}, false
 	}
 	switch {
-	case mending && len(l.m) < maxLoans && (!given || was.confessed && now-was.at > confessedTill):
+	case v.mending && len(l.m) < maxLoans && (!given || was.confessed && now-was.at > confessedTill):
 		l.m[v] = lent{at: now, confessed: true}
 		return errConfessed
-	case was.confessed && mending && now-was.at < confessFirst:
+	case was.confessed && now-was.at < confessFirst:
 		return errConfessed
 	case was.confessed:
 		given = false
 	}
-	if given && !was.twice && was.mending == mending && now-was.at < min(lendAgain, every) {
+	if given && !was.twice && now-was.at < min(lendAgain, every) {
 		was.twice = true
 		l.m[v] = was
 		return nil
 	}
-	if full() && now-l.swept >= every/sweeps {
+	if full() && now-l.swept >= l.mendEvery/sweeps {
 		l.swept = now
-		l.expire(now, every)
+		l.expire(now)
 	}
 	switch {
 	case given:
@@ -104,8 +121,8 @@ func (l *loans) take(v loan, mending bool, most int, now, every time.Duration) e
 	case full():
 		return protocol.Refuse(protocol.CodeCapped, "you have had %d shards of this group for mending", most)
 	}
-	l.m[v] = lent{at: now, mending: mending}
-	if mending {
+	l.m[v] = lent{at: now}
+	if v.mending {
 		l.mended[v.borrower]++
 	}
 	return nil
@@ -114,18 +131,19 @@ func (l *loans) take(v loan, mending bool, most int, now, every time.Duration) e
 var errConfessed = protocol.Refuse(protocol.CodeUnavailable, "noted that you lack it; ask again in a minute")
 
 // expire forgets loans of long ago. mu is held.
-func (l *loans) expire(now, every time.Duration) {
+func (l *loans) expire(now time.Duration) {
 	for v, was := range l.m {
-		if now-was.at >= every {
-			l.forget(v, was)
+		if now-was.at >= l.every(v) {
+			l.forget(v)
 		}
 	}
 }
 
 // forget takes a loan out. mu is held.
-func (l *loans) forget(v loan, was lent) {
+func (l *loans) forget(v loan) {
+	was := l.m[v]
 	delete(l.m, v)
-	if !was.mending {
+	if !v.mending || was.confessed {
 		return
 	}
 	if l.mended[v.borrower]--; l.mended[v.borrower] <= 0 {
@@ -137,13 +155,12 @@ func (l *loans) forget(v loan, was lent) {
 // the loan. It refuses with CodeDisputed where the segment needs no repair here
 // or its repair falls to another, and with CodeCapped beyond what is lent.
 func (n *Node) mayLend(ctx context.Context, to peer.ID, r *protocol.MendRequest, d *protocol.Descriptor) error {
-	v := loan{borrower{to, r.Group}, r.Segment}
-	every := n.cfg.Timing.LendEvery
+	v := loan{borrower{to, r.Group}, r.Segment, r.Purpose == protocol.PurposeMending}
 	if r.Purpose == protocol.PurposeRepair {
 		if err := n.mayRepair(to, r); err != nil {
 			return err
 		}
-		return n.loans.take(v, false, 0, n.neighbours.at(), every)
+		return n.loans.take(v, 0, n.neighbours.at())
 	}
 	g, release, err := n.groups.open(ctx, r.Group)
 	if err != nil {
@@ -152,11 +169,11 @@ func (n *Node) mayLend(ctx context.Context, to peer.ID, r *protocol.MendRequest,
 	held := g.count()
 	release()
 	n.neighbours.confess(r.Group, to, r.Segment, n.cfg.Timing.ConfessedFor)
-	return n.loans.take(v, true, max(leastLent, held*d.K/(d.N*lentShare)), n.neighbours.at(), every)
+	return n.loans.take(v, max(leastLent, held*d.K/(d.N*lentShare)), n.neighbours.at())
 }
 
 // mayRepair checks that a segment needs repair as this node sees it, and that
-// its repair falls to a peer: now, or at the turn before.
+// its repair may fall to a peer: now, or at the turn before.
 func (n *Node) mayRepair(to peer.ID, r *protocol.MendRequest) error {
 	v := n.neighbours.roll(r.Group)
 	if v == nil {
@@ -168,9 +185,10 @@ func (n *Node) mayRepair(to peer.ID, r *protocol.MendRequest) error {
 	}
 	day := n.cfg.Timing.RepairDay
 	turns := repair.Group{ID: r.Group, Profile: v.table.Profile, Keys: v.keys, Living: v.living, Self: v.self}
+	asker := v.table.Find(to)
 	for _, ago := range [...]time.Duration{0, day / 4} {
 		turns.Day = group.DayAt(r.Group, day, n.now().Add(-ago))
-		if i := turns.Repairer(r.Segment); i >= 0 && v.table.Held[i].Peer == to {
+		if asker >= 0 && turns.Plausible(r.Segment, asker) {
 			return nil
 		}
 	}

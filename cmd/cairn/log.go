@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"strings"
 
@@ -35,14 +36,16 @@ func (a *app) startLog() error {
 	return nil
 }
 
-// redactAttr is the last line of defence: whatever looks like a link in a
-// log's text is cut.
+// redactAttr writes names as text, and is the last line of defence: whatever
+// looks like a link in a log's text is cut.
 func redactAttr(_ []string, at slog.Attr) slog.Attr {
 	switch v := at.Value.Any().(type) {
 	case string:
 		at.Value = slog.StringValue(redact(v))
 	case error:
 		at.Value = slog.StringValue(redact(v.Error()))
+	case fmt.Stringer: // JSON would spell a group's ID as a list of numbers
+		at.Value = slog.StringValue(redact(v.String()))
 	}
 	return at
 }

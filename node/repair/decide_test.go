@@ -90,6 +90,34 @@ func TestRepairer(t *testing.T) {
 	}
 }
 
+// Whoever's turn it is by its own view may borrow from who sees up to two others
+// living or dead otherwise; a member far back in the order may not.
+func TestPlausible(t *testing.T) {
+	refused := 0
+	for i := range 200 {
+		g := members(14)
+		g.Day.Step = i % 4
+		s := protocol.SegmentID{byte(i)}
+		for range 2 {
+			g.Living.Remove((i*7 + 3) % 14)
+			other := *g
+			other.Living = group.UpTo(14)
+			if !other.Plausible(s, g.Repairer(s)) || !g.Plausible(s, other.Repairer(s)) {
+				t.Fatal("a member's turn is not borne")
+			}
+			g.Living.Remove((i*5 + 1) % 14)
+		}
+		for m := range 14 {
+			if !g.Plausible(s, m) {
+				refused++
+			}
+		}
+	}
+	if refused < 200*14/3 {
+		t.Errorf("%d of %d are refused", refused, 200*14)
+	}
+}
+
 func TestMissing(t *testing.T) {
 	p := protocol.Profile{K: 1, R: 2, N: 4}
 	slots := []uint8{0, 1, 2}
