@@ -33,8 +33,8 @@ func Interval(set *Settings, s Standing, neighbours int) time.Duration {
 type Census struct {
 	Recent    int // answered within RecentWithin of the watch
 	Answering int // of these, answered the last message, too
-	Tried     int // messages within ProbeWithin, the latest of each neighbour
-	Failed    int // of these, not answered
+	Tried     int // neighbours that answered, or fell silent, within ProbeWithin
+	Failed    int // of these, those that fell silent: who was so before says nothing new
 }
 
 // Add counts one neighbour, now being the moment on the watch.
@@ -45,15 +45,12 @@ func (c Census) Add(set *Settings, s Standing, now time.Duration) Census {
 			c.Answering++
 		}
 	}
-	asked := s.HeardAt
-	if s.Tries > 0 {
-		asked = max(asked, s.Latest)
-	}
-	if (s.Heard || s.Tries > 0) && now-asked <= set.ProbeWithin {
+	switch within := func(at time.Duration) bool { return now-at <= set.ProbeWithin }; {
+	case s.Fails > 0 && within(s.Since):
 		c.Tried++
-		if s.Fails > 0 {
-			c.Failed++
-		}
+		c.Failed++
+	case s.Fails == 0 && s.Heard && within(s.HeardAt):
+		c.Tried++
 	}
 	return c
 }
@@ -67,8 +64,8 @@ func (c Census) CutOff() bool { return 2*c.Answering < c.Recent }
 const minProbe = 3
 
 // Probe reports whether the node should ask all of its neighbours at once: most
-// messages of the last hour failed, and whether that is its own fault cannot
-// wait for the next round of beats.
+// of those asked in the last hour have fallen silent, and whether that is its own
+// fault cannot wait for the next round of beats.
 func (c Census) Probe() bool { return c.Failed >= minProbe && 2*c.Failed > c.Tried }
 
 // Probed reports whether a probe asks a neighbour now: one that answered within

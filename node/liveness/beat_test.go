@@ -49,6 +49,9 @@ func TestCutOff(t *testing.T) {
 	}{
 		{"alone", nil, h, false, false},
 		{"strangers that never answered", []Standing{Standing{}.Unanswered(&defaults, h)}, h, false, false},
+		// Who is down is asked six times as often as who answers: that most of
+		// those asked lately fail says nothing once they are known to be down.
+		{"three down for long, one asked lately", []Standing{silent(Said{}, h, 5*h), silent(Said{}, h, 5*h), silent(Said{}, h, 5*h), Standing{}.Answered(&defaults, 5*h, Said{}), well, well}, 5 * h, false, false},
 		{"one, down", []Standing{down}, 2 * h, true, false},
 		{"half of two", []Standing{well, down}, 2 * h, false, false},
 		{"one of three", []Standing{well, down, down}, 2 * h, true, false},
