@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -14,8 +15,9 @@ import (
 const (
 	freshFor    = 24 * time.Hour   // a node spoken to within this is told of
 	askFirst    = 5 * time.Second  // until a peer is asked again; doubled each time, up to
-	askAgain    = 6 * time.Hour    // for a node: it knows of more nodes by then
+	askAgain    = 12 * time.Hour   // for a node: it stays fresh where it says nothing else
 	askFailed   = 10 * time.Minute // for one that did not answer
+	askSettled  = time.Minute      // from which on a node that has told nothing new is asked only when it is quiet
 	askStranger = time.Hour        // until one that is no node, as yet, is asked again
 	maxDonors   = 4096             // peers remembered
 )
@@ -25,19 +27,25 @@ const (
 type donors struct {
 	mu    sync.Mutex
 	peers map[peer.ID]*donor
+	seed  maphash.Seed
+	sums  map[uint64]struct{} // of the peers' newest envelopes
 }
 
 type donor struct {
 	envelope protocol.Envelope // newest known; empty: none
 	seq      uint64
-	node     bool      // it answered with donated bytes
-	spoken   time.Time // last time it answered or asked; zero: never
-	asked    int       // answers (above zero) or failures (below) in a row
-	next     time.Time // not to be asked before
-	heard    time.Time // last sign of it, by itself or by others
+	sum      uint64        // of the envelope
+	node     bool          // it answered with donated bytes
+	spoken   time.Time     // last time it answered or asked; zero: never
+	asked    int           // answers (above zero) or failures (below) in a row
+	every    time.Duration // from the last question to next
+	next     time.Time     // not to be asked before
+	heard    time.Time     // last sign of it, by itself or by others
 }
 
-func newDonors() *donors { return &donors{peers: make(map[peer.ID]*donor)} }
+func newDonors() *donors {
+	return &donors{peers: make(map[peer.ID]*donor), seed: maphash.MakeSeed(), sums: make(map[uint64]struct{})}
+}
 
 // entry returns a peer's entry, made if there is room. mu is held.
 func (d *donors) entry(id peer.ID, now time.Time) *donor {
@@ -57,11 +65,17 @@ func (d *donors) entry(id peer.ID, now time.Time) *donor {
 func (d *donors) makeRoom() bool {
 	for id, e := range d.peers {
 		if !e.node {
-			delete(d.peers, id)
+			d.drop(id, e)
 			return true
 		}
 	}
 	return false
+}
+
+// drop forgets a peer. mu is held.
+func (d *donors) drop(id peer.ID, e *donor) {
+	delete(d.peers, id)
+	delete(d.sums, e.sum)
 }
 
 // hint keeps an envelope that somebody told of; it reports whether it is news.
@@ -72,7 +86,9 @@ func (d *donors) hint(env protocol.Envelope, rec protocol.PeerRecord, now time.T
 	if e == nil || len(e.envelope) > 0 && rec.Seq <= e.seq {
 		return false
 	}
-	e.envelope, e.seq = bytes.Clone(env), rec.Seq
+	delete(d.sums, e.sum)
+	e.envelope, e.seq, e.sum = bytes.Clone(env), rec.Seq, maphash.Bytes(d.seed, env)
+	d.sums[e.sum] = struct{}{}
 	if e.spoken.IsZero() {
 		e.next = time.Time{} // a new address may answer where the old did not
 	}
@@ -83,12 +99,8 @@ func (d *donors) hint(env protocol.Envelope, rec protocol.PeerRecord, now time.T
 func (d *donors) has(env protocol.Envelope) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, e := range d.peers {
-		if bytes.Equal(e.envelope, env) {
-			return true
-		}
-	}
-	return false
+	_, ok := d.sums[maphash.Bytes(d.seed, env)]
+	return ok
 }
 
 // spoke notes that a peer showed a sign of life itself.
@@ -100,8 +112,9 @@ func (d *donors) spoke(id peer.ID, now time.Time) {
 	}
 }
 
-// answered notes what came of asking a peer; info is nil if nothing did.
-func (d *donors) answered(id peer.ID, info *protocol.InfoReply, now time.Time) {
+// answered notes what came of asking a peer; info is nil if nothing did. news
+// says that it told of nodes that were not known.
+func (d *donors) answered(id peer.ID, info *protocol.InfoReply, news bool, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e := d.entry(id, now)
@@ -115,7 +128,11 @@ func (d *donors) answered(id peer.ID, info *protocol.InfoReply, now time.Time) {
 	default:
 		e.node = true
 		e.spoken = now
-		e.again(e.asked > 0, 1, askAgain, now)
+		step := 3
+		if news {
+			step = 1
+		}
+		e.again(e.asked > 0, step, askAgain, now)
 	}
 }
 
@@ -127,7 +144,8 @@ func (e *donor) again(same bool, step int, most time.Duration, now time.Time) {
 	}
 	e.asked += step
 	times := min(max(e.asked, -e.asked), 16) // more doublings exceed any most
-	e.next = now.Add(min(most, askFirst<<times))
+	e.every = min(most, askFirst<<times)
+	e.next = now.Add(e.every)
 }
 
 // due returns which peers to ask now: of those given and those heard of.
@@ -141,11 +159,19 @@ func (d *donors) due(known []peer.ID, self peer.ID, now time.Time) []peer.ID {
 		}
 	}
 	for id, e := range d.peers {
-		if id != self && !now.Before(e.next) {
+		if id != self && !now.Before(e.next) && !e.settled(now) {
 			out = append(out, id)
 		}
 	}
 	return out
+}
+
+// settled reports whether a node is left alone for now, for a day at most: it
+// had nothing new to tell, and is heard of otherwise. A newcomer asks by itself,
+// and is asked then.
+func (e *donor) settled(now time.Time) bool {
+	asked := e.next.Add(-e.every)
+	return e.node && e.every >= askSettled && now.Sub(e.spoken) < askAgain && now.Sub(asked) < freshFor
 }
 
 // told is what others are told of a node.
@@ -186,7 +212,7 @@ func (d *donors) forget(now time.Time) {
 	defer d.mu.Unlock()
 	for id, e := range d.peers {
 		if now.Sub(e.heard) > 2*freshFor {
-			delete(d.peers, id)
+			d.drop(id, e)
 		}
 	}
 }

@@ -41,25 +41,26 @@ func (n *Node) askInfo(ctx context.Context, id peer.ID) {
 	}
 	if err != nil {
 		n.log.Debug("peer does not tell what it offers", "peer", protocol.ShortPeer(id), "err", err)
-		n.donors.answered(id, nil, n.now())
+		n.donors.answered(id, nil, false, n.now())
 		return
 	}
-	n.donors.answered(id, info, n.now())
+	news := false
 	for _, env := range info.Donors {
-		n.hear(env)
+		news = n.hear(env) || news
 	}
+	n.donors.answered(id, info, news, n.now())
 }
 
-// hear keeps an envelope as a hint: its peer will be asked itself.
-func (n *Node) hear(env protocol.Envelope) {
+// hear keeps an envelope as a hint: its peer will be asked itself. It reports
+// whether it was news.
+func (n *Node) hear(env protocol.Envelope) bool {
 	if n.donors.has(env) {
-		return
+		return false
 	}
 	rec, err := n.opened.Open(env)
-	if err != nil || rec.Peer == n.self {
-		return
+	if err != nil || rec.Peer == n.self || !n.donors.hint(env, rec, n.now()) {
+		return false
 	}
-	if n.donors.hint(env, rec, n.now()) {
-		n.cfg.Net.Learn(rec.Info())
-	}
+	n.cfg.Net.Learn(rec.Info())
+	return true
 }

@@ -19,11 +19,11 @@ func TestInfoTellsOfAtMostSoMany(t *testing.T) {
 		w.node.hear(env)
 		switch {
 		case i%2 == 0:
-			w.node.donors.answered(m.id, &protocol.InfoReply{Donated: 1}, w.clock.now())
+			w.node.donors.answered(m.id, &protocol.InfoReply{Donated: 1}, false, w.clock.now())
 		case i%3 == 0:
-			w.node.donors.answered(m.id, &protocol.InfoReply{}, w.clock.now()) // a client
+			w.node.donors.answered(m.id, &protocol.InfoReply{}, false, w.clock.now()) // a client
 		case i%5 == 0:
-			w.node.donors.answered(m.id, nil, w.clock.now())
+			w.node.donors.answered(m.id, nil, false, w.clock.now())
 		}
 	}
 	if n := w.node.Status().Donors; n != 50 {
@@ -55,7 +55,7 @@ func TestInfoTellsOfNewAddressesAtOnce(t *testing.T) {
 	m, liar := newIdentity(t, w.r), newIdentity(t, w.r)
 	old, moved := m.envelope(t, 5, "/ip4/10.0.0.9/tcp/1"), m.envelope(t, 6, "/ip4/10.0.0.9/tcp/2")
 	w.node.hear(old)
-	w.node.donors.answered(m.id, &protocol.InfoReply{Donated: 1}, w.clock.now())
+	w.node.donors.answered(m.id, &protocol.InfoReply{Donated: 1}, false, w.clock.now())
 	for _, c := range []struct {
 		name        string
 		given, want protocol.Envelope
@@ -79,15 +79,15 @@ func TestDonorsAreBounded(t *testing.T) {
 	w := newWorld(t, 72, nil)
 	d := w.node.donors
 	for i := range maxDonors + 10 {
-		d.answered(peer.ID([]byte{byte(i), byte(i >> 8), 1}), nil, epoch)
+		d.answered(peer.ID([]byte{byte(i), byte(i >> 8), 1}), nil, false, epoch)
 	}
 	if len(d.peers) != maxDonors {
 		t.Errorf("%d peers remembered", len(d.peers))
 	}
 	for id := range d.peers {
-		d.answered(id, &protocol.InfoReply{Donated: 1}, epoch)
+		d.answered(id, &protocol.InfoReply{Donated: 1}, false, epoch)
 	}
-	d.answered("new", &protocol.InfoReply{Donated: 1}, epoch)
+	d.answered("new", &protocol.InfoReply{Donated: 1}, false, epoch)
 	if len(d.peers) != maxDonors || d.peers["new"] != nil {
 		t.Errorf("%d peers remembered", len(d.peers))
 	}
@@ -162,5 +162,45 @@ func TestNewRefusesHalfAConfig(t *testing.T) {
 		} else if name != "no name" && !errors.Is(err, errConfig) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestSettledNodesAreLeftAlone: in a network where nothing changes, a node asks
+// those that it hears of otherwise once a day, and those it does not twice.
+func TestSettledNodesAreLeftAlone(t *testing.T) {
+	d, self := newDonors(), peer.ID("self")
+	beaten, quiet := peer.ID("beaten"), peer.ID("quiet")
+	d.answered(beaten, &protocol.InfoReply{Donated: 1}, true, epoch)
+	d.answered(quiet, &protocol.InfoReply{Donated: 1}, true, epoch)
+	asked := make(map[peer.ID][]time.Duration)
+	for at := time.Minute; at < 4*24*time.Hour; at += time.Minute {
+		now := epoch.Add(at)
+		if at%(6*time.Hour) == 0 {
+			d.spoke(beaten, now)
+		}
+		for _, id := range d.due(nil, self, now) {
+			asked[id] = append(asked[id], at)
+			d.answered(id, &protocol.InfoReply{Donated: 1}, false, now)
+		}
+	}
+	if len(asked[beaten]) != 4 || len(asked[quiet]) != 8 {
+		t.Errorf("one that is heard of was asked at %v, one that is not at %v", asked[beaten], asked[quiet])
+	}
+}
+
+func TestDonorsKnowEnvelopes(t *testing.T) {
+	w := newWorld(t, 76, nil)
+	m, d := newIdentity(t, w.r), w.node.donors
+	first, second := m.envelope(t, 1, "/ip4/10.0.0.9/tcp/1"), m.envelope(t, 2, "/ip4/10.0.0.9/tcp/2")
+	if !w.node.hear(first) || w.node.hear(first) || !d.has(first) {
+		t.Error("the first envelope is news once")
+	}
+	if !w.node.hear(second) || d.has(first) || !d.has(second) || w.node.hear(first) {
+		t.Error("a newer envelope takes the older one's place")
+	}
+	w.clock.step(49 * time.Hour)
+	d.forget(w.clock.now())
+	if d.has(second) || len(d.sums) != 0 {
+		t.Error("who is forgotten is known")
 	}
 }

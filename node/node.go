@@ -133,7 +133,10 @@ func New(cfg Config) (*Node, error) {
 		n.log.Warn("the disk is read over from its beginning", "err", err)
 	}
 	n.neighbours = newNeighbours(n.self, &n.cfg.Timing, n.now, cfg.Mono)
-	n.caller.OnAnswer(n.neighbours.answered)
+	n.caller.OnAnswer(func(id peer.ID) {
+		n.neighbours.answered(id)
+		n.donors.spoke(id, n.now())
+	})
 	n.groups = newGroupCache(cfg.Limits.CacheBytes, n.loadGroup)
 	if err := n.survey(context.Background()); err != nil {
 		return nil, fmt.Errorf("start node: %w", err)
