@@ -93,7 +93,7 @@ func (n *Node) learnMember(ctx context.Context, id peer.ID) bool {
 		}
 		env := g.envelopeOf(id)
 		release()
-		if rec, err := env.Open(); err == nil && rec.Peer == id && len(rec.Addrs) > 0 {
+		if rec, err := n.opened.Open(env); err == nil && rec.Peer == id && len(rec.Addrs) > 0 {
 			n.cfg.Net.Learn(rec.Info())
 			return true
 		}

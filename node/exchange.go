@@ -306,14 +306,14 @@ func (n *Node) tellAddress(ctx context.Context, g *groupState) error {
 	if err != nil {
 		return err
 	}
-	rec, err := env.Open()
+	rec, err := n.opened.Open(env)
 	if err != nil || len(rec.Addrs) == 0 {
 		return err
 	}
 	g.mu.Lock()
 	kept := protocol.Envelope(g.envelopes[n.self].raw)
 	g.mu.Unlock()
-	if old, err := kept.Open(); err == nil && sameAddrs(old, rec) {
+	if old, err := n.opened.Open(kept); err == nil && sameAddrs(old, rec) {
 		return nil
 	}
 	_, err = n.mergeHere(ctx, g, []protocol.Fact{{Kind: protocol.FactEnvelope, Bytes: env}})

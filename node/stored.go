@@ -97,7 +97,7 @@ func openStored(network string, f protocol.Fact) (protocol.Opened, error) {
 		err = openBody("table", f.Bytes, o.Table)
 	case protocol.FactEnvelope:
 		var p protocol.PeerRecord
-		p, err = protocol.Envelope(f.Bytes).Open()
+		p, err = protocol.Envelope(f.Bytes).Unverified()
 		o.Envelope = &p
 	case protocol.FactGrant:
 		o.Grant = new(protocol.Grant)

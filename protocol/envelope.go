@@ -83,3 +83,24 @@ func (e Envelope) Open() (PeerRecord, error) {
 	}
 	return PeerRecord{Peer: rec.PeerID, Seq: rec.Seq, Addrs: rec.Addrs}, nil
 }
+
+// Unverified returns what an envelope says, and does not ask whether its peer
+// has signed it: for one that Open found good before it was stored. It returns
+// ErrMalformed for what is no peer record.
+func (e Envelope) Unverified() (PeerRecord, error) {
+	if len(e) > MaxEnvelope {
+		return PeerRecord{}, malformed("peer record", "%d bytes", len(e))
+	}
+	var rec peer.PeerRecord
+	env, err := record.UnmarshalEnvelope(e)
+	if err == nil && !bytes.Equal(env.PayloadType, rec.Codec()) {
+		err = record.ErrPayloadTypeNotRegistered
+	}
+	if err == nil {
+		err = rec.UnmarshalRecord(env.RawPayload)
+	}
+	if err != nil {
+		return PeerRecord{}, malformed("peer record", "%v", err)
+	}
+	return PeerRecord{Peer: rec.PeerID, Seq: rec.Seq, Addrs: rec.Addrs}, nil
+}
