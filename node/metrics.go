@@ -107,6 +107,9 @@ var (
 	auditsDesc     = describe("cairn_node_audits_total", "Shards of other holders audited, by what it came to.", "outcome")
 	mendedDesc     = describe("cairn_node_mended_total", "Own shards rebuilt from co-members' after the disk had damaged them.")
 	lentDesc       = describe("cairn_node_lent_total", "Shards that co-members were lent, to repair or to mend.")
+	repairedDesc   = describe("cairn_node_repaired_total", "Shards of others made again, and taken by them.")
+	borrowedDesc   = describe("cairn_node_borrowed_bytes_total", "Bytes of shards fetched to make others again.")
+	givenDesc      = describe("cairn_node_given_bytes_total", "Bytes of shards made again that others took.")
 	neighboursDesc = describe("cairn_node_neighbours", "Nodes that share groups with this one, by how they stand.", "state")
 	cutOffDesc     = describe("cairn_node_cut_off", "1 while this node believes itself cut off, and judges nobody.")
 	sentDesc       = describe("cairn_node_sent_bytes_total", "Bytes of shards and slices served.")
@@ -125,7 +128,7 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 		infoDesc, reachDesc, donatedDesc, usedDesc, freeDesc, reservedDesc, shardsDesc, damagedDesc, groupsDesc, announcedDesc,
 		freeingDesc, frozenDesc, peersDesc, donorsDesc, streamsDesc, turnedAwayDesc, shunnedDesc, receivedDesc, sentDesc,
 		relaysDesc, punchedDesc, carriedDesc, monthDesc, monthLeftDesc, restsDesc,
-		provedDesc, auditsDesc, mendedDesc, lentDesc, neighboursDesc, cutOffDesc,
+		provedDesc, auditsDesc, mendedDesc, lentDesc, repairedDesc, borrowedDesc, givenDesc, neighboursDesc, cutOffDesc,
 		quotaDesc, storeUsedDesc, storeFreeDesc, storeStateDesc,
 	} {
 		out <- d
@@ -168,6 +171,9 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	counter(provedDesc, s.Traffic.Proved)
 	counter(mendedDesc, s.Traffic.Mended)
 	counter(lentDesc, s.Traffic.Lent)
+	counter(repairedDesc, s.Traffic.Repaired)
+	counter(borrowedDesc, s.Traffic.Borrowed)
+	counter(givenDesc, s.Traffic.Given)
 	for o := range c.n.count.audits {
 		out <- prometheus.MustNewConstMetric(auditsDesc, prometheus.CounterValue, float64(c.n.count.audits[o].Load()), audit.Outcome(o).String())
 	}

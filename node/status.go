@@ -81,6 +81,9 @@ type Traffic struct {
 	Proved     int64 `json:"proved"`     // shards that others audited
 	Mended     int64 `json:"mended"`     // own shards rebuilt from others' after the disk damaged them
 	Lent       int64 `json:"lent"`       // shards that others rebuilt theirs from
+	Repaired   int64 `json:"repaired"`   // shards made again for others, and taken by them
+	Borrowed   int64 `json:"borrowed"`   // bytes of shards fetched for that
+	Given      int64 `json:"given"`      // bytes of shards put for that
 }
 
 // StoreStatus is one donated folder.
@@ -128,6 +131,7 @@ func (c *counters) traffic() Traffic {
 		Received: c.received.Load(), Sent: c.sent.Load(), Puts: c.puts.Load(), Gets: c.gets.Load(),
 		Requests: c.requests.Load(), Refused: c.refused.Load(), Failed: c.failed.Load(), TurnedAway: c.turnedAway.Load(), Shunned: c.shunned.Load(),
 		Proved: c.proved.Load(), Mended: c.mended.Load(), Lent: c.lent.Load(),
+		Repaired: c.repaired.Load(), Borrowed: c.borrowed.Load(), Given: c.given.Load(),
 	}
 }
 
