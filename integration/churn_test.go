@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
 
 	"github.com/cairnstore/cairn/client"
 	"github.com/cairnstore/cairn/protocol"
@@ -60,6 +61,7 @@ type moving struct {
 	born     int
 	left     int
 	counted  cairnnode.Traffic // of sessions that ended
+	tally    tally             // of what was asked and made
 }
 
 // machine is a donor's: its identity and its disk outlast its sessions.
@@ -73,12 +75,17 @@ type machine struct {
 	gone  bool // it was taken away by a test: it never comes back
 }
 
+// addr is where the machine is seen, in each of its sessions.
+func (m *machine) addr() multiaddr.Multiaddr {
+	return multiaddr.StringCast(fmt.Sprintf("/ip4/10.1.%d.%d/tcp/4401", m.nr>>8, m.nr&0xff))
+}
+
 func newMoving(t *testing.T, c churn) *moving {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	w := &moving{
 		t: t, churn: c, ctx: ctx, net: memnet.New(memnet.Config{Seed: c.seed, Latency: 10 * time.Millisecond}),
-		log: slog.New(slog.DiscardHandler), machines: make(map[int]*machine),
+		log: slog.New(slog.DiscardHandler), machines: make(map[int]*machine), tally: newTally(),
 	}
 	t.Cleanup(func() {
 		cancel()
@@ -159,9 +166,9 @@ func (w *moving) sleep(d time.Duration) bool {
 
 // start switches a machine on.
 func (w *moving) start(m *machine) {
-	p := w.net.Peer(memnet.PeerConfig{Seed: m.seed, Server: true, Bootstrap: w.someUp(3)})
+	p := w.net.Peer(memnet.PeerConfig{Seed: m.seed, Addr: m.addr(), Server: true, Bootstrap: w.someUp(3)})
 	cfg := cairnnode.Config{
-		Network: worldNetwork, Agent: "test", Net: p, Store: m.store, Donated: 1 << 30, Log: w.log.With("node", m.nr),
+		Network: worldNetwork, Agent: "test", Net: p, Store: watched{m.store, w, m}, Donated: 1 << 30, Log: w.log.With("node", m.nr),
 		Rand: rand.New(rand.NewPCG(w.churn.seed, uint64(m.nr)<<32)),
 	}
 	if w.churn.config != nil {
@@ -195,6 +202,7 @@ func (w *moving) end(m *machine) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.count(n)
+	w.tally.ask(w.t, n)
 }
 
 // remove takes a machine away for ever, its disk with it, as if it burnt.
@@ -231,6 +239,11 @@ func (w *moving) count(n *cairnnode.Node) {
 	w.counted.Requests += t.Requests
 	w.counted.Puts += t.Puts
 	w.counted.Gets += t.Gets
+	w.counted.Proved += t.Proved
+	w.counted.Lent += t.Lent
+	w.counted.Repaired += t.Repaired
+	w.counted.Borrowed += t.Borrowed
+	w.counted.Given += t.Given
 }
 
 // traffic is what all nodes did since the beginning.

@@ -34,6 +34,9 @@ func (y yearly) run(t *testing.T) {
 		for i := range y.owners {
 			links = append(links, w.store(i, y.profile))
 		}
+		w.mu.Lock()
+		w.tally.owned = true
+		w.mu.Unlock()
 		t.Logf("stored after %s, %s of them real: %d files", time.Since(begun), real(), len(links))
 		for d := range y.days {
 			time.Sleep(day)
@@ -51,6 +54,8 @@ func (y yearly) run(t *testing.T) {
 			}
 		}
 		t.Logf("after %d days, %s real: %d of %d files lost; %s; %+v", y.days, real(), lost, len(links), w, w.traffic())
+		made, twice := w.tally.total()
+		t.Logf("made %d shards again, %d of them twice; asked %s", made, twice, w.requests())
 		if lost > 0 {
 			t.Errorf("%d of %d files are lost", lost, len(links))
 		}
@@ -126,7 +131,7 @@ func TestYear(t *testing.T) {
 // test's time.
 func calm(c churn) churn {
 	c.config = func(cfg *cairnnode.Config) {
-		cfg.Timing.GossipEvery, cfg.Timing.UpkeepEvery = 6*time.Hour, time.Hour
+		cfg.Timing.GossipEvery, cfg.Timing.UpkeepEvery, cfg.Timing.RepairEvery = 6*time.Hour, time.Hour, time.Hour
 		cfg.NoRepair = os.Getenv("CAIRN_NO_REPAIR") != ""
 		if level := os.Getenv("CAIRN_LOG"); level != "" {
 			cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", protocol.ShortPeer(cfg.Net.Self()))

@@ -1,0 +1,137 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage"
+
+	cairnnode "github.com/cairnstore/cairn/node"
+)
+
+// tally counts what the nodes of a moving network ask of one another, and what
+// they make again. w.mu guards it.
+type tally struct {
+	asked map[string]int // requests that sessions which ended have answered, by kind
+	owned bool           // the owners are gone: each shard put is one made again
+	made  map[protocol.GroupID][]making
+}
+
+// making is one shard that was made again.
+type making struct {
+	at    time.Time
+	bytes int
+	twice bool // another machine that has not left for ever kept it already
+}
+
+func newTally() tally {
+	return tally{asked: make(map[string]int), made: make(map[protocol.GroupID][]making)}
+}
+
+// ask adds what a node answered in its session.
+func (c *tally) ask(t *testing.T, n *cairnnode.Node) {
+	r := prometheus.NewRegistry()
+	if err := r.Register(n.Collector()); err != nil {
+		t.Error(err)
+		return
+	}
+	all, err := r.Gather()
+	if err != nil {
+		t.Error(err)
+	}
+	for _, f := range all {
+		if f.GetName() != "cairn_node_requests_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			kind := ""
+			for _, l := range m.GetLabel() { // outcome and request, in this order
+				kind = l.GetValue() + " " + kind
+			}
+			c.asked[strings.TrimSuffix(kind, " ok ")] += int(m.GetCounter().GetValue())
+		}
+	}
+}
+
+func (c *tally) String() string {
+	var b strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(c.asked)) {
+		if c.asked[k] > 0 {
+			fmt.Fprintf(&b, "%s %d, ", k, c.asked[k])
+		}
+	}
+	return strings.TrimSuffix(b.String(), ", ")
+}
+
+// total returns how many shards were made again, and how many of them though
+// another machine kept them.
+func (c *tally) total() (made, twice int) {
+	for _, list := range c.made {
+		for _, m := range list {
+			if made++; m.twice {
+				twice++
+			}
+		}
+	}
+	return made, twice
+}
+
+// watched is a machine's store; it tells its network of shards made again.
+type watched struct {
+	storage.Store
+	w *moving
+	m *machine
+}
+
+// PutShard implements storage.Store.
+func (s watched) PutShard(ctx context.Context, x *storage.Shard) error {
+	news := !keeps(s.Store, x.Key)
+	if err := s.Store.PutShard(ctx, x); err != nil || !news {
+		return err
+	}
+	s.w.noteMade(s.m, x)
+	return nil
+}
+
+// noteMade counts a shard that a machine took.
+func (w *moving) noteMade(by *machine, x *storage.Shard) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.tally.owned {
+		return
+	}
+	v := making{at: time.Now(), bytes: len(x.Data)}
+	for _, m := range w.machines {
+		v.twice = v.twice || m != by && keeps(m.store, x.Key)
+	}
+	w.tally.made[x.Group] = append(w.tally.made[x.Group], v)
+}
+
+func keeps(s storage.Store, key storage.ShardKey) bool {
+	r, err := s.OpenShard(context.Background(), key)
+	if err == nil {
+		_ = r.Close()
+	}
+	return err == nil
+}
+
+// requests is what all nodes answered since the beginning, by kind.
+func (w *moving) requests() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := tally{asked: maps.Clone(w.tally.asked)}
+	for _, m := range w.machines {
+		if m.node != nil {
+			now.ask(w.t, m.node)
+		}
+	}
+	return now.String()
+}
