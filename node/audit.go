@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -57,9 +58,13 @@ func (n *Node) auditGroup(ctx context.Context, id protocol.GroupID) error {
 		return err
 	}
 	jobs := n.neighbours.planPass(id, segments, n.rand.float)
-	t := &auditTurn{Node: n, group: id, known: make(map[protocol.SegmentID]*protocol.Descriptor)}
+	t := &auditTurn{Node: n, group: id, segments: segments, known: make(map[protocol.SegmentID]*protocol.Descriptor)}
 	var all errgroup.Group
 	all.SetLimit(auditsAtOnce)
+	for i := range jobs {
+		all.Go(func() error { jobs[i] = t.hear(ctx, jobs[i]); return nil })
+	}
+	_ = all.Wait()
 	for _, j := range jobs {
 		t.describe(ctx, j.byLot)
 		t.describe(ctx, j.besides)
@@ -92,6 +97,7 @@ func (n *Node) segmentsOf(ctx context.Context, id protocol.GroupID) ([]protocol.
 			out = append(out, sh.Key.Segment)
 		}
 	}
+	slices.SortFunc(out, func(a, b protocol.SegmentID) int { return compareHash(protocol.Hash(a), protocol.Hash(b)) })
 	n.neighbours.forgetFaults(id, func(s protocol.SegmentID) bool { _, ok := held[s]; return ok })
 	return out, nil
 }
@@ -99,8 +105,28 @@ func (n *Node) segmentsOf(ctx context.Context, id protocol.GroupID) ([]protocol.
 // auditTurn is one pass over a group.
 type auditTurn struct {
 	*Node
-	group protocol.GroupID
-	known map[protocol.SegmentID]*protocol.Descriptor
+	group    protocol.GroupID
+	segments []protocol.SegmentID // that are sound here, in order
+	known    map[protocol.SegmentID]*protocol.Descriptor
+}
+
+// hear asks a holder what it has, where it has not said so since the start or
+// asks for a slot: what it says that it lacks is no failure.
+func (t *auditTurn) hear(ctx context.Context, j auditJob) auditJob {
+	if !j.entry && t.neighbours.hasTold(t.group, j.peer, j.slot) {
+		return j
+	}
+	told, err := t.listOf(ctx, t.group, j.peer, t.segments)
+	var no *protocol.Error
+	switch {
+	case told:
+		return t.neighbours.listed(t.group, j, t.segments, t.rand.float)
+	case err != nil && (!errors.As(err, &no) || no.Code == protocol.CodeNotFound):
+		return j // silent, or without the group: the audit says which
+	case t.neighbours.unlisted(t.group, j.peer, j.slot):
+		return j
+	}
+	return auditJob{}
 }
 
 // describe reads the descriptors of segments, which tell every shard's root:

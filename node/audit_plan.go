@@ -53,6 +53,7 @@ type auditJob struct {
 	peer    peer.ID
 	slot    int
 	entry   bool // it asks for the slot
+	first   bool // it was never audited here
 	byLot   []protocol.SegmentID
 	besides []protocol.SegmentID // samples, or the shards of an entry audit
 }
@@ -118,6 +119,7 @@ func (h *neighbours) planPass(id protocol.GroupID, segments []protocol.SegmentID
 		}
 		j := auditJob{peer: s.who.id, slot: int(s.slot), entry: !s.counts()}
 		if s.counts() {
+			j.first = !s.who.proved && !s.who.sampled
 			j.byLot = c.falling(h.audit, s, segments, lots, from, at.Into)
 			j.besides = h.sample(s, segments, now, u)
 		} else {
@@ -229,6 +231,42 @@ func (s *seat) entry(set *audit.Settings, segments []protocol.SegmentID, u func(
 	return out
 }
 
+// listed takes out of a job what the holder, by its list, says that it lacks:
+// that is known without an audit. Whoever was never audited, or asks for the
+// slot, is to prove what it lists. A sample stays: it tells whether what the
+// holder said stands.
+func (h *neighbours) listed(id protocol.GroupID, j auditJob, segments []protocol.SegmentID, u func() float64) auditJob {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[id]
+	if g == nil {
+		return auditJob{}
+	}
+	s := g.at(j.peer, j.slot)
+	if s == nil {
+		return auditJob{}
+	}
+	j.byLot = slices.DeleteFunc(slices.Clone(j.byLot), func(seg protocol.SegmentID) bool { _, lacked := s.lacks[seg]; return lacked })
+	if j.first || j.entry {
+		j.besides = s.entry(h.audit, segments, u)
+	}
+	return j
+}
+
+// unlisted notes that a holder does not say what it has, so that it is not
+// audited: one that has been away may not know yet what was deleted. It is
+// asked again at the next pass. After as long as failures are borne it is
+// audited all the same: late is true.
+func (h *neighbours) unlisted(id protocol.GroupID, p peer.ID, slot int) (late bool) {
+	_, late = h.refusal(id, p, slot)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if who := h.peers[p]; who != nil {
+		who.sampled, who.nextSample = who.proved, h.moment()
+	}
+	return late
+}
+
 // draw returns n of some segments, or all, each as likely as any other.
 func draw(segments []protocol.SegmentID, n int, u func() float64) []protocol.SegmentID {
 	all := slices.Clone(segments)
@@ -265,6 +303,7 @@ func (h *neighbours) saw(id protocol.GroupID, p peer.ID, slot int, seg protocol.
 	}
 	if o == audit.OK {
 		s.who.proved, a.refusing = true, false
+		h.dropLack(g, s, seg)
 	}
 	switch next {
 	case audit.Again:
@@ -340,17 +379,4 @@ func (h *neighbours) forgetFaults(id protocol.GroupID, held func(protocol.Segmen
 		}
 		h.judge(g, s, now)
 	}
-}
-
-// lacked reports whether a holder said of itself that it lacks a segment.
-func (h *neighbours) lacked(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if g := h.groups[id]; g != nil {
-		if s := g.at(p, slot); s != nil {
-			_, ok := s.lacks[seg]
-			return ok
-		}
-	}
-	return false
 }

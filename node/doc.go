@@ -9,8 +9,9 @@
 // and metered.go carry out. What it does on its own: announce.go, gossip.go,
 // upkeep.go, drain.go; RunOnce is one round of all.
 // What it makes of the other holders of its groups: neighbours.go (who lives),
-// seats.go (who holds what, roll.go for the pure rules), beat.go, audit.go;
-// audit_answer.go, mend.go and lend.go are the other side of it.
+// seats.go (who holds what, roll.go for the pure rules), lists.go and lacks.go
+// (what they say that they lack), beat.go, audit.go; audit_answer.go, mend.go
+// and lend.go are the other side of it.
 //
 // It sees ciphertext only and knows no cipher, no owner's key, no folder and
 // nothing of package client. Nothing in it can lie: liars are wrappers in lab.

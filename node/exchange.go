@@ -157,7 +157,7 @@ func (n *Node) exchangeOnce(ctx context.Context) error {
 	for _, id := range due[:min(len(due), most)] {
 		all.Go(func() error { return n.exchangeGroup(ctx, id) })
 	}
-	return all.Wait()
+	return errors.Join(all.Wait(), n.revisit(ctx))
 }
 
 // exchangeGroup compares one group's facts with some of its members, or with
@@ -178,7 +178,7 @@ func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
 	with := n.comembers(id, stale)
 	answered := 0
 	for _, p := range with {
-		err := n.compare(ctx, g, p)
+		_, err := n.compare(ctx, g, p)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -191,6 +191,8 @@ func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
 	if len(with) == 0 {
 		answered = 1 // there is nobody to know better
 	}
+	_, lacked := g.grantedSegments()
+	n.neighbours.lackOwn(id, lacked)
 	n.exchange.done(id, stale, answered, n.now(), n.cfg.Timing.ExchangeEvery, &n.rand)
 	return nil
 }
@@ -220,19 +222,29 @@ func (n *Node) comembers(id protocol.GroupID, all bool) []peer.ID {
 	return append(answering, others...)
 }
 
-// compare brings this node and one member to the same facts of a group.
-func (n *Node) compare(ctx context.Context, g *groupState, with peer.ID) error {
+// compare brings this node and one member to the same facts of a group, and
+// learns what the member lacks of its segments; told is false where it does not
+// say.
+func (n *Node) compare(ctx context.Context, g *groupState, with peer.ID) (told bool, err error) {
 	have, err := n.askHave(ctx, with, &protocol.HaveRequest{Group: g.id})
 	if errors.Is(err, protocol.ErrNotFound) || errors.Is(err, protocol.ErrUnknown) {
 		if !n.isAlive(g.id) {
-			return nil // or its lease has ended there already
+			return false, nil // or its lease has ended there already
 		}
-		return n.offerFacts(ctx, g, with, g.factIDs(nil)) // it has lost the group, or never heard of it
+		return false, n.offerFacts(ctx, g, with, g.factIDs(nil)) // it has lost the group, or never heard of it
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
-	buckets, err := n.differing(ctx, g, have.FactDigests)
+	if err := n.compareFacts(ctx, g, with, have.FactDigests); err != nil {
+		return false, err
+	}
+	granted, _ := g.grantedSegments() // with what was just told
+	return n.hearLists(ctx, g.id, with, granted, have.SegmentDigests)
+}
+
+func (n *Node) compareFacts(ctx context.Context, g *groupState, with peer.ID, digests []byte) error {
+	buckets, err := n.differing(ctx, g, digests)
 	if err != nil || len(buckets) == 0 {
 		return err
 	}

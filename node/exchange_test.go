@@ -243,7 +243,7 @@ func TestExchangeWithLiars(t *testing.T) {
 				t.Fatal(err)
 			}
 			begun := time.Now()
-			err = w.nodes[0].compare(t.Context(), g, w.peers[1].Self())
+			_, err = w.nodes[0].compare(t.Context(), g, w.peers[1].Self())
 			release()
 			if took := time.Since(begun); took > 5*time.Minute {
 				t.Errorf("lie %d: it took %v", lie, took)
@@ -351,7 +351,7 @@ func BenchmarkExchange(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if err := one.node.compare(b.Context(), g, two.net.id); err != nil {
+				if _, err := one.node.compare(b.Context(), g, two.net.id); err != nil {
 					b.Fatal(err)
 				}
 				release()

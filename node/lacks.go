@@ -1,71 +1,235 @@
 package node
 
 import (
+	"time"
+
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/protocol"
 )
 
+// What holders lack by their own word, and this node by its disk's. A holder's
+// Have counts against itself alone: what it does not list it has not got, and
+// what it lists it still has to prove.
+
+const (
+	// maxLacks bounds the segments that all holders of one group together are
+	// known to lack, maxAllLacks those of all groups: some 50 bytes each. Of who
+	// lacks more, audits find the rest, and it fails.
+	maxLacks    = 1 << 16
+	maxAllLacks = 1 << 20
+)
+
+// addLack notes that a holder lacks a segment. mu is held.
+func (h *neighbours) addLack(g *seats, s *seat, seg protocol.SegmentID) {
+	if g.lacks >= maxLacks || h.lacks >= maxAllLacks {
+		return
+	}
+	if s.lacks == nil {
+		s.lacks = make(map[protocol.SegmentID]struct{})
+	}
+	if _, known := s.lacks[seg]; !known {
+		s.lacks[seg] = struct{}{}
+		g.lacks++
+		h.lacks++
+	}
+}
+
+// dropLack notes that a holder has a segment, or that nobody need have it. mu
+// is held.
+func (h *neighbours) dropLack(g *seats, s *seat, seg protocol.SegmentID) {
+	if _, lacked := s.lacks[seg]; lacked {
+		delete(s.lacks, seg)
+		g.lacks--
+		h.lacks--
+	}
+}
+
+// heardList notes which of some segments of a group a holder lacks by its own
+// word; of others it has said nothing.
+func (h *neighbours) heardList(id protocol.GroupID, p peer.ID, among []protocol.SegmentID, lacks map[protocol.SegmentID]bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[id]
+	if g == nil {
+		return
+	}
+	s := g.of(p)
+	if s == nil {
+		return
+	}
+	s.told = true
+	for _, seg := range among {
+		if lacks[seg] {
+			h.addLack(g, s, seg)
+		} else {
+			h.dropLack(g, s, seg)
+		}
+	}
+}
+
+// hasTold reports whether a holder's list was heard since the start.
+func (h *neighbours) hasTold(id protocol.GroupID, p peer.ID, slot int) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g := h.groups[id]; g != nil {
+		s := g.at(p, slot)
+		return s != nil && s.told
+	}
+	return false
+}
+
 // miss notes that a peer that asks for a slot has not got a segment yet.
 func (h *neighbours) miss(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	g := h.groups[id]
-	if g == nil || g.lacks >= maxLacks {
-		return
-	}
-	if s := g.at(p, slot); s != nil {
-		if s.lacks == nil {
-			s.lacks = make(map[protocol.SegmentID]struct{})
-		}
-		if _, known := s.lacks[seg]; !known {
-			s.lacks[seg] = struct{}{}
-			g.lacks++
+	if g := h.groups[id]; g != nil {
+		if s := g.at(p, slot); s != nil {
+			h.addLack(g, s, seg)
 		}
 	}
-}
-
-// maxLacks bounds the segments that all holders of one group together are
-// known to lack; of who lacks more, the rest is found when it is asked again.
-const maxLacks = 1 << 16
-
-// setLacks notes which segments of a group a holder lacks by its own word,
-// instead of those noted before.
-func (h *neighbours) setLacks(id protocol.GroupID, p peer.ID, slot int, list []protocol.SegmentID) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	g := h.groups[id]
-	if g == nil {
-		return
-	}
-	s := g.at(p, slot)
-	if s == nil {
-		return
-	}
-	g.lacks -= len(s.lacks)
-	s.lacks = nil
-	list = list[:min(len(list), maxLacks-g.lacks)]
-	if len(list) > 0 {
-		s.lacks = make(map[protocol.SegmentID]struct{}, len(list))
-	}
-	for _, l := range list {
-		s.lacks[l] = struct{}{}
-	}
-	g.lacks += len(s.lacks)
 }
 
 // got notes that a holder has a segment that it lacked.
-func (h *neighbours) got(id protocol.GroupID, p peer.ID, slot int, s protocol.SegmentID) {
+func (h *neighbours) got(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g := h.groups[id]; g != nil {
+		if s := g.at(p, slot); s != nil {
+			h.dropLack(g, s, seg)
+		}
+	}
+}
+
+// lacked reports whether a holder said of itself that it lacks a segment.
+func (h *neighbours) lacked(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g := h.groups[id]; g != nil {
+		if s := g.at(p, slot); s != nil {
+			_, ok := s.lacks[seg]
+			return ok
+		}
+	}
+	return false
+}
+
+// lackedBy returns which segments a holder said that it lacks, at most most.
+func (h *neighbours) lackedBy(id protocol.GroupID, p peer.ID, slot, most int) (out []protocol.SegmentID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[id]
+	if g == nil {
+		return nil
+	}
+	if s := g.at(p, slot); s != nil {
+		for seg := range s.lacks {
+			if len(out) == most {
+				break
+			}
+			out = append(out, seg)
+		}
+	}
+	return out
+}
+
+// forgetSegment forgets who lacks a segment that its owner deleted.
+func (h *neighbours) forgetSegment(id protocol.GroupID, seg protocol.SegmentID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.groups[id]
 	if g == nil {
 		return
 	}
-	if at := g.at(p, slot); at != nil {
-		if _, lacked := at.lacks[s]; lacked {
-			delete(at.lacks, s)
-			g.lacks--
+	h.ownHas(g, seg)
+	for i := range g.list {
+		s := &g.list[i]
+		h.dropLack(g, s, seg)
+		delete(s.confessed, seg)
+	}
+}
+
+// lackOwn notes which granted segments this node itself lacks, as its disk
+// says, instead of those noted before. A segment keeps the moment at which it
+// was first missed.
+func (h *neighbours) lackOwn(id protocol.GroupID, list []protocol.SegmentID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[id]
+	if g == nil {
+		return
+	}
+	before, now := g.without, h.moment()
+	g.lacks -= len(before)
+	h.lacks -= len(before)
+	g.without = nil
+	list = list[:max(min(len(list), maxLacks-g.lacks, maxAllLacks-h.lacks), 0)]
+	if len(list) > 0 {
+		g.without = make(map[protocol.SegmentID]time.Duration, len(list))
+	}
+	for _, seg := range list {
+		since, known := before[seg]
+		if !known {
+			since = now
+		}
+		g.without[seg] = since
+	}
+	g.lacks += len(g.without)
+	h.lacks += len(g.without)
+}
+
+// lostOwn notes that this node's shard of a segment is not sound any more.
+func (h *neighbours) lostOwn(id protocol.GroupID, seg protocol.SegmentID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[id]
+	if g == nil || g.lacks >= maxLacks || h.lacks >= maxAllLacks {
+		return
+	}
+	if g.without == nil {
+		g.without = make(map[protocol.SegmentID]time.Duration)
+	}
+	if _, known := g.without[seg]; !known {
+		g.without[seg] = h.moment()
+		g.lacks++
+		h.lacks++
+	}
+}
+
+// gotOwn notes that this node has a segment of a group.
+func (h *neighbours) gotOwn(id protocol.GroupID, seg protocol.SegmentID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g := h.groups[id]; g != nil {
+		h.ownHas(g, seg)
+	}
+}
+
+// ownHas is gotOwn where mu is held.
+func (h *neighbours) ownHas(g *seats, seg protocol.SegmentID) {
+	if _, lacked := g.without[seg]; lacked {
+		delete(g.without, seg)
+		g.lacks--
+		h.lacks--
+	}
+}
+
+// missing returns segments that this node has lacked for a time at least: of
+// the groups in which these are no more than their members lend it in a month.
+// Where it lacks more, its co-members repair.
+func (h *neighbours) missing(long time.Duration) (out []kin) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.moment()
+	for id, g := range h.groups {
+		if len(g.without) > leastLent*(g.profile.N-1)/g.profile.K {
+			continue
+		}
+		for seg, since := range g.without {
+			if now-since >= long {
+				out = append(out, kin{id, seg})
+			}
 		}
 	}
+	return out
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cairnstore/cairn/node/contract"
 	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
@@ -51,7 +52,7 @@ func newMending() *mending {
 	return &mending{wake: make(chan struct{}, 1), tried: make(map[storage.ShardKey]try)}
 }
 
-// mendLoop mends what the disk damages.
+// mendLoop mends what the disk damages and what never came.
 func (n *Node) mendLoop(ctx context.Context) {
 	for pause(ctx, n.mending.wait(n.rand.jitter(n.cfg.Timing.MendRetry), n.now()), n.mending.wake) {
 		if err := n.mendOnce(ctx); err != nil && ctx.Err() == nil {
@@ -60,16 +61,18 @@ func (n *Node) mendLoop(ctx context.Context) {
 	}
 }
 
-// mendOnce mends the damaged shards that are due.
+// mendOnce mends the damaged and the missing shards that are due.
 func (n *Node) mendOnce(ctx context.Context) error {
 	m := n.mending
 	m.once.Lock()
 	defer m.once.Unlock()
-	if len(n.scrub.damages()) == 0 || n.neighbours.cutOff() {
+	list := n.toMend()
+	m.forget(list)
+	if len(list) == 0 || n.neighbours.cutOff() {
 		return nil
 	}
 	var all error
-	for key, g := range n.scrub.damages() {
+	for key, g := range list {
 		if ctx.Err() != nil || !m.due(key, n.now()) || n.frees.has(kin{g, key.Segment}) {
 			continue
 		}
@@ -84,10 +87,24 @@ func (n *Node) mendOnce(ctx context.Context) error {
 		}
 		m.done(key)
 		n.count.mended.Add(1)
-		n.log.Info("a damaged shard is whole again", "group", g.Prefix(), "segment", key.Segment)
+		n.log.Info("a shard that was damaged or missing is whole", "group", g.Prefix(), "segment", key.Segment)
 	}
-	m.forget(n.scrub.isDamaged)
 	return all
+}
+
+// toMend returns the shards of its own that this node is to rebuild, with their
+// groups: those that the disk damaged, and those that never came, once their
+// owner or a repairer has had as long to bring them as lies between two
+// comparisons with a member.
+func (n *Node) toMend() map[storage.ShardKey]protocol.GroupID {
+	list := n.scrub.damages()
+	for _, s := range n.neighbours.missing(n.cfg.Timing.ExchangeEvery) {
+		_, own, held := n.neighbours.slotsOf(s.group)
+		if held && own >= 0 && n.isAlive(s.group) && !n.exchange.isStale(s.group) {
+			list[storage.ShardKey{Segment: s.segment, Slot: uint8(own)}] = s.group
+		}
+	}
+	return list
 }
 
 // mendPause is the least time between two looks at what is damaged: tries that
@@ -135,12 +152,12 @@ func (m *mending) again(key storage.ShardKey, now time.Time) bool {
 	return first
 }
 
-// forget drops tries of shards that are damaged no more.
-func (m *mending) forget(damaged func(storage.ShardKey) bool) {
+// forget drops tries of all shards but those that are still to be mended.
+func (m *mending) forget(still map[storage.ShardKey]protocol.GroupID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for key := range m.tried {
-		if !damaged(key) {
+		if _, due := still[key]; !due {
 			delete(m.tried, key)
 		}
 	}
@@ -188,6 +205,12 @@ func (n *Node) mendShard(ctx context.Context, g protocol.GroupID, key storage.Sh
 	if !held {
 		return protocol.Refuse(protocol.CodeNotFound, "group %s is not held", g.Prefix())
 	}
+	if !n.scrub.isDamaged(key) {
+		// Of what never came nothing is fetched that could not be kept.
+		if err := n.deal.may(contract.Deed{Kind: contract.Store, Class: contract.Repair, Bytes: protocol.MaxShardSize}, n.now()); err != nil {
+			return err
+		}
+	}
 	b := &borrowing{Node: n, group: g, key: key}
 	size := int64(protocol.MaxShardSize)
 	if b.describe(ctx); b.d != nil {
@@ -208,12 +231,34 @@ func (n *Node) mendShard(ctx context.Context, g protocol.GroupID, key storage.Sh
 	if err != nil {
 		return err
 	}
+	if !n.scrub.isDamaged(key) {
+		return n.keepMissed(ctx, b, data)
+	}
 	s := &storage.Shard{Key: key, Group: g, Descriptor: b.desc, Data: data, Outboard: outboard}
 	if err := n.store.PutShard(context.WithoutCancel(ctx), s); err != nil {
 		return fmt.Errorf("store the shard: %w", err)
 	}
 	n.shardMended(ctx, g, key)
 	return nil
+}
+
+// keepMissed takes a shard that never came, as if it came now.
+func (n *Node) keepMissed(ctx context.Context, b *borrowing, raw []byte) error {
+	f, err := n.factsOf(ctx, b.group)
+	if err != nil {
+		return err
+	}
+	grant, granted := f.grants[b.key.Segment]
+	if !granted {
+		return protocol.Refuse(protocol.CodeDeleted, "segment %s", b.key.Segment)
+	}
+	g, err := n.store.Fact(ctx, b.group, grant)
+	if err != nil {
+		return fmt.Errorf("read grant: %w", err)
+	}
+	return n.keepOwn(ctx, b.group, &protocol.PutRequest{
+		Record: f.record, Slot: int(b.key.Slot), Descriptor: b.desc, Grant: g.Bytes, Length: int64(len(raw)),
+	}, raw)
 }
 
 // rebuild makes one slot's shard of k others and checks it against its root.

@@ -34,6 +34,7 @@ type neighbours struct {
 	peers     map[peer.ID]*neighbour
 	groups    map[protocol.GroupID]*seats
 	shifted   map[protocol.GroupID]struct{} // groups whose holders have changed, till taken
+	lacks     int                           // segments noted as lacking, of all groups
 	back      []peer.ID                     // answered again after an absence, till taken
 	returned  []peer.ID                     // answered again after they, or this node, were gone, till taken
 	count     liveness.Census

@@ -68,6 +68,7 @@ type Node struct {
 	frees  *frees
 
 	exchange   *exchanger
+	revisits   *revisits
 	leases     *leases
 	neighbours *neighbours
 	presence   presence
@@ -122,7 +123,7 @@ func New(cfg Config) (*Node, error) {
 		cfg: cfg, self: cfg.Net.Self(), store: cfg.Store, log: cfg.Log, now: cfg.Now,
 		started: cfg.Now(), rand: lockedRand{r: cfg.Rand},
 		caller: protocol.NewCaller(meteredNet{cfg.Net, deal.line}), book: newLedger(cfg.Caps, cfg.Donated),
-		frees: newFrees(), exchange: newExchanger(), pendings: newPendings(), entropy: crand.Reader, mending: newMending(), loans: newLoans(cfg.Timing), leases: newLeases(cfg.Timing.Lease, cfg.Mono), donors: newDonors(), opened: protocol.NewEnvelopeCache(keptEnvelopes),
+		frees: newFrees(), exchange: newExchanger(), revisits: newRevisits(), pendings: newPendings(), entropy: crand.Reader, mending: newMending(), loans: newLoans(cfg.Timing), leases: newLeases(cfg.Timing.Lease, cfg.Mono), donors: newDonors(), opened: protocol.NewEnvelopeCache(keptEnvelopes),
 		nominees: newNominees(), entering: newEntering(), handovers: newHandovers(), repairs: newRepairs(),
 		announce: newAnnouncer(), door: newDoor(cfg.Limits, cfg.Now),
 		strikes: newStrikes(), visits: newVisits(), scrub: newScrubber(cfg.Scrub), answers: newAnswers(),

@@ -56,6 +56,7 @@ func (n *Node) Put(ctx context.Context, from protocol.Remote, r *protocol.PutReq
 		return nil, err
 	}
 	n.count.puts.Add(1)
+	n.count.received.Add(r.Length)
 	n.enterSoon(g)
 	return new(protocol.PutReply), nil
 }
@@ -165,6 +166,42 @@ func (n *Node) takeShard(ctx context.Context, from protocol.Remote, o *putOrder,
 		room.dropped()
 		return err
 	}
+	return n.keepTaken(ctx, o, r, shard, room)
+}
+
+// keepOwn takes a shard of this node's own slot that it made itself, as Put
+// takes one that comes.
+func (n *Node) keepOwn(ctx context.Context, id protocol.GroupID, r *protocol.PutRequest, raw []byte) error {
+	g, release, err := n.groups.open(ctx, id)
+	if err != nil {
+		return n.hideStore("open group", err)
+	}
+	defer release()
+	o, err := n.checkPut(g, r)
+	if err != nil {
+		return err
+	}
+	if err := n.deal.may(contract.Deed{Kind: contract.Store, Class: contract.Repair, Bytes: r.Length}, n.now()); err != nil {
+		return err
+	}
+	if err := g.beginGrant(o.segment[:]); err != nil {
+		return err
+	}
+	defer g.endGrant(o.segment[:])
+	room, err := n.admit(ctx, id, o.cost())
+	if err != nil {
+		return err
+	}
+	outboard, root := protocol.Outboard(raw)
+	if root != o.desc.Roots[r.Slot] {
+		room.dropped()
+		return protocol.Refuse(protocol.CodeForged, "the bytes do not fit the slot's root")
+	}
+	return n.keepTaken(ctx, o, r, &storage.Shard{Data: raw, Outboard: outboard}, room)
+}
+
+// keepTaken makes a shard that fits its root durable, and counts it as held.
+func (n *Node) keepTaken(ctx context.Context, o *putOrder, r *protocol.PutRequest, shard *storage.Shard, room *admission) error {
 	shard.Key = storage.ShardKey{Segment: o.segment, Slot: uint8(r.Slot)}
 	shard.Group, shard.Descriptor = o.group.id, r.Descriptor
 	if err := n.keepShard(ctx, o, shard); err != nil {
@@ -173,7 +210,6 @@ func (n *Node) takeShard(ctx context.Context, from protocol.Remote, o *putOrder,
 	}
 	room.stored()
 	n.shardMended(ctx, shard.Group, shard.Key)
-	n.count.received.Add(r.Length)
 	return n.commitShard(ctx, o, room)
 }
 
@@ -222,6 +258,7 @@ func (n *Node) commitShard(ctx context.Context, o *putOrder, room *admission) er
 	m := g.merge(o.grant, protocol.Opened{Kind: protocol.FactGrant, Grant: o.grantInfo}, n.self, n.now())
 	news := g.hold(o.segment)
 	g.mu.Unlock()
+	n.neighbours.gotOwn(g.id, o.segment)
 	n.book.returned(g.id, m.freed+room.bytes-o.kept(news, m.kept)) // another Put of the same counted the rest
 	n.dropFacts(ctx, g.id, m.drops)
 	switch {

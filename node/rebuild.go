@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/node/repair"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 	"github.com/cairnstore/cairn/storage/erasure"
@@ -56,8 +57,37 @@ func (n *Node) repairSegment(ctx context.Context, j *repairJob) {
 	pause(ctx, repairPause, nil)
 }
 
+// lookAgain asks those who are to have a job's shards whether they still lack
+// them, and brings the job up to what this node sees now. It reports whether
+// something is left to do.
+func (n *Node) lookAgain(ctx context.Context, j *repairJob) bool {
+	now := n.neighbours.at()
+	lacking := j.roll.lacking(j.segment)
+	for i := range j.roll.table.Held {
+		h := &j.roll.table.Held[i]
+		who := borrower{h.Peer, j.roll.id}
+		if i == j.roll.self || !lacking.Has(i) || !j.roll.living.Has(i) || n.revisits.asked.resting(who, now) {
+			continue
+		}
+		n.revisits.asked.until(who, now+n.cfg.Timing.RepairEvery, now)
+		n.askLacking(ctx, j.roll.id, h.Peer, int(h.Slot))
+	}
+	v := n.neighbours.roll(j.roll.id)
+	if v == nil {
+		return false
+	}
+	t := group.NewTally(v.table.Slots(), v.view)
+	lacking = v.lacking(j.segment)
+	c := group.Assess(v.table.Profile, t.Count(lacking))
+	j.roll, j.missing = v, repair.Missing(v.table.Profile, &t, v.view, lacking, c)
+	return c.NeedsRepair()
+}
+
 // remake returns how many shards it has put.
 func (n *Node) remake(ctx context.Context, j *repairJob) (made int, err error) {
+	if !n.lookAgain(ctx, j) {
+		return 0, nil
+	}
 	grant, err := n.grantOf(ctx, j)
 	if err != nil {
 		return 0, err
@@ -97,7 +127,7 @@ func (n *Node) remake(ctx context.Context, j *repairJob) (made int, err error) {
 		if err != nil {
 			return made, err
 		}
-		r := &protocol.PutRequest{Record: j.facts.record, Slot: slot, Descriptor: desc, Grant: grant}
+		r := &protocol.PutRequest{Record: j.facts.record, Slot: slot, Descriptor: desc, Grant: grant, Length: d.ShardSize}
 		if n.give(ctx, j, slot, to, r, shard) {
 			made++
 		}
@@ -124,6 +154,11 @@ func remakeSlot(code *erasure.Code, d *protocol.Descriptor, have [][]byte, slot 
 func (n *Node) give(ctx context.Context, j *repairJob, slot int, to []peer.ID, r *protocol.PutRequest, shard []byte) (taken bool) {
 	for _, id := range to {
 		if id == n.self {
+			if err := n.keepOwn(ctx, j.roll.id, r, shard); err != nil {
+				n.log.Warn("the own shard of a repaired segment is not kept", "group", j.roll.id.Prefix(), "segment", j.segment, "err", err)
+				continue
+			}
+			taken = true
 			continue
 		}
 		ask, cancel := context.WithTimeout(ctx, mendTimeout)

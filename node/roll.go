@@ -49,6 +49,9 @@ func (h *neighbours) roll(id protocol.GroupID) *roll {
 			r.add(h, &g.list[i], private, now)
 		}
 	}
+	for seg := range g.without {
+		r.lacks(seg, r.self)
+	}
 	r.keys = r.table.Keys()
 	return r
 }

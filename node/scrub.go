@@ -269,6 +269,11 @@ func (n *Node) shardMended(ctx context.Context, id protocol.GroupID, key storage
 // rejudge brings a group's state, if it is loaded, up to date with what is
 // known of a shard.
 func (n *Node) rejudge(ctx context.Context, id protocol.GroupID, key storage.ShardKey, damaged bool) {
+	if damaged {
+		n.neighbours.lostOwn(id, key.Segment)
+	} else {
+		n.neighbours.gotOwn(id, key.Segment)
+	}
 	g, release, err := n.groups.open(ctx, id)
 	if err != nil {
 		return // whoever loads it asks the scrubber

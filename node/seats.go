@@ -31,7 +31,9 @@ type seats struct {
 
 	renewal   []byte        // that is news, to be told with beats
 	renewedAt time.Duration // when, by mono
-	lacks     int           // segments that holders say they lack, together
+
+	lacks   int                                  // segments that holders say they lack, and this node's, together
+	without map[protocol.SegmentID]time.Duration // granted, and not held here; since when, on the watch
 }
 
 // seat is one peer at one slot.
@@ -48,7 +50,8 @@ type seat struct {
 	audits audits
 
 	confessed map[protocol.SegmentID]time.Duration // lost by its own word, until when on the watch
-	lacks     map[protocol.SegmentID]struct{}
+	lacks     map[protocol.SegmentID]struct{}      // by its own Have
+	told      bool                                 // its Have was heard since the start
 }
 
 // firstPass is in what part of a day a group that is new here, or a node that
@@ -142,6 +145,7 @@ func (h *neighbours) dropSeat(g *seats, slot int, at *int) bool {
 		}
 		p := s.who
 		g.lacks -= len(s.lacks)
+		h.lacks -= len(s.lacks)
 		g.list = slices.Delete(g.list, i, i+1)
 		*at--
 		if g.of(p.id) == nil {
@@ -182,6 +186,7 @@ func (h *neighbours) close(id protocol.GroupID) {
 		return
 	}
 	delete(h.groups, id)
+	h.lacks -= g.lacks
 	for i := range g.list {
 		h.part(g.list[i].who, g)
 	}

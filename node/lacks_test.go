@@ -1,0 +1,307 @@
+package node
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+)
+
+// founded founds a group over the first nodes of a town. The segments that it
+// codes can be rebuilt.
+func (w *town) founded(p protocol.Profile) (*townOwner, *hamlet, *protocol.Caller) {
+	w.t.Helper()
+	time.Sleep(2 * time.Minute)
+	client, c := w.client()
+	for _, m := range w.peers {
+		client.Learn(m.AddrInfo())
+	}
+	o := w.found(c, p)
+	return o, &hamlet{profile: p, key: o.key, id: o.id, village: village{t: w.t}}, c
+}
+
+// putTo puts a segment's shards to some slots' holders.
+func (w *town) putTo(c *protocol.Caller, o *townOwner, s *segment, slots ...int) {
+	w.t.Helper()
+	for _, i := range slots {
+		r := &protocol.PutRequest{Record: o.record, Slot: i, Descriptor: s.bytes, Grant: s.grant}
+		if err := c.Put(w.t.Context(), w.peers[i].Self(), r, s.shards[i]); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// lackedHere returns how many segments each member of a group lacks, as one
+// node sees it, by peer.
+func (n *Node) lackedHere(id protocol.GroupID) map[peer.ID]int {
+	out := make(map[peer.ID]int)
+	for _, h := range n.neighbours.holders(id) {
+		if h.member {
+			out[h.peer] = len(n.neighbours.lackedBy(id, h.peer, h.slot, 1<<20))
+		}
+	}
+	return out
+}
+
+// A holder that was off when its owner put, and went, is found to lack what was
+// put by all members, loses nothing for it, and makes its own shards from
+// theirs.
+func TestMissedPut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const late, segments = 5, 3
+		w := newTown(t, profile.N)
+		o, coder, c := w.founded(profile)
+		first := coder.code(randomBytes(seeded(t, 81), 30_000))
+		w.putTo(c, o, first, 0, 1, 2, 3, 4, 5)
+		w.peers[late].Stop()
+		var missed []*segment
+		for i := range segments {
+			s := coder.code(randomBytes(seeded(t, uint64(82+i)), 30_000))
+			w.putTo(c, o, s, 0, 1, 2, 3, 4)
+			missed = append(missed, s)
+		}
+		c.Close()
+		time.Sleep(3 * day)
+		w.peers[late].Start()
+		time.Sleep(12 * time.Hour)
+		for i, n := range w.nodes[:late] {
+			lacks := n.lackedHere(o.id)
+			if lacks[w.peers[late].Self()] != segments {
+				t.Errorf("node %d sees the late one lack %d of %d", i, lacks[w.peers[late].Self()], segments)
+			}
+			delete(lacks, w.peers[late].Self())
+			if slices.Max(slices.Collect(maps.Values(lacks))) > 0 {
+				t.Errorf("node %d sees others lack: %v", i, lacks)
+			}
+			v := n.neighbours.roll(o.id)
+			tally := group.NewTally(v.table.Slots(), v.view)
+			if got := tally.Count(v.lacking(missed[0].id)); got.Holding+got.Unaudited != late {
+				t.Errorf("node %d counts %+v", i, got)
+			}
+			if got := tally.Count(v.lacking(first.id)); got.Holding+got.Unaudited != profile.N {
+				t.Errorf("node %d counts %+v of what was put to all", i, got)
+			}
+		}
+		time.Sleep(36 * time.Hour)
+		if got := w.nodes[late].store.Usage().Shards; got != 1+segments {
+			t.Fatalf("the late one holds %d shards", got)
+		}
+		if got := w.nodes[late].Status().Traffic.Mended; got != segments {
+			t.Errorf("it made %d shards", got)
+		}
+		time.Sleep(12 * day)
+		for i, n := range w.nodes {
+			if got := len(n.neighbours.members(o.id)); got != profile.N {
+				t.Errorf("node %d counts %d members", i, got)
+			}
+			for p, lacks := range n.lackedHere(o.id) {
+				if lacks > 0 {
+					t.Errorf("node %d still sees %s lack %d", i, protocol.ShortPeer(p), lacks)
+				}
+			}
+			if got := n.count.repaired.Load(); got != 0 {
+				t.Errorf("node %d repaired %d shards", i, got)
+			}
+		}
+		w.close()
+	})
+}
+
+// Where so many missed a put that the segment needs repair, its repairer brings
+// it to those that lack it, and to itself, if it is one of them.
+func TestRepairFillsWhoLacks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t, profile.N)
+		o, coder, c := w.founded(profile)
+		w.putTo(c, o, coder.code(randomBytes(seeded(t, 85), 30_000)), 0, 1, 2, 3, 4, 5)
+		w.peers[4].Stop()
+		w.peers[5].Stop()
+		w.putTo(c, o, coder.code(randomBytes(seeded(t, 86), 30_000)), 0, 1, 2, 3)
+		c.Close()
+		time.Sleep(time.Hour)
+		w.peers[4].Start()
+		w.peers[5].Start()
+		took, repaired, mended := time.Duration(0), int64(0), int64(0)
+		for ; took < 10*day && (w.nodes[4].store.Usage().Shards < 2 || w.nodes[5].store.Usage().Shards < 2); took += time.Hour {
+			time.Sleep(time.Hour)
+		}
+		for _, n := range w.nodes {
+			repaired, mended = repaired+n.count.repaired.Load(), mended+n.count.mended.Load()
+		}
+		t.Logf("after %v: %d shards repaired, %d mended by their holders", took, repaired, mended)
+		if repaired+mended != 2 || took >= 10*day {
+			t.Errorf("%d shards repaired, %d mended", repaired, mended)
+		}
+		w.close()
+	})
+}
+
+// listing is a member whose Have says what a test wants.
+type listing struct {
+	protocol.Handler
+	says  func(*protocol.HaveReply)
+	asked atomic.Int32
+}
+
+func (l *listing) Have(ctx context.Context, from protocol.Remote, r *protocol.HaveRequest) (*protocol.HaveReply, error) {
+	reply, err := l.Handler.Have(ctx, from, r)
+	if err == nil {
+		l.asked.Add(1)
+		l.says(reply)
+	}
+	return reply, err
+}
+
+// A Have moves nobody but its own holder: without digests it says nothing, with
+// digests of what it has not got it is refuted by audits, and one that denies
+// what it has counts as lacking it.
+func TestListsOfLiars(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t, profile.N)
+		o, coder, c := w.founded(profile)
+		for i := range 4 {
+			s := coder.code(randomBytes(seeded(t, uint64(90+i)), 30_000))
+			w.putTo(c, o, s, 0, 2, 3, 4, 5) // 1 never gets it
+		}
+		c.Close()
+		ask := func(i int, says func(*protocol.HaveReply)) (told bool) {
+			l := &listing{Handler: w.nodes[i], says: says}
+			w.peers[i].Serve(func(s protocol.Stream) { _ = protocol.Serve(t.Context(), s, l) })
+			time.Sleep(5 * time.Minute) // streams to the honest one end
+			g, release, err := w.nodes[0].groups.open(t.Context(), o.id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer release()
+			told, err = w.nodes[0].compare(t.Context(), g, w.peers[i].Self())
+			if err != nil || l.asked.Load() == 0 {
+				t.Errorf("node %d, asked %d times: %v", i, l.asked.Load(), err)
+			}
+			return told
+		}
+		honest := w.nodes[0].digestsHere(t, o.id)
+		if ask(2, func(r *protocol.HaveReply) { r.SegmentDigests = nil }) {
+			t.Error("who shows no digests has told something")
+		}
+		if !ask(1, func(r *protocol.HaveReply) { r.SegmentDigests = honest }) {
+			t.Error("digests tell nothing")
+		}
+		denies := func(r *protocol.HaveReply) {
+			r.SegmentDigests, r.Segments = make([]byte, len(honest)), nil
+		}
+		if !ask(3, denies) {
+			t.Error("digests tell nothing")
+		}
+		want := map[peer.ID]int{w.peers[3].Self(): 4}
+		got := w.nodes[0].lackedHere(o.id)
+		maps.DeleteFunc(got, func(_ peer.ID, n int) bool { return n == 0 })
+		if !maps.Equal(got, want) {
+			t.Errorf("it sees lack: %v", got)
+		}
+		time.Sleep(3 * day)
+		if w.nodes[0].neighbours.isMember(o.id, w.peers[1].Self()) {
+			t.Error("who lists what it cannot prove is still a member")
+		}
+		if !w.nodes[0].neighbours.isMember(o.id, w.peers[2].Self()) {
+			t.Error("who lists nothing is no member, though it proves what it has")
+		}
+		w.close()
+	})
+}
+
+func (n *Node) digestsHere(t *testing.T, id protocol.GroupID) []byte {
+	g, release, err := n.groups.open(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.digestsOf(digestSegments)
+}
+
+// What is noted of lacks is bounded, a group's and in all, and what a group had
+// is free again when it closes.
+func TestLacksAreBounded(t *testing.T) {
+	h := newView(20, profile, 400)
+	var all []protocol.SegmentID
+	lacks := make(map[protocol.SegmentID]bool)
+	for i := range maxLacks / 2 {
+		s := protocol.SegmentID{byte(i), byte(i >> 8), byte(i >> 16)}
+		all, lacks[s] = append(all, s), true
+	}
+	for _, id := range h.ids() {
+		for _, p := range h.holders(id) {
+			h.heardList(id, p.peer, all, lacks)
+		}
+		h.lackOwn(id, all)
+		if n := h.groups[id].lacks; n > maxLacks {
+			t.Fatalf("%d lacks of one group", n)
+		}
+	}
+	if h.lacks != maxAllLacks {
+		t.Fatalf("%d lacks in all", h.lacks)
+	}
+	for _, id := range h.ids() {
+		h.close(id)
+	}
+	if h.lacks != 0 {
+		t.Errorf("%d lacks of groups that are closed", h.lacks)
+	}
+}
+
+// Whatever comes in whatever order, the counts of lacks are what the sets hold.
+func TestLacksAreCounted(t *testing.T) {
+	const seed = 95
+	r := seeded(t, seed)
+	h := newView(3, profile, 12)
+	ids := h.ids()
+	segment := func() protocol.SegmentID { return protocol.SegmentID{byte(r.IntN(20))} }
+	for range 5000 {
+		id := ids[r.IntN(len(ids))]
+		all := h.holders(id)
+		p := all[r.IntN(len(all))]
+		list := []protocol.SegmentID{segment(), segment(), segment()}
+		switch r.IntN(8) {
+		case 0:
+			h.heardList(id, p.peer, list, map[protocol.SegmentID]bool{list[0]: true, list[1]: r.IntN(2) == 0})
+		case 1:
+			h.got(id, p.peer, p.slot, list[0])
+		case 2:
+			h.miss(id, p.peer, p.slot, list[0])
+		case 3:
+			h.forgetSegment(id, list[0])
+		case 4:
+			h.lackOwn(id, slices.Compact(slices.SortedFunc(slices.Values(list), func(a, b protocol.SegmentID) int { return int(a[0]) - int(b[0]) })))
+		case 5:
+			h.gotOwn(id, list[0])
+		case 6:
+			h.lostOwn(id, list[0])
+		case 7:
+			h.ask(id, idFor(600+r.IntN(50)), p.slot)
+		}
+	}
+	total := 0
+	for _, id := range ids {
+		g := h.groups[id]
+		sum := len(g.without)
+		for i := range g.list {
+			sum += len(g.list[i].lacks)
+		}
+		if g.lacks != sum {
+			t.Errorf("%d lacks are counted, %d are there", g.lacks, sum)
+		}
+		total += sum
+	}
+	if h.lacks != total || total == 0 {
+		t.Errorf("%d lacks are counted, %d are there", h.lacks, total)
+	}
+}

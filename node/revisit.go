@@ -1,0 +1,116 @@
+package node
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// revisits are the members that answer again after an absence, till they were
+// asked what they have.
+type revisits struct {
+	asked *rests[borrower] // who was asked whether it still lacks something
+
+	mu sync.Mutex
+	m  map[borrower]revisit
+}
+
+type revisit struct {
+	at    time.Duration // on neighbours' watch
+	tries int
+}
+
+const (
+	// maxRevisits bounds the members that wait to be asked, revisitTries how
+	// often one is that does not say; the others' turn comes with the exchange
+	// of facts.
+	maxRevisits  = 1 << 16
+	revisitTries = retryPart
+	// revisitsAtOnce bounds how many are asked in one round.
+	revisitsAtOnce = 64
+)
+
+func newRevisits() *revisits {
+	return &revisits{asked: newRests[borrower](), m: make(map[borrower]revisit)}
+}
+
+// add plans to ask a member of a group.
+func (r *revisits) add(v borrower, at time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, planned := r.m[v]; planned || len(r.m) >= maxRevisits {
+		return
+	}
+	r.m[v] = revisit{at: at}
+}
+
+// due takes those out whose turn it is, and plans to ask them again a while
+// later; done is for who has told.
+func (r *revisits) due(now, again time.Duration, most int) (out []borrower) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for v, p := range r.m {
+		if now < p.at {
+			continue
+		}
+		if len(out) == most {
+			break
+		}
+		if p.tries++; p.tries >= revisitTries {
+			delete(r.m, v)
+		} else {
+			r.m[v] = revisit{at: now + again, tries: p.tries}
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func (r *revisits) done(v borrower) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.m, v)
+}
+
+// revisit asks members that answer again after an absence what they have: what
+// was put and deleted meanwhile they have missed.
+func (n *Node) revisit(ctx context.Context) error {
+	every, now := n.cfg.Timing.ExchangeEvery, n.neighbours.at()
+	for _, id := range n.neighbours.takeBack() {
+		for _, g := range n.neighbours.groupsWith(id) {
+			n.revisits.add(borrower{id, g}, now+n.rand.upTo(every/catchUpPart))
+		}
+	}
+	var all errgroup.Group
+	all.SetLimit(exchangeAtOnce)
+	for _, v := range n.revisits.due(now, n.rand.jitter(every/retryPart), revisitsAtOnce) {
+		all.Go(func() error { return n.revisitMember(ctx, v) })
+	}
+	return all.Wait()
+}
+
+func (n *Node) revisitMember(ctx context.Context, v borrower) error {
+	if !n.neighbours.isMember(v.group, v.peer) {
+		n.revisits.done(v)
+		return nil
+	}
+	g, release, err := n.groups.open(ctx, v.group)
+	if err != nil {
+		return n.hideStore("open group", err)
+	}
+	defer release()
+	told, err := n.compare(ctx, g, v.peer)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case told:
+		n.revisits.done(v)
+	case err != nil:
+		n.log.Debug("a member that came back does not say what it has", "group", v.group.Prefix(), "peer", protocol.ShortPeer(v.peer), "err", err)
+	}
+	return nil
+}
