@@ -168,7 +168,7 @@ func (w *moving) sleep(d time.Duration) bool {
 func (w *moving) start(m *machine) {
 	p := w.net.Peer(memnet.PeerConfig{Seed: m.seed, Addr: m.addr(), Server: true, Bootstrap: w.someUp(3)})
 	cfg := cairnnode.Config{
-		Network: worldNetwork, Agent: "test", Net: p, Store: watched{m.store, w, m}, Donated: 1 << 30, Log: w.log.With("node", m.nr),
+		Network: worldNetwork, Agent: "test", Net: p, Key: p.Key(), Store: watched{m.store, w, m}, Donated: 1 << 30, Log: w.log.With("node", m.nr),
 		Rand: rand.New(rand.NewPCG(w.churn.seed, uint64(m.nr)<<32)),
 	}
 	if w.churn.config != nil {

@@ -33,7 +33,7 @@ func (p *person) contract() contractStatus {
 func TestContract(t *testing.T) {
 	w := newTown(t, 0, launch.Config{})
 	const rate = 400_000 // bytes a second
-	node := w.addNodes(1, "--limit-up", "400kB/s", "--limit-down", "3.2Mbit/s", "--month", "500GB")[0]
+	node := w.addNodes(1, "--limit-up", "400kB/s", "--limit-down", "3.2Mbit/s", "--month", "500GB", "--time-scale", "0.01")[0]
 	donor := &person{w, node.Home, nil}
 	a, b := w.newcomer("a"), w.newcomer("b")
 
@@ -79,7 +79,7 @@ func TestContract(t *testing.T) {
 	b.get(link, sum)
 	a.boot = b.boot
 
-	// Nobody can take over: it says so, takes nothing new, and serves.
+	// Nobody is there to take over: it says so, takes nothing new, and serves.
 	var drain struct {
 		Done, MustStay   bool
 		Slots, SlotsLeft int

@@ -203,12 +203,13 @@ func (t *auditTurn) entered(j auditJob, passed, bad int) {
 // had. Who handed the slot over leaves it.
 func (t *auditTurn) letIn(j auditJob) {
 	before := t.neighbours.handed(t.group, j.peer, j.slot)
-	if before == "" {
-		v := t.neighbours.roll(t.group)
-		if v == nil || t.mayEnter(v, j.peer, j.slot) != nil {
-			t.neighbours.reject(t.group, j.peer, j.slot)
-			return
-		}
+	v := t.neighbours.roll(t.group)
+	if v != nil {
+		v.release(before, j.slot)
+	}
+	if v == nil || t.mayEnter(v, j.peer, j.slot) != nil {
+		t.neighbours.reject(t.group, j.peer, j.slot)
+		return
 	}
 	t.neighbours.prove(t.group, j.peer, j.slot)
 	t.nominees.drop(place{t.group, j.slot})

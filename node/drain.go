@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/cairnstore/cairn/node/contract"
 	"github.com/cairnstore/cairn/protocol"
 )
@@ -20,7 +22,15 @@ type successors interface {
 }
 
 // errNoSuccessors is why a node that cannot hand over must stay.
-var errNoSuccessors = errors.New("no successor takes over: this version of cairn cannot hand its slots to other nodes yet")
+var errNoSuccessors = errors.New("it was started without its identity's key and cannot sign its slots over")
+
+const (
+	// drainAtOnce bounds the slots that are handed over at a time.
+	drainAtOnce = 4
+	// stuckRounds is after how many rounds in which nobody took anything a node
+	// says that it must stay: just after its start it knows few others.
+	stuckRounds = 2
+)
 
 // DrainProgress tells how far a node is on its way out. It is read off the
 // disk: what is still there is still to be handed over.
@@ -31,7 +41,7 @@ type DrainProgress struct {
 	Bytes     int64  `json:"bytes"`     // kept when it began
 	BytesLeft int64  `json:"bytesLeft"` // still here
 	Done      bool   `json:"done"`      // nothing is left: the node can go
-	MustStay  bool   `json:"mustStay"`  // nothing will go on by itself
+	MustStay  bool   `json:"mustStay"`  // nothing goes on until others join who take it over
 	Why       string `json:"why"`       // what holds it up; empty: nothing that is known
 }
 
@@ -39,22 +49,51 @@ type DrainProgress struct {
 type drainer struct {
 	wake chan struct{}
 
-	mu  sync.Mutex
-	err error // of the last round
+	mu    sync.Mutex
+	err   error // of the last round
+	stuck int   // rounds in a row in which nobody took anything
 }
 
 func newDrainer() *drainer { return &drainer{wake: make(chan struct{}, 1)} }
 
-func (d *drainer) fails(err error) {
+// begins forgets what came of rounds before.
+func (d *drainer) begins() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.err = err
+	d.err, d.stuck = nil, 0
 }
 
-func (d *drainer) failure() error {
+// ends notes what came of a round.
+func (d *drainer) ends(r *drainRound) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.err = firstOf(r.errs)
+	if d.stuck++; r.moving || len(r.errs) == 0 {
+		d.stuck = 0
+	}
 	return d.err
+}
+
+func (d *drainer) failure() (err error, stuck bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.err, d.stuck >= stuckRounds
+}
+
+// drainRound is what came of the groups in one round.
+type drainRound struct {
+	mu     sync.Mutex
+	errs   []error
+	moving bool // something was handed over or is on its way, or may be with time
+}
+
+func (r *drainRound) note(id protocol.GroupID, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.moving = r.moving || !errors.Is(err, errNobody)
+	if err != nil && !errors.Is(err, errUnderWay) {
+		r.errs = append(r.errs, fmt.Errorf("hand over group %s: %w", id.Prefix(), err))
+	}
 }
 
 // Drain begins the way out, or goes on with it: the node takes nothing new and
@@ -70,6 +109,7 @@ func (n *Node) Drain() error {
 		return s, nil
 	})
 	if err == nil {
+		n.drain.begins()
 		select {
 		case n.drain.wake <- struct{}{}:
 		default:
@@ -78,7 +118,7 @@ func (n *Node) Drain() error {
 	return err
 }
 
-// StopDrain ends the way out: what was handed over is gone, the rest stays.
+// StopDrain ends the way out: what was signed over goes, the rest stays.
 func (n *Node) StopDrain() error {
 	return n.deal.change(n.now(), func(s contract.Stance) (contract.Stance, error) {
 		s.Drain = nil
@@ -98,11 +138,12 @@ func (n *Node) DrainProgress() DrainProgress {
 		Slots: max(s.Drain.Groups, u.Groups), SlotsLeft: u.Groups,
 		Bytes: max(s.Drain.Bytes, u.Used), BytesLeft: u.Used,
 	}
-	err := n.drain.failure()
+	err, stuck := n.drain.failure()
+	p.MustStay = stuck
 	if away := n.missingStores(); away != nil {
 		err = away
 	} else if p.SlotsLeft == 0 && u.Shards == 0 {
-		p.BytesLeft, p.Done = 0, true
+		p.BytesLeft, p.Done, p.MustStay = 0, true, false
 		return p
 	}
 	if n.successors == nil && p.SlotsLeft > 0 {
@@ -126,29 +167,37 @@ func (n *Node) missingStores() error {
 	return errors.Join(errs...)
 }
 
-// drainOnce hands over what the node keeps, if it drains. It goes on after a
-// group that nobody takes over, and comes back to it in the next round.
+// drainOnce hands over what the node keeps, if it drains; if it stays after all,
+// what it has signed over. It goes on after a group that nobody takes over, and
+// comes back to it in the next round.
 func (n *Node) drainOnce(ctx context.Context) error {
-	s := n.deal.stance()
-	if s.Drain == nil || n.successors == nil {
+	signed := n.handings.given()
+	if n.successors == nil || !n.leaves() && len(signed) == 0 {
 		return nil
 	}
-	var errs []error
+	var (
+		round drainRound
+		all   errgroup.Group
+	)
+	all.SetLimit(drainAtOnce)
 	for id, err := range n.store.Groups(ctx) {
-		if err == nil {
-			err = n.successors.handOver(ctx, id)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("hand over group %s: %w", id.Prefix(), err))
-		}
-		if s := n.deal.stance(); ctx.Err() != nil || s.Drain == nil {
+		if ctx.Err() != nil {
 			break
 		}
+		if err != nil {
+			round.note(id, err)
+			continue
+		}
+		if n.leaves() || signed[id] {
+			all.Go(func() error { round.note(id, n.successors.handOver(ctx, id)); return nil })
+		}
 	}
-	err := firstOf(errs)
-	n.drain.fails(err)
-	return err
+	_ = all.Wait()
+	return n.drain.ends(&round)
 }
+
+// leaves reports whether the donor wants the node to leave.
+func (n *Node) leaves() bool { return n.deal.stance().Drain != nil }
 
 // firstOf returns the first error and how many more there are: thousands of
 // groups can fail for one cause.

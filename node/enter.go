@@ -14,8 +14,15 @@ import (
 )
 
 // Enter hears a peer's own request for a slot. Yes means that this node will
-// audit it, and nothing more.
-func (n *Node) Enter(_ context.Context, from protocol.Remote, r *protocol.EnterRequest) (*protocol.EnterReply, error) {
+// audit it, and nothing more. By the same message a holder gives this node its
+// slot.
+func (n *Node) Enter(ctx context.Context, from protocol.Remote, r *protocol.EnterRequest) (*protocol.EnterReply, error) {
+	if n.isGiven(from.Peer, r) {
+		if err := n.takeHandover(ctx, from, r); err != nil {
+			return nil, err
+		}
+		return new(protocol.EnterReply), nil
+	}
 	v := n.neighbours.roll(r.Group)
 	if v == nil {
 		return nil, protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
@@ -43,15 +50,20 @@ func (n *Node) Enter(_ context.Context, from protocol.Remote, r *protocol.EnterR
 }
 
 // handedOver checks a handover, and counts its holder as having left. It
-// returns who handed the slot over; "": nobody did.
+// returns who handed the slot over; "": nobody did. A handover serves once: who
+// has held the slot enters as such, and moves nobody out who took it again.
 func (n *Node) handedOver(v *roll, to peer.ID, r *protocol.EnterRequest) (peer.ID, error) {
-	if len(r.Handover) == 0 {
+	if len(r.Handover) == 0 || v.hasSat(to, r.Slot) {
 		return "", nil
 	}
-	err := error(protocol.Refuse(protocol.CodeDenied, "slot %d is nobody's to hand over", r.Slot))
+	var err error // nobody there: the slot is vacant, and needs no handover
 	for i := range v.table.Held {
 		h := &v.table.Held[i]
-		if int(h.Slot) != r.Slot || i == v.self {
+		if int(h.Slot) != r.Slot {
+			continue
+		}
+		if i == v.self {
+			err = protocol.Refuse(protocol.CodeDenied, "slot %d is nobody's to hand over", r.Slot)
 			continue
 		}
 		var o *protocol.Handover
@@ -129,6 +141,10 @@ func (e *entering) drop(g protocol.GroupID) {
 
 // enterLoop asks to be taken for the holder of slots.
 func (n *Node) enterLoop(ctx context.Context) {
+	// Whom a run before had asked it does not know.
+	for _, id := range n.handovers.since(n.now().Add(-(letInWithin + 1) * n.cfg.Timing.EnterAgain)) {
+		n.enterAll(id)
+	}
 	for ctx.Err() == nil {
 		n.enterOnce(ctx)
 		if !pause(ctx, n.cfg.Timing.UpkeepEvery, n.entering.wake) {
@@ -159,6 +175,13 @@ func (n *Node) enterOnce(ctx context.Context) {
 		}
 		_ = all.Wait()
 	}
+}
+
+// meetAt has a group's members asked at a time who else there is.
+func (e *entering) meetAt(g protocol.GroupID, at time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.begun[g], e.next[g] = at, at
 }
 
 // meets reports whether it is time to ask a group's members who else there is.
@@ -231,13 +254,17 @@ func (n *Node) enterSoon(g *groupState) {
 	if v == nil || !n.entering.begin(g.id, n.neighbours.at(), n.cfg.Timing.EnterAgain) {
 		return
 	}
-	var to []peer.ID
-	for i := range v.table.Held {
-		if i != v.self {
-			to = append(to, v.table.Held[i].Peer)
-		}
+	n.entering.add(g.id, v.others(), n.neighbours.at()+2*n.cfg.Timing.RepairEvery)
+}
+
+// enterAll plans requests to all members of a group at once, and has them asked
+// who else there is.
+func (n *Node) enterAll(id protocol.GroupID) {
+	if v := n.neighbours.roll(id); v != nil {
+		now := n.neighbours.at()
+		n.entering.meetAt(id, now)
+		n.entering.add(id, v.others(), now)
 	}
-	n.entering.add(g.id, to, n.neighbours.at()+2*n.cfg.Timing.RepairEvery)
 }
 
 // isDrawn reports whether the owner's table gives this node its slot.
@@ -266,18 +293,4 @@ func (n *Node) enterBack() {
 			n.entering.add(g, []peer.ID{id}, n.neighbours.at())
 		}
 	}
-}
-
-// handovers are the slots that others handed over to this node.
-type handovers struct {
-	mu sync.Mutex
-	m  map[protocol.GroupID][]byte
-}
-
-func newHandovers() *handovers { return &handovers{m: make(map[protocol.GroupID][]byte)} }
-
-func (h *handovers) of(g protocol.GroupID) []byte {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.m[g]
 }

@@ -59,6 +59,10 @@ func (n *Node) mayFound(g *groupState, offer []protocol.Fact) error {
 		if err := n.checkOffered(rec, id, offer); err != nil {
 			return err
 		}
+		if n.leaves() {
+			// Else who compares facts would bring back what it has handed over.
+			return protocol.Refuse(protocol.CodeDraining, "this node is leaving")
+		}
 		if n.book.hasReservation(id, n.now()) {
 			return nil // Form said yes
 		}

@@ -33,8 +33,9 @@ type groupState struct {
 	recordRaw []byte
 	table     *protocol.Table
 	tableRaw  []byte
-	slot      int // this node's, by the table or by nomination; -1: none
-	nominated int // the slot that it was nominated for; -1: none
+	slot      int     // this node's, by the table or by nomination; -1: none
+	nominated int     // the slot that it was nominated for; -1: none
+	nominator peer.ID // by whom
 	renewal   kept
 	envelopes map[peer.ID]keptEnvelope
 	grants    map[string]keptGrant // by subject
@@ -237,4 +238,18 @@ func (g *groupState) size() int64 {
 		n += protocol.Buckets * len(protocol.Hash{})
 	}
 	return int64(n)
+}
+
+// nominatedBy reports whether a peer's word made this node ready for its slot.
+func (g *groupState) nominatedBy(id peer.ID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.nominated >= 0 && g.nominator == id
+}
+
+// takes reports whether shards are on their way into the store.
+func (g *groupState) takes() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.granting) > 0
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
-	"github.com/cairnstore/cairn/storage"
 )
 
 // expireStep is how many shards or facts of an expired group one round of upkeep
@@ -188,9 +187,7 @@ func (n *Node) leaseOnce(ctx context.Context) error {
 }
 
 // expire frees at most room shards and facts of a group whose lease has ended,
-// and returns how many. The order makes every crash between harmless: shards
-// first; then facts, of which record, table and renewal, and the note of when
-// the group came here, by which the lease is known, come last.
+// and returns how many.
 func (n *Node) expire(ctx context.Context, id protocol.GroupID, room int) (freed int, err error) {
 	g, release, err := n.groups.openTurn(ctx, id)
 	if err != nil {
@@ -200,72 +197,7 @@ func (n *Node) expire(ctx context.Context, id protocol.GroupID, room int) (freed
 	if n.leases.state(id, n.now()) != group.Expired {
 		return 0, nil // renewed while it waited for its turn
 	}
-	n.groups.forget(g) // from here on it is not what the store has
 	n.log.Info("lease has ended: freeing", "group", id.Prefix())
-	for sh, err := range n.store.Shards(ctx, id) {
-		if err != nil {
-			return freed, err
-		}
-		if freed >= room {
-			return freed, nil
-		}
-		if err := n.store.DeleteShard(ctx, sh.Key); err != nil {
-			return freed, err
-		}
-		n.frees.remove(kin{id, sh.Key.Segment})
-		n.shardMended(ctx, id, sh.Key)
-		freed++
-	}
-	infos, err := n.lastFacts(ctx, id)
-	if err != nil {
-		return freed, err
-	}
-	for _, f := range infos {
-		if freed >= room {
-			return freed, nil
-		}
-		if err := n.store.DeleteFact(ctx, id, f.ID); err != nil {
-			return freed, err
-		}
-		freed++
-	}
-	n.dropGroup(id)
-	return freed, nil
-}
-
-// lastFacts lists a group's facts and notes in the order in which they go.
-func (n *Node) lastFacts(ctx context.Context, id protocol.GroupID) ([]storage.FactInfo, error) {
-	var out []storage.FactInfo
-	for f, err := range n.store.FactInfos(ctx, id) {
-		if err != nil && !n.damaged(id, err) {
-			return nil, err
-		}
-		out = append(out, f)
-	}
-	slices.SortStableFunc(out, func(a, b storage.FactInfo) int { return lastRank(a.Kind) - lastRank(b.Kind) })
-	return out, nil
-}
-
-// lastRank orders a group's facts by how late they go when it expires.
-func lastRank(kind uint8) int {
-	switch kind {
-	case uint8(protocol.FactRenewal):
-		return 1
-	case uint8(protocol.FactTable), noteNominated:
-		return 2
-	case uint8(protocol.FactRecord):
-		return 3
-	case noteOrigin:
-		return 4
-	}
-	return 0
-}
-
-// dropGroup forgets a group of which nothing is held any more.
-func (n *Node) dropGroup(id protocol.GroupID) {
-	n.leases.forget(id)
-	n.neighbours.close(id)
-	n.entering.drop(id)
-	n.book.unfound(id)
-	n.announce.drop(id)
+	freed, _, err = n.wipe(ctx, g, room)
+	return freed, err
 }

@@ -31,7 +31,7 @@ func (n *Node) loadGroup(ctx context.Context, id protocol.GroupID) (*groupState,
 		case err != nil:
 			missing = errors.Join(missing, err)
 		case f.Kind == noteNominated:
-			g.nominated = parseNomination(f.Bytes)
+			g.nominated, g.nominator = parseNomination(f.Bytes)
 		case !isNote(f.Kind):
 			facts = append(facts, fromStore(f))
 		}
@@ -249,7 +249,7 @@ func (n *Node) surveyFact(ctx context.Context, s *groupSurvey, info storage.Fact
 	switch info.Kind {
 	case uint8(protocol.FactGrant):
 		s.view.granted = true
-	case noteOrigin, noteDeleted, noteNominated, noteSeats, noteStandings,
+	case noteOrigin, noteDeleted, noteNominated, noteSeats, noteStandings, noteHandover, noteHanding,
 		uint8(protocol.FactTable), uint8(protocol.FactDelete), uint8(protocol.FactRenewal):
 		f, err := n.store.Fact(ctx, info.Group, info.ID)
 		if errors.Is(err, storage.ErrNotFound) {
@@ -277,9 +277,13 @@ func (n *Node) surveyBytes(s *groupSurvey, f storage.Fact) {
 			n.frees.add(kin{f.Group, d.Segment}, freeing{unix(d.Since).Add(n.cfg.Timing.DeleteDelay), f.ID()})
 		}
 	case noteNominated:
-		s.nominated = parseNomination(f.Bytes)
+		s.nominated, _ = parseNomination(f.Bytes)
 	case noteSeats, noteStandings:
 		s.view.take(f)
+	case noteHandover:
+		n.handovers.restore(f)
+	case noteHanding:
+		n.handings.restore(f)
 	case uint8(protocol.FactTable):
 		if o, err := openStored(n.cfg.Network, fromStore(f)); err == nil {
 			s.table = o.Table

@@ -238,6 +238,9 @@ func (n *Node) mendShard(ctx context.Context, g protocol.GroupID, key storage.Sh
 	if err := n.store.PutShard(context.WithoutCancel(ctx), s); err != nil {
 		return fmt.Errorf("store the shard: %w", err)
 	}
+	if _, _, held := n.neighbours.slotsOf(g); !held { // it was freed meanwhile
+		return n.store.DeleteShard(context.WithoutCancel(ctx), key)
+	}
 	n.shardMended(ctx, g, key)
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/protocol"
@@ -31,6 +32,7 @@ type Config struct {
 	Limits   Limits           // what may be under way at once; zero fields take the defaults
 	Scrub    ScrubConfig      // how the disk is read over; zero fields take the defaults
 	NoRepair bool             // nothing is repaired: for experiments
+	Key      crypto.PrivKey   // of Net's identity: by it the node hands its slots over; nil: it cannot
 	// Contract is what the donor asks for beside the disk; the zero value asks
 	// for nothing.
 	Contract ContractConfig
@@ -79,6 +81,7 @@ type Node struct {
 	nominees   *nominees
 	entering   *entering
 	handovers  *handovers
+	handings   *handings
 	repairs    *repairs
 	donors     *donors
 	opened     *protocol.EnvelopeCache
@@ -111,6 +114,9 @@ func New(cfg Config) (*Node, error) {
 	if cfg.Net == nil || cfg.Store == nil || cfg.Donated < 0 {
 		return nil, fmt.Errorf("start node: %w", errConfig)
 	}
+	if cfg.Key != nil && !cfg.Net.Self().MatchesPrivateKey(cfg.Key) {
+		return nil, fmt.Errorf("start node: %w: the key is not that of %s", errConfig, cfg.Net.Self())
+	}
 	if err := protocol.CheckNetworkName(cfg.Network); err != nil {
 		return nil, fmt.Errorf("start node: %w", err)
 	}
@@ -124,10 +130,13 @@ func New(cfg Config) (*Node, error) {
 		started: cfg.Now(), rand: lockedRand{r: cfg.Rand},
 		caller: protocol.NewCaller(meteredNet{cfg.Net, deal.line}), book: newLedger(cfg.Caps, cfg.Donated),
 		frees: newFrees(), exchange: newExchanger(), revisits: newRevisits(), pendings: newPendings(), entropy: crand.Reader, mending: newMending(), loans: newLoans(cfg.Timing), leases: newLeases(cfg.Timing.Lease, cfg.Mono), donors: newDonors(), opened: protocol.NewEnvelopeCache(keptEnvelopes),
-		nominees: newNominees(), entering: newEntering(), handovers: newHandovers(), repairs: newRepairs(),
+		nominees: newNominees(), entering: newEntering(), handovers: newHandovers(), handings: newHandings(), repairs: newRepairs(),
 		announce: newAnnouncer(), door: newDoor(cfg.Limits, cfg.Now),
 		strikes: newStrikes(), visits: newVisits(), scrub: newScrubber(cfg.Scrub), answers: newAnswers(),
 		deal: deal, drain: newDrainer(),
+	}
+	if cfg.Key != nil {
+		n.successors = &succession{Node: n, key: cfg.Key}
 	}
 	n.door.slowest = deal.line.slowest(crowdedRate)
 	if err := n.scrub.load(); err != nil {

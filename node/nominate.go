@@ -178,8 +178,26 @@ func (n *Node) draw(ctx context.Context, v *roll, vacant group.Set, f *groupFact
 	}
 }
 
-// drawSlot asks candidates for one slot, in the order drawn, until one takes it.
+// drawSlot asks candidates for a vacant slot, and names the one that takes it to
+// the other members.
 func (n *Node) drawSlot(ctx context.Context, v *roll, slot int, pool []group.Candidate, f *groupFacts) {
+	now := n.neighbours.at()
+	id, env := n.askCandidates(ctx, v, slot, pool, f)
+	if id == "" {
+		n.repairs.thin.until(place{v.id, slot}, now+n.cfg.Timing.RepairDay/4, now)
+		n.log.Debug("no candidate for a slot: the group is thin", "group", v.id.Prefix(), "slot", slot)
+		return
+	}
+	if n.nameCandidate(place{v.id, slot}, id, env) {
+		n.tellCandidate(ctx, v, slot, env, f)
+		n.log.Info("drew a candidate", "group", v.id.Prefix(), "slot", slot, "peer", protocol.ShortPeer(id))
+	}
+}
+
+// askCandidates nominates one candidate after the other for a slot, in the order
+// drawn, and returns the first that takes it, with its peer record; "": none
+// does.
+func (n *Node) askCandidates(ctx context.Context, v *roll, slot int, pool []group.Candidate, f *groupFacts) (peer.ID, protocol.Envelope) {
 	n.neighbours.mu.Lock()
 	private := n.neighbours.private()
 	n.neighbours.mu.Unlock()
@@ -201,14 +219,9 @@ func (n *Node) drawSlot(ctx context.Context, v *roll, slot int, pool []group.Can
 			n.log.Debug("a candidate takes no slot", "peer", protocol.ShortPeer(c.Peer), "group", v.id.Prefix(), "err", err)
 			continue
 		}
-		if n.nameCandidate(place{v.id, slot}, c.Peer, reply.Envelope) {
-			n.tellCandidate(ctx, v, slot, reply.Envelope, f)
-			n.log.Info("drew a candidate", "group", v.id.Prefix(), "slot", slot, "peer", protocol.ShortPeer(c.Peer))
-		}
-		return
+		return c.Peer, reply.Envelope
 	}
-	n.repairs.thin.until(place{v.id, slot}, now+n.cfg.Timing.RepairDay/4, now)
-	n.log.Debug("no candidate for a slot: the group is thin", "group", v.id.Prefix(), "slot", slot)
+	return "", nil
 }
 
 func (n *Node) nominate(ctx context.Context, to peer.ID, r *protocol.NominateRequest) (*protocol.NominateReply, error) {

@@ -98,14 +98,14 @@ func (n *Node) takeSlot(ctx context.Context, from protocol.Remote, id protocol.G
 	case own >= 0:
 		return protocol.Refuse(protocol.CodeConflict, "this node holds slot %d", own)
 	}
-	nt, err := nominationNote(id, slot, n.now())
+	nt, err := nominationNote(id, slot, from.Peer, n.now())
 	if err != nil {
 		return err
 	}
-	g.nominate(slot)
+	g.nominate(slot, from.Peer)
 	codes, err := n.keepWith(ctx, from, g, []protocol.Fact{{Kind: protocol.FactRecord, Bytes: record}, {Kind: protocol.FactTable, Bytes: table}}, nt)
 	if err != nil {
-		g.nominate(-1)
+		g.nominate(-1, "")
 		return err
 	}
 	for _, c := range codes {
@@ -118,8 +118,8 @@ func (n *Node) takeSlot(ctx context.Context, from protocol.Remote, id protocol.G
 }
 
 // nominate notes for which slot this node was nominated; -1: for none.
-func (g *groupState) nominate(slot int) {
+func (g *groupState) nominate(slot int, by peer.ID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.nominated = slot
+	g.nominated, g.nominator = slot, by
 }

@@ -66,7 +66,7 @@ func (n *Node) Put(ctx context.Context, from protocol.Remote, r *protocol.PutReq
 // peer ID.
 func (n *Node) mayTake(ctx context.Context, from protocol.Remote, o *putOrder, bytes int64) (done func(), err error) {
 	class := contract.Clients
-	if n.neighbours.isMember(o.group.id, from.Peer) {
+	if n.neighbours.isMember(o.group.id, from.Peer) || o.group.nominatedBy(from.Peer) {
 		class = contract.Repair
 	}
 	done, err = n.deal.bulk(ctx, n.deal.line.down, contract.Deed{Kind: contract.Store, Class: class, Bytes: bytes}, n.now())

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -115,4 +116,29 @@ func (r *roll) lacks(s protocol.SegmentID, i int) {
 	v := r.lack[s]
 	v.Add(i)
 	r.lack[s] = v
+}
+
+// others returns the holders apart from this node.
+func (r *roll) others() (out []peer.ID) {
+	for i := range r.table.Held {
+		if i != r.self {
+			out = append(out, r.table.Held[i].Peer)
+		}
+	}
+	return out
+}
+
+// release counts a holder as having handed its slot over.
+func (r *roll) release(id peer.ID, slot int) {
+	for i := range r.table.Held {
+		if h := &r.table.Held[i]; h.Peer == id && int(h.Slot) == slot {
+			r.view.Released.Add(i)
+		}
+	}
+}
+
+// hasSat reports whether a peer holds a slot, or has held it.
+func (r *roll) hasSat(id peer.ID, slot int) bool {
+	is := func(s group.Seat) bool { return s.Peer == id && int(s.Slot) == slot }
+	return slices.ContainsFunc(r.table.Held, is) || slices.ContainsFunc(r.table.Former, is)
 }

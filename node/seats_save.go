@@ -59,6 +59,9 @@ func (n *Node) saveBatch(ctx context.Context, batch []unsavedNote, haste bool) e
 	}
 	for _, v := range batch {
 		n.book.returned(v.fact.Group, v.cost-factCost(len(v.fact.Bytes)))
+		if _, _, held := n.neighbours.slotsOf(v.fact.Group); !held { // it was freed meanwhile
+			n.dropFacts(ctx, v.fact.Group, []protocol.Hash{v.fact.ID()})
+		}
 	}
 	if haste {
 		return nil

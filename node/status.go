@@ -65,6 +65,7 @@ type Status struct {
 	Stores     []StoreStatus  `json:"stores"`
 
 	Contract ContractStatus `json:"contract"`
+	Drain    DrainProgress  `json:"drain"`
 }
 
 // Traffic counts since the start.
@@ -145,7 +146,7 @@ func (n *Node) Status() Status {
 		Shards: u.Shards, Groups: u.Groups, Announced: n.announce.announced(), Freeing: n.frees.count(),
 		Accepts: string(n.cfg.Accepts), Peers: len(n.cfg.Net.Known()), Donors: n.donors.count(now),
 		Uptime: now.Sub(n.started).Seconds(), Traffic: n.count.traffic(), Scrub: n.scrub.status(), Stores: n.stores(u),
-		Contract: n.contractStatus(),
+		Contract: n.contractStatus(), Drain: n.DrainProgress(),
 	}
 	leases := n.leases.count(now)
 	s.Frozen, s.Expired = leases[group.Frozen], leases[group.Expired]

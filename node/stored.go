@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -16,6 +18,8 @@ const (
 	noteNominated = 0xf2 // for which slot this node was nominated
 	noteSeats     = 0xf3 // who holds which slot, as this node believes
 	noteStandings = 0xf4 // how neighbours stand
+	noteHandover  = 0xf5 // by which this node was given its slot
+	noteHanding   = 0xf6 // to whom this node hands its slot over
 )
 
 // isNote reports whether a stored fact is this node's own note.
@@ -35,8 +39,9 @@ type deletion struct {
 
 // nomination is the note of a slot that the table gives to another peer.
 type nomination struct {
-	Slot  int   `cbor:"slot"`
-	Since int64 `cbor:"since"` // Unix seconds
+	Slot  int    `cbor:"slot"`
+	Since int64  `cbor:"since"` // Unix seconds
+	By    []byte `cbor:"by"`    // peer ID
 }
 
 func unix(seconds int64) time.Time { return time.Unix(seconds, 0) }
@@ -56,17 +61,18 @@ func (n *Node) deletionNote(g protocol.GroupID, s protocol.SegmentID) (storage.F
 	return f, freeing{now.Add(n.cfg.Timing.DeleteDelay), f.ID()}, err
 }
 
-func nominationNote(g protocol.GroupID, slot int, now time.Time) (storage.Fact, error) {
-	return note(g, noteNominated, nomination{slot, now.Unix()})
+func nominationNote(g protocol.GroupID, slot int, by peer.ID, now time.Time) (storage.Fact, error) {
+	return note(g, noteNominated, nomination{slot, now.Unix(), []byte(by)})
 }
 
-// parseNomination returns the slot that a note names; -1: it cannot be read.
-func parseNomination(b []byte) int {
+// parseNomination returns the slot that a note names, and by whose word; -1: it
+// cannot be read.
+func parseNomination(b []byte) (slot int, by peer.ID) {
 	var v nomination
 	if err := protocol.Decode("note", b, &v); err != nil || v.Slot < 0 || v.Slot >= protocol.MaxShards {
-		return -1
+		return -1, ""
 	}
-	return v.Slot
+	return v.Slot, peer.ID(v.By)
 }
 
 func toStore(g protocol.GroupID, f protocol.Fact) storage.Fact {

@@ -127,9 +127,10 @@ func nodeDrainCommand(a *app) *cobra.Command {
 		Long: `drain has other nodes take over all that this one keeps, and says when it can go.
 From then on it takes nothing new, over restarts, too. The command waits and shows
 how far it is; interrupted, the node goes on, and "cairn node drain" shows it again.
---cancel takes it back: what is still here stays.
+--cancel takes it back: what has no successor yet stays.
 
-Exit status: 0 nothing is left, the node can go · 1 it cannot go · 2 wrong usage
+Exit status: 0 nothing is left, the node can go · 1 nobody takes over what is left
+  2 wrong usage
   130 interrupted`,
 		Example: "  cairn node drain\n  cairn node drain --cancel",
 		Args:    takes(0, 0, ""),
@@ -175,7 +176,7 @@ func (a *app) drain(ctx context.Context, h home) error {
 	}
 	if !p.Done {
 		return withHint(fmt.Errorf("drain: %s and %s are still here: %s", count(p.SlotsLeft, "slot"), bytesText(p.BytesLeft), p.Why),
-			"leave the node running: it takes nothing new, and goes on serving what it keeps; \"cairn node drain --cancel\" takes that back")
+			"leave the node running: it serves what it keeps, and hands it over as soon as others can take it; \"cairn node drain --cancel\" takes that back")
 	}
 	if a.flags.json {
 		return nil
@@ -243,6 +244,9 @@ func (a *app) drainMeter() *drainMeter {
 
 func drainText(p node.DrainProgress) string {
 	text := fmt.Sprintf("%d of %d slots left", p.SlotsLeft, p.Slots)
+	if p.Done {
+		text = "nothing is left here: the node can go"
+	}
 	if p.Why != "" {
 		text += ": " + p.Why
 	}

@@ -87,7 +87,7 @@ func (a *app) runNode(ctx context.Context, h home, s *nodeStart) error {
 		return err
 	}
 	s.node, err = node.New(node.Config{
-		Network: a.flags.network, Agent: agent(), Net: s.host, Store: s.stores, Donated: total(s.gifts),
+		Network: a.flags.network, Agent: agent(), Net: s.host, Key: key, Store: s.stores, Donated: total(s.gifts),
 		Stores: s.storeRows, Reach: s.reach, Scrub: scrubConfig(h), Contract: contractConfig(h, s.terms), Timing: s.timing, NoRepair: s.flags.timing.noRepair, Log: a.log,
 	})
 	if err != nil {

@@ -134,7 +134,7 @@ func contractText(st nodeStatus) string {
 		text += sprintln("away       until %s; \"cairn node away 0\" ends it", c.AwayUntil)
 	}
 	if c.Draining {
-		text += sprintln("draining   it takes nothing new; \"cairn node drain\" tells how far it is")
+		text += sprintln("draining   since %s: %s", st.Drain.Since, drainText(st.Drain))
 	}
 	return text
 }

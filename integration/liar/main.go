@@ -100,7 +100,7 @@ func run(args []string) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	n, err := node.New(node.Config{Network: s.network, Agent: "liar", Net: host, Store: store, Donated: s.donate})
+	n, err := node.New(node.Config{Network: s.network, Agent: "liar", Net: host, Key: key, Store: store, Donated: s.donate})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,275 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cairnstore/cairn/node/audit"
+	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage"
+)
+
+const (
+	// bringAtOnce bounds the shards of one slot on their way to a successor.
+	bringAtOnce = 4
+	// bringTimeout is how long a successor has for one shard: a little more than
+	// the slowest that peers bear (SPEC.md, Streams) takes for the largest.
+	bringTimeout = 5 * time.Minute
+)
+
+var (
+	errNotKept = errors.New("the successor has not got what it acknowledged")
+	errNoProof = errors.New("the successor does not prove what it acknowledged")
+)
+
+// keptShard is a shard that is to be handed over.
+type keptShard struct {
+	key   storage.ShardKey
+	size  int64
+	grant protocol.Hash
+}
+
+// shares lists the sound shards of this node's slot. What the disk has damaged
+// counts for nothing here either: the members make it again for the successor. A
+// folder that is missing is an error: what lies in it is not lost.
+func (n *Node) shares(ctx context.Context, v *roll, f *groupFacts) (out []keptShard, err error) {
+	for sh, err := range n.store.Shards(ctx, v.id) {
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errHere, n.hideStore("list shards", err))
+		}
+		grant, granted := f.grants[sh.Key.Segment]
+		if !granted || int(sh.Key.Slot) != v.own() || n.frees.has(kin{v.id, sh.Key.Segment}) || n.scrub.isDamaged(sh.Key) {
+			continue
+		}
+		out = append(out, keptShard{sh.Key, sh.Size, grant})
+	}
+	return out, nil
+}
+
+// deliver brings a successor all shards and facts of this node's slot, has it
+// prove some, and gives it the handover.
+func (s *succession) deliver(ctx context.Context, v *roll, h *handing) error {
+	if err := s.exchangeGroup(ctx, v.id); err != nil {
+		return fmt.Errorf("%w: %w", errHere, err)
+	}
+	f, err := s.factsOf(ctx, v.id)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errHere, err)
+	}
+	shares, err := s.shares(ctx, v, f)
+	if err != nil {
+		return err
+	}
+	if shares, err = s.bringAll(ctx, v, f, h.successor(), shares); err != nil {
+		return err
+	}
+	if err := s.bringFacts(ctx, v.id, h.successor()); err != nil {
+		return err
+	}
+	if !h.proved { // it owes the same proof once
+		if err := s.examineSuccessor(ctx, v, h.successor(), shares); err != nil {
+			return err
+		}
+		h.proved = true
+	}
+	if err := s.giveHandover(ctx, v, h); err != nil {
+		return err
+	}
+	s.log.Info("gave a slot to its successor", "group", v.id.Prefix(), "slot", v.own(), "shards", len(shares), "peer", protocol.ShortPeer(h.successor()))
+	return s.noteHanding(ctx, v.id, h, handingNote{Successor: h.Successor, Envelope: h.Envelope, Stage: handingGiven})
+}
+
+// bringLate brings a successor shards that were on their way here when the
+// others were brought.
+func (s *succession) bringLate(ctx context.Context, v *roll, to peer.ID) error {
+	f, err := s.factsOf(ctx, v.id)
+	if err != nil {
+		return err
+	}
+	shares, err := s.shares(ctx, v, f)
+	if err != nil {
+		return err
+	}
+	_, err = s.bringAll(ctx, v, f, to, shares)
+	return err
+}
+
+// bringAll puts those of some shards to a successor that it has not got, and
+// returns those that it has in the end: all but what turned out to be damaged
+// or deleted.
+func (s *succession) bringAll(ctx context.Context, v *roll, f *groupFacts, to peer.ID, shares []keptShard) ([]keptShard, error) {
+	lacks, err := s.lackedBy(ctx, v.id, to, shares)
+	if err != nil {
+		return nil, err
+	}
+	gone := make([]bool, len(lacks))
+	all, under := errgroup.WithContext(ctx)
+	all.SetLimit(bringAtOnce)
+	for i, sh := range lacks {
+		all.Go(func() (err error) { gone[i], err = s.bring(under, v, f, to, sh); return err })
+	}
+	if err := all.Wait(); err != nil {
+		return nil, err
+	}
+	for i, sh := range lacks {
+		if gone[i] {
+			shares = slices.DeleteFunc(shares, func(o keptShard) bool { return o == sh })
+		}
+	}
+	if lacks, err = s.lackedBy(ctx, v.id, to, shares); err == nil && len(lacks) > 0 {
+		err = fmt.Errorf("%w: it lacks %d of %d shards", errNotKept, len(lacks), len(shares))
+	}
+	return shares, err
+}
+
+// lackedBy asks a peer which of some shards it has not got.
+func (n *Node) lackedBy(ctx context.Context, id protocol.GroupID, to peer.ID, shares []keptShard) (lacks []keptShard, err error) {
+	for part := range slices.Chunk(shares, protocol.MaxGroupSegments) {
+		r := &protocol.HaveRequest{Group: id}
+		for _, sh := range part {
+			r.Named = append(r.Named, sh.key.Segment)
+		}
+		m, err := n.askHave(ctx, to, r)
+		if err != nil {
+			return nil, err
+		}
+		for i, held := range m.Held {
+			if !held {
+				lacks = append(lacks, part[i])
+			}
+		}
+	}
+	return lacks, nil
+}
+
+// bring puts one shard to a successor as it is, checked, with its descriptor and
+// grant, and at the cost of what is kept for repair. gone says that there is
+// nothing to bring any more.
+func (s *succession) bring(ctx context.Context, v *roll, f *groupFacts, to peer.ID, sh keptShard) (gone bool, err error) {
+	grant, err := s.store.Fact(ctx, v.id, sh.grant)
+	if err != nil {
+		return errors.Is(err, storage.ErrNotFound), s.unlessGone(err)
+	}
+	done, err := s.deal.bulk(ctx, s.deal.line.up, contract.Deed{Kind: contract.Give, Class: contract.Repair, Bytes: sh.size}, s.now())
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", errHere, err)
+	}
+	defer done()
+	free, err := s.door.own(ctx, sh.size)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", errHere, err)
+	}
+	defer free()
+	buf := s.buffers.get(sh.size)
+	defer s.buffers.put(buf)
+	desc, err := s.readSound(ctx, v.id, sh, *buf)
+	if err != nil || desc == nil {
+		return desc == nil, s.unlessGone(err)
+	}
+	ask, cancel := context.WithTimeout(ctx, bringTimeout)
+	defer cancel()
+	err = s.caller.Put(ask, to, &protocol.PutRequest{Record: f.record, Slot: v.own(), Descriptor: desc, Grant: grant.Bytes}, *buf)
+	switch {
+	case errors.Is(err, protocol.ErrDeleted):
+		return true, nil // its owner told the successor first
+	case err == nil:
+		s.count.given.Add(sh.size)
+	}
+	return false, err
+}
+
+// unlessGone marks an error as this node's own, but for what is held no more.
+func (s *succession) unlessGone(err error) error {
+	if err == nil || errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errHere, s.hideStore("read a shard", err))
+}
+
+// readSound reads a shard into buf and checks it; desc is nil where it is held
+// no more, or damaged, which is noted.
+func (n *Node) readSound(ctx context.Context, id protocol.GroupID, sh keptShard, buf []byte) (desc []byte, err error) {
+	r, err := n.store.OpenShard(ctx, sh.key)
+	if err == nil {
+		defer func() { _ = r.Close() }()
+		if _, err = io.ReadFull(io.NewSectionReader(r, 0, sh.size), buf); err == nil {
+			err = r.Check(buf)
+		}
+	}
+	switch {
+	case errors.Is(err, storage.ErrCorrupt):
+		n.shardDamaged(ctx, id, sh.key, err)
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return slices.Clone(r.Descriptor()), nil
+}
+
+// bringFacts offers a peer all facts of a group, but for peer records that it
+// would take for forged, as it does not know the peers for members.
+func (n *Node) bringFacts(ctx context.Context, id protocol.GroupID, to peer.ID) error {
+	g, release, err := n.groups.open(ctx, id)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errHere, n.hideStore("open group", err))
+	}
+	defer release()
+	return n.offerFacts(ctx, g, to, g.ownersFacts())
+}
+
+// ownersFacts returns the names of all facts but the peer records of those whom
+// the table does not name.
+func (g *groupState) ownersFacts() []protocol.Hash {
+	g.mu.Lock()
+	others := make(map[protocol.Hash]bool)
+	for id, e := range g.envelopes {
+		if g.table == nil || g.table.SlotOf(id) < 0 {
+			others[e.id] = true
+		}
+	}
+	g.mu.Unlock()
+	return slices.DeleteFunc(g.factIDs(nil), func(h protocol.Hash) bool { return others[h] })
+}
+
+// examineSuccessor has a successor prove some of what it acknowledged. One that
+// does not know this node for a member owes it no proof; the members ask it for
+// theirs. Where there are none this node's audit is the only one.
+func (s *succession) examineSuccessor(ctx context.Context, v *roll, to peer.ID, shares []keptShard) error {
+	t := &auditTurn{Node: s.Node, group: v.id, known: make(map[protocol.SegmentID]*protocol.Descriptor)}
+	var segments []protocol.SegmentID
+	for _, sh := range shares {
+		segments = append(segments, sh.key.Segment)
+	}
+	segments = draw(segments, s.cfg.Timing.Audit.EntryShards, s.rand.float)
+	t.describe(ctx, segments)
+	var refs []protocol.ShardRef
+	for _, seg := range segments {
+		if t.known[seg] != nil {
+			refs = append(refs, protocol.ShardRef{Segment: seg, Slot: v.own()})
+		}
+	}
+	if len(refs) == 0 {
+		return nil
+	}
+	passed := 0
+	for _, o := range t.exchange(ctx, auditJob{peer: to, slot: v.own()}, refs) {
+		switch {
+		case o.counts && (o.outcome == audit.Missing || o.outcome == audit.Corrupt):
+			return errNoProof
+		case o.counts && o.outcome == audit.OK:
+			passed++
+		}
+	}
+	if passed == 0 && len(v.table.Held) == 1 {
+		return errNoProof
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage"
+)
+
+// handovers are the slots that others handed over to this node: by what, and
+// whose word it is.
+type handovers struct {
+	mu sync.Mutex
+	m  map[protocol.GroupID]given
+}
+
+// given is a handover to this node.
+type given struct {
+	By       []byte `cbor:"by"`       // peer ID of the holder
+	Since    int64  `cbor:"since"`    // Unix seconds: when it came
+	Handover []byte `cbor:"handover"` // as the holder signed it
+	note     savedNote
+}
+
+func newHandovers() *handovers { return &handovers{m: make(map[protocol.GroupID]given)} }
+
+// of returns what this node was given a group's slot by; nil: nothing.
+func (h *handovers) of(g protocol.GroupID) []byte { return h.get(g).Handover }
+
+func (h *handovers) get(g protocol.GroupID) given {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.m[g]
+}
+
+func (h *handovers) set(g protocol.GroupID, v given) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.m[g] = v
+}
+
+func (h *handovers) drop(g protocol.GroupID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.m, g)
+}
+
+// since returns the groups whose slots were handed over to this node after a
+// time.
+func (h *handovers) since(t time.Time) (out []protocol.GroupID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for g, v := range h.m {
+		if v.Since >= t.Unix() {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// restore takes a stored note.
+func (h *handovers) restore(f storage.Fact) {
+	var v given
+	if err := protocol.Decode("note", f.Bytes, &v); err != nil {
+		return // damaged: the holder gives it again
+	}
+	v.note = savedNote{f.ID(), len(f.Bytes)}
+	h.set(f.Group, v)
+}
+
+// isGiven reports whether a peer hands a slot over to this very node.
+func (n *Node) isGiven(from peer.ID, r *protocol.EnterRequest) bool {
+	if len(r.Handover) == 0 {
+		return false
+	}
+	o, err := protocol.OpenHandover(n.cfg.Network, r.Group, from, r.Handover)
+	return err == nil && o.Slot == r.Slot && peer.ID(o.Successor) == n.self
+}
+
+// takeHandover keeps, durably, a handover of the slot for which this node was
+// nominated, and asks the members to be let in with it.
+func (n *Node) takeHandover(ctx context.Context, from protocol.Remote, r *protocol.EnterRequest) error {
+	g, release, err := n.groups.openTurn(ctx, r.Group)
+	if err != nil {
+		return n.hideStore("open group", err)
+	}
+	defer release()
+	switch {
+	case !g.isFounded():
+		return protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
+	case g.ownSlot() != r.Slot:
+		return protocol.Refuse(protocol.CodeWrongSlot, "slot %d is another's", r.Slot)
+	case n.leaves():
+		return protocol.Refuse(protocol.CodeDraining, "this node is leaving")
+	}
+	if err := n.keepHandover(ctx, g, from.Peer, r); err != nil {
+		return err
+	}
+	n.neighbours.lose(r.Group, from.Peer, r.Slot, lostHanded)
+	n.reannounce(r.Group)
+	n.enterAll(r.Group)
+	return nil
+}
+
+// keepHandover stores a handover, unless it is the one that is kept. Members
+// know who holds the slot; this node may know only who nominated it, and does
+// not give up a holder's word for that one's.
+func (n *Node) keepHandover(ctx context.Context, g *groupState, from peer.ID, r *protocol.EnterRequest) error {
+	was := n.handovers.get(g.id)
+	if bytes.Equal(was.Handover, r.Handover) {
+		return nil
+	}
+	if !n.neighbours.holdsSlot(g.id, from, r.Slot) && (!g.nominatedBy(from) || n.neighbours.sits(g.id, peer.ID(was.By))) {
+		return protocol.Refuse(protocol.CodeDisputed, "slot %d is another's to hand over", r.Slot)
+	}
+	v := given{By: []byte(from), Since: n.now().Unix(), Handover: r.Handover}
+	f, err := note(g.id, noteHandover, v)
+	if err != nil {
+		return err
+	}
+	if err := n.storeBatch(ctx, g.id, []storage.Fact{f}); err != nil {
+		return err
+	}
+	v.note = savedNote{f.ID(), len(f.Bytes)}
+	n.handovers.set(g.id, v)
+	if was.note.size > 0 {
+		n.dropFacts(ctx, g.id, []protocol.Hash{was.note.id})
+		n.book.returned(g.id, factCost(was.note.size))
+	}
+	n.log.Info("a slot was handed over to this node", "group", g.id.Prefix(), "slot", r.Slot, "by", protocol.ShortPeer(from))
+	return nil
+}
+
+// holdsSlot reports whether a peer counts as the holder of a slot.
+func (h *neighbours) holdsSlot(id protocol.GroupID, p peer.ID, slot int) bool {
+	return slices.ContainsFunc(h.holders(id), func(o holder) bool { return o.peer == p && o.slot == slot && o.member })
+}

@@ -1,0 +1,234 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+)
+
+// succession hands this node's slots over, each in stages that a restart goes
+// on with (docs/decisions/0023): a successor is drawn, brought all shards and
+// facts, and given the signed handover; it asks the members to be let in, and
+// they audit it; once they list it, nothing is kept here any more. Till then
+// this node serves on, and counts.
+type succession struct {
+	*Node
+	key crypto.PrivKey
+
+	mu    sync.Mutex
+	pool  []group.Candidate
+	asked time.Duration // when, on the watch
+	fresh bool          // pool is set
+}
+
+// Why a slot is still here.
+var (
+	errNobody   = errors.New("nobody takes it over")
+	errUnderWay = errors.New("on its way")
+	errFrozen   = errors.New("its owner was long not heard of, and nobody may take it over: it is freed when its lease ends")
+	errTableOf  = errors.New("the group's record or table is damaged here")
+	errCutOff   = errors.New("this node is cut off from the others")
+	errNotLetIn = errors.New("the members did not let the successor in: another is drawn")
+	errHere     = errors.New("this node")
+)
+
+const (
+	// poolFor is how long candidates that were asked what they have free are
+	// drawn from.
+	poolFor = 5 * time.Minute
+	// letInWithin is how many times EnterAgain the members have to let a
+	// successor in. Then it will do that more than half of those who answer have;
+	// else another is drawn.
+	letInWithin = 3
+)
+
+// handOver takes the next steps for this node's slot of a group. It returns nil
+// when nothing of it is left here, and errUnderWay while others have to act.
+func (s *succession) handOver(ctx context.Context, id protocol.GroupID) error {
+	h := s.handings.get(id)
+	if h.Stage == handingOver {
+		return s.leaveGroup(ctx, id, h)
+	}
+	v := s.neighbours.roll(id)
+	switch {
+	case v == nil:
+		return s.leaveRest(ctx, id, h)
+	case s.neighbours.cutOff():
+		return errCutOff
+	case !s.isAlive(id):
+		return errFrozen
+	case s.neighbours.at() < h.next:
+		return errUnderWay
+	}
+	if h.Stage == handingNew {
+		over, err := s.drawSuccessor(ctx, v, h)
+		if err != nil || over {
+			return errors.Join(err, s.ifOver(ctx, over, id, h))
+		}
+	}
+	if rec, err := protocol.Envelope(h.Envelope).Open(); err == nil {
+		s.cfg.Net.Learn(rec.Info())
+	}
+	if h.Stage == handingDrawn {
+		if err := s.deliver(ctx, v, h); err != nil {
+			return s.failed(ctx, id, h, err)
+		}
+	}
+	return s.awaitEntry(ctx, v, h)
+}
+
+func (s *succession) ifOver(ctx context.Context, over bool, id protocol.GroupID, h *handing) error {
+	if !over {
+		return nil
+	}
+	return s.leaveGroup(ctx, id, h)
+}
+
+// drawSuccessor nominates a candidate for this node's slot. over says that none
+// is needed.
+func (s *succession) drawSuccessor(ctx context.Context, v *roll, h *handing) (over bool, err error) {
+	f, err := s.factsOf(ctx, v.id)
+	if err != nil {
+		return false, err
+	}
+	shares, err := s.shares(ctx, v, f)
+	if err != nil {
+		return false, err
+	}
+	if s.spared(ctx, v, shares) {
+		return true, s.noteHanding(ctx, v.id, h, handingNote{Stage: handingOver})
+	}
+	v.view.Released.Add(v.self)
+	to, env := s.askCandidates(ctx, v, v.own(), s.candidatesNow(ctx), f)
+	if to == "" {
+		return false, errNobody
+	}
+	s.log.Info("drew a successor", "group", v.id.Prefix(), "slot", v.own(), "peer", protocol.ShortPeer(to))
+	return false, s.noteHanding(ctx, v.id, h, handingNote{Successor: []byte(to), Envelope: env, Stage: handingDrawn})
+}
+
+// candidatesNow asks others what they have free, once in a while for all groups.
+func (s *succession) candidatesNow(ctx context.Context) []group.Candidate {
+	s.mu.Lock()
+	now := s.neighbours.at()
+	pool, fresh := s.pool, s.fresh && now-s.asked < min(poolFor, s.cfg.Timing.RepairEvery)
+	s.mu.Unlock()
+	if fresh {
+		return pool
+	}
+	pool = s.candidates(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pool, s.asked, s.fresh = pool, now, len(pool) > 0
+	return pool
+}
+
+// spared reports whether nobody has to take a slot: because those who answer
+// count on another holder of it already, or not on this node; or because nothing
+// is here that the others have not got, who compare facts.
+func (s *succession) spared(ctx context.Context, v *roll, shares []keptShard) bool {
+	alone := len(v.table.Held) == 1
+	if _, granted := s.neighbours.toBeFound(v.id); len(shares) == 0 && (!alone || !granted) {
+		return true
+	}
+	for i := range v.table.Held {
+		if h := &v.table.Held[i]; i != v.self && int(h.Slot) == v.own() && v.living.Has(i) && !v.lacksAny(i) && s.listings(ctx, v, h.Peer).settled(false) {
+			return true
+		}
+	}
+	if alone {
+		return false
+	}
+	l := s.listings(ctx, v, s.self)
+	return l.answered > 0 && 2*l.answered >= l.asked && l.listing == 0
+}
+
+// lacksAny reports whether a holder lacks some segment.
+func (r *roll) lacksAny(i int) bool {
+	for _, lacking := range r.lack {
+		if lacking.Has(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// own returns this node's slot.
+func (r *roll) own() int { return int(r.table.Held[r.self].Slot) }
+
+// failed gives a successor up that refuses for good or that does not do what it
+// should for long. What holds this node back itself is not its fault.
+func (s *succession) failed(ctx context.Context, id protocol.GroupID, h *handing, err error) error {
+	if ctx.Err() != nil || errors.Is(err, errHere) {
+		return err
+	}
+	now := s.neighbours.at()
+	if !h.failing {
+		h.failing, h.failed = true, now
+	}
+	lost := refusedForGood(err)
+	for _, no := range []error{errNotKept, errNoProof, protocol.ErrNotFound, protocol.ErrBudget, protocol.ErrDisputed} {
+		lost = lost || errors.Is(err, no)
+	}
+	if lost || now-h.failed >= s.cfg.Timing.Liveness.AbsentAfter/4 {
+		err = errors.Join(err, s.decline(ctx, id, h))
+	}
+	return err
+}
+
+// decline has another successor drawn.
+func (s *succession) decline(ctx context.Context, id protocol.GroupID, h *handing) error {
+	now := s.neighbours.at()
+	s.repairs.declined.until(borrower{h.successor(), id}, now+s.cfg.Timing.EnterAgain, now)
+	s.log.Info("a successor is given up", "group", id.Prefix(), "peer", protocol.ShortPeer(h.successor()))
+	return s.noteHanding(ctx, id, h, handingNote{Stage: handingNew})
+}
+
+// giveHandover signs the slot over to the successor, which has it on its disk
+// when it answers.
+func (s *succession) giveHandover(ctx context.Context, v *roll, h *handing) error {
+	b, err := protocol.SignHandover(s.key, s.cfg.Network, v.id, v.own(), h.successor())
+	if err != nil {
+		return fmt.Errorf("%w: %w", errHere, err)
+	}
+	ask, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	err = s.caller.Enter(ask, h.successor(), &protocol.EnterRequest{Group: v.id, Slot: v.own(), Handover: b})
+	h.again = s.neighbours.at() + s.cfg.Timing.EnterAgain/4
+	return err
+}
+
+// awaitEntry asks the members whether they list the successor, at first often,
+// and lets go of the group once they do.
+func (s *succession) awaitEntry(ctx context.Context, v *roll, h *handing) error {
+	now := s.neighbours.at()
+	if now >= h.again {
+		if err := s.giveHandover(ctx, v, h); err != nil {
+			s.log.Debug("a successor does not answer", "group", v.id.Prefix(), "peer", protocol.ShortPeer(h.successor()), "err", err)
+		}
+	}
+	late := s.now().Sub(unix(h.Since)) >= letInWithin*s.cfg.Timing.EnterAgain
+	switch l := s.listings(ctx, v, h.successor()); {
+	case l.settled(late):
+		if err := s.bringLate(ctx, v, h.successor()); err != nil && !late {
+			return err
+		}
+		err := s.noteHanding(ctx, v.id, h, handingNote{Successor: h.Successor, Envelope: h.Envelope, Stage: handingOver})
+		if err != nil {
+			return err
+		}
+		return s.leaveGroup(ctx, v.id, h)
+	case late:
+		return errors.Join(errNotLetIn, s.decline(ctx, v.id, h))
+	}
+	h.wait = min(max(2*h.wait, s.cfg.Timing.UpkeepEvery), max(s.cfg.Timing.RepairEvery, s.cfg.Timing.UpkeepEvery))
+	h.next = now + h.wait
+	return errUnderWay
+}
