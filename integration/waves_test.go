@@ -3,17 +3,18 @@
 package integration
 
 import (
-	"cmp"
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/cairnstore/cairn/lab/launch"
 )
 
-// hasty is a network whose nodes live through a week in a minute.
-var hasty = []string{"--time-scale", cmp.Or(os.Getenv("CAIRN_SCALE"), "0.0001"), "--log-level", "info"}
+// hasty is a network whose nodes live through a day in 43 s and take who is
+// silent for 20 s for gone.
+var hasty = []string{
+	"--time-scale", "0.0005", "--beat-every", "2h", "--absent-after", "8h", "--gone-after", "12h", "--log-level", "info",
+}
 
 // TestWavesOfDeaths kills, three times, as many current holders of a file's
 // group as bring it to the point at which members repair: more than it ever has

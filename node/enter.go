@@ -154,12 +154,12 @@ func (n *Node) enterLoop(ctx context.Context) {
 }
 
 // enterOnce makes the requests that are due. Who refuses because it sees the
-// slot otherwise is asked again a day later.
+// slot otherwise is asked again some hours later.
 func (n *Node) enterOnce(ctx context.Context) {
 	n.enterBack()
 	now := n.neighbours.at()
 	for _, g := range n.neighbours.guests() {
-		if n.entering.meets(g, now, n.rand.jitter(n.cfg.Timing.EnterAgain/4)) {
+		if n.entering.meets(g, now, n.rand.jitter(n.cfg.Timing.EnterAgain)) {
 			n.entering.add(g, n.meetMembers(ctx, g), now)
 		}
 	}

@@ -1,11 +1,9 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -196,124 +194,4 @@ func (n *Node) grantOf(ctx context.Context, j *repairJob) ([]byte, error) {
 		return nil, fmt.Errorf("read grant: %w", err)
 	}
 	return f.Bytes, nil
-}
-
-// lendersOf returns who can lend shards of a job's segment, in any order.
-func (n *Node) lendersOf(j *repairJob) []holder {
-	var out []holder
-	lacking := j.roll.lacking(j.segment)
-	for i := range j.roll.table.Held {
-		if h := &j.roll.table.Held[i]; i != j.roll.self && j.roll.living.Has(i) && !lacking.Has(i) {
-			out = append(out, holder{peer: h.Peer, slot: int(h.Slot)})
-		}
-	}
-	n.rand.shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
-	return out
-}
-
-// collection gathers k shards of a segment, each as its root says.
-type collection struct {
-	*Node
-	job  *repairJob
-	k    int
-	d    *protocol.Descriptor // nil: not known yet
-	desc []byte
-	have [][]byte // by slot
-	got  int
-}
-
-// know takes a descriptor that is the segment's.
-func (c *collection) know(desc []byte) error {
-	d, err := protocol.OpenDescriptor(desc, c.job.segment)
-	if p := c.job.roll.table.Profile; err == nil && (d.K != p.K || d.N != p.N) {
-		err = protocol.Refuse(protocol.CodeMalformed, "segment coded %d of %d in a group of %s", d.K, d.N, p)
-	}
-	if err == nil {
-		c.d, c.desc, c.have = d, bytes.Clone(desc), make([][]byte, d.N)
-	}
-	return err
-}
-
-// readOwn takes this node's own shard and descriptor, if they are sound.
-func (c *collection) readOwn(ctx context.Context) {
-	slot := int(c.job.roll.table.Held[c.job.roll.self].Slot)
-	sh, err := c.openShard(ctx, c.job.segment, slot)
-	if err != nil {
-		return
-	}
-	defer func() { _ = sh.Close() }()
-	if c.know(sh.Descriptor()) != nil {
-		return
-	}
-	raw := make([]byte, c.d.ShardSize)
-	if _, err := sh.ReadAt(raw, 0); err == nil && sh.Check(raw) == nil {
-		c.have[slot], c.got = raw, 1
-	}
-}
-
-// gather borrows the other shards: one by one until the descriptor is known,
-// then as many at a time as are missing.
-func (c *collection) gather(ctx context.Context) error {
-	rest := c.lendersOf(c.job)
-	for c.got < c.k && len(rest) > 0 && ctx.Err() == nil {
-		n := 1
-		if c.d != nil {
-			n = min(len(rest), c.k-c.got)
-		}
-		replies := make([]loaned, n)
-		var all sync.WaitGroup
-		for i, h := range rest[:n] {
-			if c.d == nil || c.have[h.slot] == nil {
-				all.Go(func() { replies[i] = c.borrow(ctx, h) })
-			}
-		}
-		all.Wait()
-		for i, h := range rest[:n] {
-			c.take(h, replies[i])
-		}
-		rest = rest[n:]
-	}
-	if c.got < c.k {
-		return fmt.Errorf("%d of %d shards: %w", c.got, c.k, errTooFewLend)
-	}
-	return nil
-}
-
-// loaned is what a co-member gave.
-type loaned struct {
-	desc, raw []byte
-	err       error
-}
-
-func (c *collection) borrow(ctx context.Context, h holder) (l loaned) {
-	ctx, cancel := context.WithTimeout(ctx, mendTimeout)
-	defer cancel()
-	r := &protocol.MendRequest{
-		Group: c.job.roll.id, Segment: c.job.segment, Slot: h.slot, Purpose: protocol.PurposeRepair, Descriptor: c.d == nil,
-	}
-	m, raw, err := c.caller.Mend(ctx, h.peer, r, func(size int64) []byte { return make([]byte, size) }, protocol.MaxShardSize)
-	if err != nil {
-		return loaned{err: err}
-	}
-	return loaned{m.Descriptor, raw, nil}
-}
-
-// take checks what came and keeps it.
-func (c *collection) take(h holder, l loaned) {
-	if l.err == nil && c.d == nil {
-		l.err = c.know(l.desc)
-	}
-	switch {
-	case l.err != nil:
-	case l.raw == nil || c.have[h.slot] != nil || c.got == c.k:
-		return
-	case protocol.Sum(l.raw) != c.d.Roots[h.slot]:
-		l.err = protocol.ErrForged
-	default:
-		c.have[h.slot] = l.raw
-		c.got++
-		c.count.borrowed.Add(int64(len(l.raw)))
-		return
-	}
-	c.log.Debug("a co-member lends no shard", "peer", protocol.ShortPeer(h.peer), "segment", c.job.segment, "err", l.err)
 }

@@ -19,6 +19,7 @@ type repairs struct {
 	thin     *rests[place]    // slots for which no candidate was found
 	declined *rests[borrower] // nodes that would not take a slot of a group
 	failed   *rests[kin]      // segments that could not be repaired
+	partial  *partials        // what was gathered for them
 
 	mu    sync.Mutex
 	false map[protocol.SegmentID]struct{}    // whose descriptors are proved false
@@ -27,7 +28,7 @@ type repairs struct {
 
 func newRepairs() *repairs {
 	return &repairs{
-		thin: newRests[place](), declined: newRests[borrower](), failed: newRests[kin](),
+		thin: newRests[place](), declined: newRests[borrower](), failed: newRests[kin](), partial: newPartials(),
 		wake: make(chan struct{}, 1), false: make(map[protocol.SegmentID]struct{}),
 		since: make(map[protocol.GroupID]time.Duration),
 	}

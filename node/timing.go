@@ -65,7 +65,7 @@ func DefaultTiming() Timing {
 		RepairDay:     24 * time.Hour,
 		RepairEvery:   15 * time.Minute,
 		NomineeFor:    24 * time.Hour,
-		EnterAgain:    24 * time.Hour,
+		EnterAgain:    6 * time.Hour,
 		Liveness:      liveness.DefaultSettings(),
 		Lease:         group.DefaultLeaseSettings(),
 		Audit:         audit.DefaultSettings(),

@@ -39,6 +39,7 @@ func (f *timingFlags) timing() (node.Timing, error) {
 		return t, misuse("times above 0, gone no sooner than absent", "--beat-every %s --audit-every %s --absent-after %s --gone-after %s", f.beat, f.audit, f.absent, f.gone)
 	}
 	t.Liveness.BeatEvery, t.Liveness.AbsentAfter, t.Liveness.GoneAfter = f.beat, f.absent, f.gone
+	t.Liveness.RecentWithin = min(t.Liveness.RecentWithin, f.gone) // who is gone is no witness of a cut
 	t.Audit.Cycle = f.audit
 	return t.Scale(f.scale), nil
 }
