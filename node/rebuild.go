@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/cairnstore/cairn/node/contract"
 	"github.com/cairnstore/cairn/node/repair"
@@ -18,18 +19,50 @@ import (
 // descriptor is false.
 var errInconsistent = errors.New("the descriptor contradicts itself")
 
-// takers returns who shall have a slot's shard: holders that lack it and
-// answer, else the candidate.
-func (n *Node) takers(v *roll, slot int, lacking group.Set) (out []peer.ID) {
+// takers returns who shall have a slot's shard of a segment: holders that lack
+// it and answer, else the candidate, unless it has the shard.
+func (n *Node) takers(v *roll, slot int, s protocol.SegmentID) (out []peer.ID) {
+	now, lacking := n.neighbours.at(), v.lacking(s)
 	for i := range v.table.Held {
 		if int(v.table.Held[i].Slot) == slot && v.living.Has(i) && lacking.Has(i) {
 			out = append(out, v.table.Held[i].Peer)
 		}
 	}
-	if c, ok := n.nominees.at(place{v.id, slot}, n.neighbours.at()); ok && len(out) == 0 {
+	if len(out) > 0 {
+		return out
+	}
+	if c, ok := n.nominees.at(place{v.id, slot}, now); ok && !n.repairs.given.resting(loan{borrower: borrower{c.peer, v.id}, segment: s}, now) {
 		out = append(out, c.peer)
 	}
 	return out
+}
+
+// gave notes that a candidate has a shard. It counts for no member's table: the
+// candidate still has to enter. But nobody need make the shard again meanwhile.
+func (n *Node) gave(v *roll, to peer.ID, s protocol.SegmentID) {
+	now := n.neighbours.at()
+	n.repairs.given.until(loan{borrower: borrower{to, v.id}, segment: s}, now+n.cfg.Timing.NomineeFor, now)
+}
+
+// askWhoHas asks candidates whether they have a job's shards already: who
+// repaired the segment before may not be known here to have done so.
+func (n *Node) askWhoHas(ctx context.Context, j *repairJob) {
+	var all errgroup.Group
+	all.SetLimit(asksAtOnce)
+	for slot := range j.roll.table.Profile.N {
+		c, ok := n.nominees.at(place{j.roll.id, slot}, n.neighbours.at())
+		if !ok || !j.missing.Has(slot) || c.peer == n.self {
+			continue
+		}
+		all.Go(func() error {
+			m, err := n.askHave(ctx, c.peer, &protocol.HaveRequest{Group: j.roll.id, Named: []protocol.SegmentID{j.segment}})
+			if err == nil && m.Held[0] {
+				n.gave(j.roll, c.peer, j.segment)
+			}
+			return nil
+		})
+	}
+	_ = all.Wait()
 }
 
 // repairSegment makes the missing shards of a segment and gives them to who
@@ -70,6 +103,7 @@ func (n *Node) lookAgain(ctx context.Context, j *repairJob) bool {
 		n.revisits.asked.until(who, now+n.cfg.Timing.RepairEvery, now)
 		n.askLacking(ctx, j.roll.id, h.Peer, int(h.Slot))
 	}
+	n.askWhoHas(ctx, j)
 	v := n.neighbours.roll(j.roll.id)
 	if v == nil {
 		return false
@@ -78,7 +112,17 @@ func (n *Node) lookAgain(ctx context.Context, j *repairJob) bool {
 	lacking = v.lacking(j.segment)
 	c := group.Assess(v.table.Profile, t.Count(lacking))
 	j.roll, j.missing = v, repair.Missing(v.table.Profile, &t, v.view, lacking, c)
-	return c.NeedsRepair()
+	return c.NeedsRepair() && n.hasTakers(j)
+}
+
+// hasTakers reports whether somebody would take one of a job's shards.
+func (n *Node) hasTakers(j *repairJob) bool {
+	for slot := range j.roll.table.Profile.N {
+		if j.missing.Has(slot) && len(n.takers(j.roll, slot, j.segment)) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // remake returns how many shards it has put.
@@ -117,7 +161,7 @@ func (n *Node) remake(ctx context.Context, j *repairJob) (made int, err error) {
 	}
 	buf := make([]byte, 0, d.ShardSize)
 	for slot := range d.N {
-		to := n.takers(j.roll, slot, j.roll.lacking(j.segment))
+		to := n.takers(j.roll, slot, j.segment)
 		if !j.missing.Has(slot) || len(to) == 0 || have[slot] != nil {
 			continue
 		}
@@ -172,6 +216,7 @@ func (n *Node) give(ctx context.Context, j *repairJob, slot int, to []peer.ID, r
 		taken = true
 		n.count.given.Add(int64(len(shard)))
 		n.neighbours.got(j.roll.id, id, slot, j.segment)
+		n.gave(j.roll, id, j.segment)
 	}
 	return taken
 }

@@ -20,6 +20,7 @@ type repairs struct {
 	declined *rests[borrower] // nodes that would not take a slot of a group
 	failed   *rests[kin]      // segments that could not be repaired
 	partial  *partials        // what was gathered for them
+	given    *rests[loan]     // shards that candidates have, by their own word or because this node put them
 
 	mu    sync.Mutex
 	false map[protocol.SegmentID]struct{}    // whose descriptors are proved false
@@ -28,7 +29,7 @@ type repairs struct {
 
 func newRepairs() *repairs {
 	return &repairs{
-		thin: newRests[place](), declined: newRests[borrower](), failed: newRests[kin](), partial: newPartials(),
+		thin: newRests[place](), declined: newRests[borrower](), failed: newRests[kin](), given: newRests[loan](), partial: newPartials(),
 		wake: make(chan struct{}, 1), false: make(map[protocol.SegmentID]struct{}),
 		since: make(map[protocol.GroupID]time.Duration),
 	}
@@ -240,7 +241,7 @@ func (n *Node) mine(g *repair.Group, v *roll, t *group.Tally, s protocol.Segment
 	missing := repair.Missing(g.Profile, t, v.view, lacking, condition)
 	takers := 0
 	for slot := range g.Profile.N {
-		if missing.Has(slot) && len(n.takers(v, slot, lacking)) > 0 {
+		if missing.Has(slot) && len(n.takers(v, slot, s)) > 0 {
 			takers++
 		}
 	}
