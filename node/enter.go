@@ -159,6 +159,9 @@ func (n *Node) enterOnce(ctx context.Context) {
 	n.enterBack()
 	now := n.neighbours.at()
 	for _, g := range n.neighbours.guests() {
+		if !n.hasToProve(ctx, g) {
+			continue // the members would not let it in, nor answer it
+		}
 		if n.entering.meets(g, now, n.rand.jitter(n.cfg.Timing.EnterAgain)) {
 			n.entering.add(g, n.meetMembers(ctx, g), now)
 		}
@@ -182,6 +185,16 @@ func (e *entering) meetAt(g protocol.GroupID, at time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.begun[g], e.next[g] = at, at
+}
+
+// hasToProve reports whether something of a group is held here.
+func (n *Node) hasToProve(ctx context.Context, id protocol.GroupID) bool {
+	g, release, err := n.groups.open(ctx, id)
+	if err != nil {
+		return false
+	}
+	defer release()
+	return g.count() > 0
 }
 
 // meets reports whether it is time to ask a group's members who else there is.

@@ -28,28 +28,29 @@ type groupState struct {
 	partial   bool          // a folder was missing when it was loaded; set once
 	forgotten bool          // the cache has dropped it, for it may lie; guarded by turn
 
-	mu        sync.Mutex // everything below; never held over I/O
-	record    *protocol.GroupRecord
-	recordRaw []byte
-	table     *protocol.Table
-	tableRaw  []byte
-	slot      int     // this node's, by the table or by nomination; -1: none
-	nominated int     // the slot that it was nominated for; -1: none
-	nominator peer.ID // by whom
-	renewal   kept
-	envelopes map[peer.ID]keptEnvelope
-	grants    map[string]keptGrant // by subject
-	deletes   map[string]protocol.Hash
-	pointers  map[protocol.PointerID][]keptPointer
-	ids       map[protocol.Hash]int // names of all facts that count, and their bytes
-	segments  int                   // subjects ever granted or deleted
-	pointed   int
-	granting  map[string]int                                  // grants on their way to the store, by subject
-	held      map[protocol.SegmentID]struct{}                 // durable here
-	rotten    map[protocol.SegmentID]struct{}                 // of them, those that the disk damaged since
-	unsaved   map[protocol.Hash]struct{}                      // merged, not yet durable
-	digests   map[digestKind]*[protocol.Buckets]protocol.Hash // nil after a change
-	rawBytes  int
+	mu          sync.Mutex // everything below; never held over I/O
+	record      *protocol.GroupRecord
+	recordRaw   []byte
+	table       *protocol.Table
+	tableRaw    []byte
+	slot        int     // this node's, by the table or by nomination; -1: none
+	nominated   int     // the slot that it was nominated for; -1: none
+	nominator   peer.ID // by whom
+	nominatedAt time.Time
+	renewal     kept
+	envelopes   map[peer.ID]keptEnvelope
+	grants      map[string]keptGrant // by subject
+	deletes     map[string]protocol.Hash
+	pointers    map[protocol.PointerID][]keptPointer
+	ids         map[protocol.Hash]int // names of all facts that count, and their bytes
+	segments    int                   // subjects ever granted or deleted
+	pointed     int
+	granting    map[string]int                                  // grants on their way to the store, by subject
+	held        map[protocol.SegmentID]struct{}                 // durable here
+	rotten      map[protocol.SegmentID]struct{}                 // of them, those that the disk damaged since
+	unsaved     map[protocol.Hash]struct{}                      // merged, not yet durable
+	digests     map[digestKind]*[protocol.Buckets]protocol.Hash // nil after a change
+	rawBytes    int
 }
 
 type kept struct {

@@ -31,7 +31,7 @@ func (n *Node) loadGroup(ctx context.Context, id protocol.GroupID) (*groupState,
 		case err != nil:
 			missing = errors.Join(missing, err)
 		case f.Kind == noteNominated:
-			g.nominated, g.nominator = parseNomination(f.Bytes)
+			g.nominated, g.nominator, g.nominatedAt = parseNomination(f.Bytes)
 		case !isNote(f.Kind):
 			facts = append(facts, fromStore(f))
 		}
@@ -277,7 +277,7 @@ func (n *Node) surveyBytes(s *groupSurvey, f storage.Fact) {
 			n.frees.add(kin{f.Group, d.Segment}, freeing{unix(d.Since).Add(n.cfg.Timing.DeleteDelay), f.ID()})
 		}
 	case noteNominated:
-		s.nominated, _ = parseNomination(f.Bytes)
+		s.nominated, _, _ = parseNomination(f.Bytes)
 	case noteSeats, noteStandings:
 		s.view.take(f)
 	case noteHandover:

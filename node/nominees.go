@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -102,10 +103,10 @@ func (n *Node) takeSlot(ctx context.Context, from protocol.Remote, id protocol.G
 	if err != nil {
 		return err
 	}
-	g.nominate(slot, from.Peer)
+	g.nominate(slot, from.Peer, n.now())
 	codes, err := n.keepWith(ctx, from, g, []protocol.Fact{{Kind: protocol.FactRecord, Bytes: record}, {Kind: protocol.FactTable, Bytes: table}}, nt)
 	if err != nil {
-		g.nominate(-1, "")
+		g.nominate(-1, "", time.Time{})
 		return err
 	}
 	for _, c := range codes {
@@ -118,8 +119,39 @@ func (n *Node) takeSlot(ctx context.Context, from protocol.Remote, id protocol.G
 }
 
 // nominate notes for which slot this node was nominated; -1: for none.
-func (g *groupState) nominate(slot int, by peer.ID) {
+func (g *groupState) nominate(slot int, by peer.ID, at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.nominated, g.nominator = slot, by
+	g.nominated, g.nominator, g.nominatedAt = slot, by, at
+}
+
+// cameInVain reports whether this node was nominated for a slot before a time,
+// and has got nothing since.
+func (g *groupState) cameInVain(before time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.table != nil && g.nominated >= 0 && len(g.held)+len(g.granting) == 0 && g.nominatedAt.Before(before)
+}
+
+// leaveVain forgets groups for one of whose slots this node was nominated, and
+// that brought it nothing for twice the time for which a candidate counts: another
+// came first, or a holder came back. As long as it keeps the group it asks the
+// members to let it in, and can be drawn for no other slot.
+func (n *Node) leaveVain(ctx context.Context) error {
+	before := n.now().Add(-2 * n.cfg.Timing.NomineeFor)
+	for _, id := range n.neighbours.guests() {
+		g, release, err := n.groups.openTurn(ctx, id)
+		if err != nil {
+			return n.hideStore("open group", err)
+		}
+		if g.cameInVain(before) && n.handovers.of(id) == nil {
+			n.log.Info("nothing came for the slot: the group is forgotten", "group", id.Prefix(), "slot", g.ownSlot())
+			_, _, err = n.wipe(ctx, g, expireStep)
+		}
+		release()
+		if err != nil {
+			return fmt.Errorf("forget group %s: %w", id.Prefix(), err)
+		}
+	}
+	return nil
 }

@@ -65,14 +65,14 @@ func nominationNote(g protocol.GroupID, slot int, by peer.ID, now time.Time) (st
 	return note(g, noteNominated, nomination{slot, now.Unix(), []byte(by)})
 }
 
-// parseNomination returns the slot that a note names, and by whose word; -1: it
-// cannot be read.
-func parseNomination(b []byte) (slot int, by peer.ID) {
+// parseNomination returns the slot that a note names, -1 where it cannot be
+// read; by whose word, and since when.
+func parseNomination(b []byte) (slot int, by peer.ID, since time.Time) {
 	var v nomination
 	if err := protocol.Decode("note", b, &v); err != nil || v.Slot < 0 || v.Slot >= protocol.MaxShards {
-		return -1, ""
+		return -1, "", since
 	}
-	return v.Slot, peer.ID(v.By)
+	return v.Slot, peer.ID(v.By), unix(v.Since)
 }
 
 func toStore(g protocol.GroupID, f protocol.Fact) storage.Fact {

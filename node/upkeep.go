@@ -97,7 +97,7 @@ func (n *Node) upkeepOnce(ctx context.Context) error {
 	}
 	n.book.age(now)
 	n.donors.forget(now)
-	errs := []error{n.leaseOnce(ctx), n.deal.save(now, false)}
+	errs := []error{n.leaseOnce(ctx), n.leaveVain(ctx), n.deal.save(now, false)}
 	for s, f := range n.frees.due(now) {
 		if err := n.free(ctx, s, f); err != nil {
 			errs = append(errs, fmt.Errorf("free segment %s: %w", s.segment, err))
