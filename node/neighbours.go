@@ -31,6 +31,7 @@ type neighbours struct {
 
 	mu        sync.Mutex // guards what follows, and all neighbours and seats
 	watch     liveness.Watch
+	places    uint64 // changes with each neighbour's address
 	peers     map[peer.ID]*neighbour
 	groups    map[protocol.GroupID]*seats
 	shifted   map[protocol.GroupID]struct{} // groups whose holders have changed, till taken
@@ -129,8 +130,9 @@ func (h *neighbours) place(id peer.ID, m multiaddr.Multiaddr) {
 	addr, relay := group.Observed(m)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if p := h.peers[id]; p != nil {
+	if p := h.peers[id]; p != nil && (p.addr != addr || p.relay != relay) {
 		p.addr, p.relay = addr, relay
+		h.places++
 	}
 }
 

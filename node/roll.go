@@ -57,8 +57,18 @@ func (h *neighbours) roll(id protocol.GroupID) *roll {
 	return r
 }
 
-// drawn returns the owner's table, whose crowding bounds what may come.
+// drawn returns a table without holders that is as crowded as the owner's,
+// which bounds what may come. mu is held.
 func (h *neighbours) drawn(g *seats, private bool) *group.Seats {
+	if c := &g.crowd; !c.known || c.places != h.places || c.private != private {
+		t := h.ownersTable(g, private)
+		*c = crowd{true, h.places, private, t.Same, t.Near}
+	}
+	return &group.Seats{Profile: g.profile, Same: g.crowd.same, Near: g.crowd.near, Held: make([]group.Seat, 0, len(g.list)+1)}
+}
+
+// ownersTable returns the table that the owner signed. mu is held.
+func (h *neighbours) ownersTable(g *seats, private bool) *group.Seats {
 	holders := make([]peer.ID, g.profile.N)
 	domains := make(map[peer.ID]group.Domain, g.profile.N)
 	for i := range g.list {
@@ -67,9 +77,7 @@ func (h *neighbours) drawn(g *seats, private bool) *group.Seats {
 			domains[s.who.id] = s.who.domain(private)
 		}
 	}
-	t := group.NewSeats(g.profile, holders, func(id peer.ID) group.Domain { return domains[id] })
-	t.Held = t.Held[:0]
-	return t
+	return group.NewSeats(g.profile, holders, func(id peer.ID) group.Domain { return domains[id] })
 }
 
 func (p *neighbour) domain(private bool) group.Domain {

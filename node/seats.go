@@ -34,6 +34,17 @@ type seats struct {
 
 	lacks   int                                  // segments that holders say they lack, and this node's, together
 	without map[protocol.SegmentID]time.Duration // granted, and not held here; since when, on the watch
+
+	crowd crowd // of the owner's draw
+}
+
+// crowd is how crowded the owner's draw was, as it was seen last: to find out
+// costs more than all else of a roll.
+type crowd struct {
+	known      bool
+	places     uint64 // neighbours.places
+	private    bool
+	same, near uint8 // as of group.Seats
 }
 
 // seat is one peer at one slot.
