@@ -103,7 +103,8 @@ func (w *moving) tell(day, k int, real time.Duration) {
 			lost++
 		}
 	}
-	w.t.Logf("day %d, %s real: least margin %+v, %d groups lost; %s", day, real.Round(time.Second), least, lost, w)
+	made, twice := w.tally.total()
+	w.t.Logf("day %d, %s real: least margin %+v, %d groups lost; %d shards made again, %d of them twice; %s", day, real.Round(time.Second), least, lost, made, twice, w)
 }
 
 // env reads a number from the environment.
@@ -133,8 +134,9 @@ func calm(c churn) churn {
 	c.config = func(cfg *cairnnode.Config) {
 		cfg.Timing.GossipEvery, cfg.Timing.UpkeepEvery, cfg.Timing.RepairEvery = 6*time.Hour, time.Hour, time.Hour
 		cfg.NoRepair = os.Getenv("CAIRN_NO_REPAIR") != ""
-		if level := os.Getenv("CAIRN_LOG"); level != "" {
-			cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", protocol.ShortPeer(cfg.Net.Self()))
+		var level slog.Level
+		if err := level.UnmarshalText([]byte(os.Getenv("CAIRN_LOG"))); err == nil {
+			cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})).With("node", protocol.ShortPeer(cfg.Net.Self()))
 		}
 	}
 	return c
