@@ -174,8 +174,14 @@ func TestSilentNodeIsAbsentThenGone(t *testing.T) {
 		v.want("after a day", others, last, liveness.Absent, true)
 		time.Sleep(5*24*time.Hour + 11*time.Hour)
 		v.want("in the first week", others, last, liveness.Absent, true)
+		if n := v.all[0].node.Status().Vacant; n != 0 {
+			t.Errorf("%d slots vacant in the first week", n)
+		}
 		time.Sleep(24 * time.Hour)
 		v.want("after a week", others, last, liveness.Gone, false)
+		if n := v.all[0].node.Status().Vacant; n != 1 {
+			t.Errorf("%d slots vacant after a week", n)
+		}
 		v.allPresent("all the while", last)
 		last.start()
 		time.Sleep(12 * time.Hour)

@@ -41,9 +41,10 @@ func (n *Node) Enter(ctx context.Context, from protocol.Remote, r *protocol.Ente
 	if handed != "" {
 		n.neighbours.hand(r.Group, handed, from.Peer, r.Slot)
 	}
-	if !v.drawn && !known {
-		// The newcomer may not know of this node, which came by proof itself.
-		// Who is known was asked before: two would ask one another for ever.
+	if !v.drawn && !known || n.neighbours.asksBack(r.Group, from.Peer, r.Slot, n.cfg.Timing.EnterAgain) {
+		// The newcomer may not know of this node, which came by proof itself; a
+		// member asks again when one of the two was gone for the other, and may
+		// have taken this node's slot from it.
 		n.entering.add(r.Group, []peer.ID{from.Peer}, n.neighbours.at())
 	}
 	return new(protocol.EnterReply), nil
@@ -215,6 +216,7 @@ func (e *entering) meets(g protocol.GroupID, now, every time.Duration) bool {
 func (n *Node) requestEntry(ctx context.Context, g protocol.GroupID, slot int, to peer.ID) {
 	ask, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
+	n.neighbours.asksEntry(g, to)
 	err := n.caller.Enter(ask, to, &protocol.EnterRequest{Group: g, Slot: slot, Handover: n.handovers.of(g)})
 	switch {
 	case err == nil, errors.Is(err, protocol.ErrNotFound), errors.Is(err, protocol.ErrWrongSlot):

@@ -1,13 +1,16 @@
 package node
 
 import (
+	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/memnet"
 )
@@ -110,5 +113,57 @@ func TestRests(t *testing.T) {
 	}
 	if len(r.m) > maxRests || r.resting(1, 11) {
 		t.Errorf("%d are remembered", len(r.m))
+	}
+}
+
+// Whom the others found gone, though it does not know: it was cut off, and found
+// nobody gone, or only could not be reached by them. It has its slot again when
+// they reach it, and nobody asks anybody for ever.
+func TestBackWithoutKnowing(t *testing.T) {
+	for name, rule := range map[string]func(last peer.ID) func(from, to peer.ID) (memnet.Link, bool){
+		"cut off": func(last peer.ID) func(from, to peer.ID) (memnet.Link, bool) {
+			return func(from, to peer.ID) (memnet.Link, bool) {
+				return memnet.Link{Cut: true}, from == last || to == last
+			}
+		},
+		"not to be reached": func(last peer.ID) func(from, to peer.ID) (memnet.Link, bool) {
+			return func(_, to peer.ID) (memnet.Link, bool) { return memnet.Link{Loss: 1}, to == last }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHamlet(t, protocol.Profile{K: 2, R: 3, N: 5}, 1, 1000, inMemory)
+				ctx, stop := context.WithCancel(t.Context())
+				var loops sync.WaitGroup
+				for _, m := range h.all {
+					loops.Go(func() { m.node.enterLoop(ctx) })
+				}
+				time.Sleep(2 * day)
+				last, others := h.all[4], h.all[:4]
+				h.net.SetRule(rule(last.peer.Self()))
+				time.Sleep(10 * day)
+				h.want("without a way to it", others, last, liveness.Gone, false)
+				for _, o := range others {
+					if !last.sees(o).member {
+						t.Error("it has given another up")
+					}
+				}
+				h.net.Heal()
+				time.Sleep(15 * time.Hour)
+				h.allPresent("after two beats")
+				time.Sleep(7 * day)
+				for i, m := range h.all {
+					for _, s := range m.node.neighbours.groups[h.id].list {
+						if ago := m.cfg.Mono() - s.beggedAt; s.begged && ago < 6*day {
+							t.Errorf("%d asked to enter %v ago, and all are members", i, ago)
+						}
+					}
+				}
+				h.allPresent("in the end")
+				stop()
+				loops.Wait()
+				h.close()
+			})
+		})
 	}
 }

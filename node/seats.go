@@ -57,8 +57,11 @@ type seat struct {
 	after  peer.ID // who handed it the slot; "": nobody
 	lost   loss    // why it holds the slot no more; 0: it does, if drawn or proven
 
-	since  int64 // Unix seconds: when it was proven, lost, or last asked
-	audits audits
+	since int64 // Unix seconds: when it was proven, lost, or last asked
+
+	begged   bool          // this node has asked it to be taken for a holder
+	beggedAt time.Duration // when, by mono
+	audits   audits
 
 	confessed map[protocol.SegmentID]time.Duration // lost by its own word, until when on the watch
 	lacks     map[protocol.SegmentID]struct{}      // by its own Have

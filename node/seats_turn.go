@@ -1,6 +1,8 @@
 package node
 
 import (
+	"time"
+
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/protocol"
@@ -62,6 +64,35 @@ func (h *neighbours) ask(id protocol.GroupID, p peer.ID, slot int) bool {
 		s.asks, s.since, g.dirty = true, h.now().Unix(), true
 		h.passNow(g)
 	}
+	return true
+}
+
+// asksEntry notes that this node asks a peer to be taken for a holder.
+func (h *neighbours) asksEntry(id protocol.GroupID, p peer.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g := h.groups[id]; g != nil {
+		if s := g.of(p); s != nil {
+			s.begged, s.beggedAt = true, h.mono()
+		}
+	}
+}
+
+// asksBack reports whether this node is to ask a peer in turn that asks for a
+// slot which it holds here: once in a while, or two would ask one another for
+// ever.
+func (h *neighbours) asksBack(id protocol.GroupID, p peer.ID, slot int, again time.Duration) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[id]
+	if g == nil {
+		return false
+	}
+	s := g.at(p, slot)
+	if s == nil || !s.counts() || s.begged && h.mono()-s.beggedAt < again {
+		return false
+	}
+	s.begged, s.beggedAt = true, h.mono()
 	return true
 }
 

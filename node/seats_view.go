@@ -8,6 +8,7 @@ import (
 
 	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
 )
 
 // holder is a seat as others of this package see it.
@@ -96,6 +97,26 @@ func (h *neighbours) membersOf(id protocol.GroupID) ([]peer.ID, bool) {
 		}
 	}
 	return out, g.granted
+}
+
+// vacant counts the slots of all groups that nobody holds, as far as this node
+// has found.
+func (h *neighbours) vacant() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, g := range h.groups {
+		var taken group.Set
+		if g.own >= 0 {
+			taken.Add(g.own)
+		}
+		for i := range g.list {
+			if s := &g.list[i]; s.counts() {
+				taken.Add(int(s.slot))
+			}
+		}
+		n += g.profile.N - taken.Count()
+	}
+	return n
 }
 
 // guests returns the groups in which the owner gave this node's slot to another.

@@ -54,6 +54,7 @@ type Status struct {
 	Donors     int            `json:"donors"`
 	Neighbours map[string]int `json:"neighbours"` // nodes that share groups with this one, by how they stand
 	CutOff     bool           `json:"cutOff"`     // it believes itself cut off, and judges nobody
+	Vacant     int            `json:"vacant"`     // slots of its groups that nobody holds, as far as it has found
 	Reachable  Reach          `json:"reachable"`
 	Why        string         `json:"why"`
 	Relays     []string       `json:"relays"`  // peers that lead to this node while it cannot be dialled
@@ -150,7 +151,7 @@ func (n *Node) Status() Status {
 	}
 	leases := n.leases.count(now)
 	s.Frozen, s.Expired = leases[group.Frozen], leases[group.Expired]
-	s.Neighbours, s.CutOff = make(map[string]int), n.neighbours.cutOff()
+	s.Neighbours, s.CutOff, s.Vacant = make(map[string]int), n.neighbours.cutOff(), n.neighbours.vacant()
 	for state, count := range n.neighbours.states() {
 		s.Neighbours[liveness.State(state).String()] = count
 	}
