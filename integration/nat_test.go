@@ -70,11 +70,7 @@ func (w *young) store() {
 	}
 	var health healthResult
 	w.owner(&health, put.Link+"\n", "health", "-")
-	if !slices.ContainsFunc(health.Holders, func(h struct {
-		Peer   string
-		Slot   int
-		Proved bool
-	}) bool {
+	if !slices.ContainsFunc(health.Holders, func(h healthHolder) bool {
 		return h.Peer == w.hidden.Peer && h.Proved
 	}) {
 		w.t.Fatalf("the hidden donor proves no shard: %+v", health.Holders)

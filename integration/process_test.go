@@ -208,14 +208,18 @@ type putResult struct {
 	Safe                      bool
 }
 
+// healthHolder is one slot of health --json.
+type healthHolder struct {
+	Peer     string
+	Slot     int
+	Proved   bool
+	Reported int // how many members take it for the holder
+}
+
 type healthResult struct {
 	K, R, N, Reachable, Needed int
 	Safe                       bool
-	Holders                    []struct {
-		Peer   string
-		Slot   int
-		Proved bool
-	}
+	Holders                    []healthHolder
 }
 
 type inviteResult struct{ Text string }

@@ -33,12 +33,24 @@ func TestWavesOfDeaths(t *testing.T) {
 		begun := time.Now()
 		w.wave(res.Link, 5)
 		w.await("the members have made again what is missing", func() bool {
-			h, _ := w.newcomer(fmt.Sprintf("watcher-%d", w.rng.Uint32())).holders(res.Link)
-			return h.Reachable >= 14
+			return w.settled(res.Link, 14)
 		})
 		t.Logf("wave %d: mended after %s", i+1, time.Since(begun).Round(time.Second))
 	}
 	w.newcomer("stranger").catInTime("after three waves", res.Link, sum)
+}
+
+// settled reports whether a group's slots all have holders that prove it and
+// whom most members know.
+func (w *town) settled(link string, n int) bool {
+	h, _ := w.newcomer(fmt.Sprintf("watcher-%d", w.rng.Uint32())).holders(link)
+	known := 0
+	for _, o := range h.Holders {
+		if o.Proved && 2*o.Reported > n {
+			known++
+		}
+	}
+	return known >= n
 }
 
 // wave kills some current holders and lets as many new nodes join.

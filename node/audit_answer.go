@@ -203,6 +203,8 @@ func (n *Node) Reveal(ctx context.Context, from protocol.Remote, r *protocol.Rev
 		code := protocol.Code(0)
 		if err != nil {
 			code, slice = protocol.CodeOf(err), nil
+		} else {
+			n.neighbours.convinced(p.request.Group, from.Peer)
 		}
 		reply.Results, reply.Lengths = append(reply.Results, code), append(reply.Lengths, len(slice))
 		raw = append(raw, slice...)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
 	"github.com/cairnstore/cairn/protocol/memnet"
 )
 
@@ -165,5 +166,25 @@ func TestBackWithoutKnowing(t *testing.T) {
 				h.close()
 			})
 		})
+	}
+}
+
+// A newcomer acts as a member once most of those who live have audited it; whom
+// the owner drew does so from the start.
+func TestAccepted(t *testing.T) {
+	for _, c := range []struct {
+		living, knows int
+		drawn, want   bool
+	}{
+		{14, 0, true, true},
+		{14, 0, false, false},
+		{14, 6, false, false},
+		{14, 7, false, true},
+		{3, 1, false, true},
+	} {
+		r := roll{living: group.UpTo(c.living), knows: c.knows, drawn: c.drawn}
+		if r.accepted() != c.want {
+			t.Errorf("%+v: %v", c, r.accepted())
+		}
 	}
 }

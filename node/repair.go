@@ -172,7 +172,7 @@ func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, 
 	t := group.NewTally(v.table.Slots(), v.view)
 	needs, urgent := v.needs(&t)
 	waited := n.repairs.needed(id, needs, n.neighbours.at())
-	if !needs || !n.isAlive(id) {
+	if !needs || !v.accepted() || !n.isAlive(id) {
 		return nil, nil
 	}
 	f, err := n.factsOf(ctx, id)

@@ -21,8 +21,15 @@ type roll struct {
 	self   int         // this node's index
 	drawn  bool        // the owner's table names this node
 	living group.Set   // who answers, this node among them
+	knows  int         // how many of these this node proved a shard to
 	lack   map[protocol.SegmentID]group.Set
 }
+
+// accepted reports whether this node counts as a member to most, as far as it
+// can tell: the owner drew it, or most of those who answer have audited it. Till
+// then it knows little of the others that came by proof, as they of it: it would
+// see all slots of the owner's dead vacant, and draw ever more candidates.
+func (r *roll) accepted() bool { return r.drawn || 2*r.knows >= r.living.Count()-1 }
 
 // lacking returns who of the holders has not got a segment: by its own word, or
 // by this node's audits.
@@ -103,6 +110,9 @@ func (r *roll) add(h *neighbours, s *seat, private bool, now time.Duration) {
 	s.audits.Mark(h.audit, now, &r.view, i)
 	if r.view.Living.Has(i) {
 		r.living.Add(i)
+		if s.knows {
+			r.knows++
+		}
 	}
 	for seg := range s.lacks {
 		r.lacks(seg, i)

@@ -55,6 +55,7 @@ type seat struct {
 	proven bool    // it asked for the slot and passed this node's audit of it
 	asks   bool    // it asked for the slot, and is to be audited
 	after  peer.ID // who handed it the slot; "": nobody
+	knows  bool    // it audited this node, which proved a shard: not kept over a restart
 	lost   loss    // why it holds the slot no more; 0: it does, if drawn or proven
 
 	since int64 // Unix seconds: when it was proven, lost, or last asked

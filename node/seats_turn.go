@@ -78,6 +78,17 @@ func (h *neighbours) asksEntry(id protocol.GroupID, p peer.ID) {
 	}
 }
 
+// convinced notes that this node proved a shard to a peer.
+func (h *neighbours) convinced(id protocol.GroupID, p peer.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g := h.groups[id]; g != nil {
+		if s := g.of(p); s != nil {
+			s.knows = true
+		}
+	}
+}
+
 // asksBack reports whether this node is to ask a peer in turn that asks for a
 // slot which it holds here: once in a while, or two would ask one another for
 // ever.
