@@ -49,7 +49,7 @@ func (n *Node) shares(ctx context.Context, v *roll, f *groupFacts) (out []keptSh
 		if !granted || int(sh.Key.Slot) != v.own() || n.frees.has(kin{v.id, sh.Key.Segment}) || n.scrub.isDamaged(sh.Key) {
 			continue
 		}
-		out = append(out, keptShard{sh.Key, sh.Size, grant})
+		out = append(out, keptShard{sh.Key, sh.Size, grant.id})
 	}
 	return out, nil
 }

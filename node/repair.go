@@ -101,12 +101,14 @@ func (n *Node) repairOnce(ctx context.Context) error {
 			continue
 		}
 		for _, j := range found {
+			if !n.repairsNow(j.urgent) {
+				continue
+			}
 			j.work.Segment = len(jobs)
 			jobs, work = append(jobs, j), append(work, j.work)
 		}
 	}
-	left := n.repairBudget()
-	batch, _ := repair.Plan(work, left, left)
+	batch, _ := repair.Plan(work, n.repairBudget(work), n.repairMost())
 	for _, w := range batch {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -116,16 +118,17 @@ func (n *Node) repairOnce(ctx context.Context) error {
 	return nil
 }
 
-// repairBudget is what repair may move now.
-func (n *Node) repairBudget() repair.Budget {
-	return repair.Budget{Down: 1<<62 - 1, Up: 1<<62 - 1}
-}
-
 // groupFacts is what repair needs of a group's facts.
 type groupFacts struct {
 	record, table []byte
 	bytes         int64 // that one member keeps
-	grants        map[protocol.SegmentID]protocol.Hash
+	grants        map[protocol.SegmentID]keptGrant
+}
+
+// shardSize returns how many bytes a shard of a segment has at most, by what its
+// owner grants to all n holders.
+func (f *groupFacts) shardSize(s protocol.SegmentID, n int) int64 {
+	return min(f.grants[s].bytes/int64(n), protocol.MaxShardSize)
 }
 
 // factsOf reads them.
@@ -141,11 +144,11 @@ func (n *Node) factsOf(ctx context.Context, id protocol.GroupID) (*groupFacts, e
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	f := &groupFacts{record: g.recordRaw, table: g.tableRaw, grants: make(map[protocol.SegmentID]protocol.Hash)}
+	f := &groupFacts{record: g.recordRaw, table: g.tableRaw, grants: make(map[protocol.SegmentID]keptGrant)}
 	for subject, grant := range g.grants {
 		f.bytes += grant.bytes / int64(table.Profile.N)
 		if len(subject) == len(protocol.SegmentID{}) {
-			f.grants[protocol.SegmentID([]byte(subject))] = grant.id
+			f.grants[protocol.SegmentID([]byte(subject))] = grant
 		}
 	}
 	f.bytes += groupCharge
@@ -193,8 +196,7 @@ func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, 
 		if n.repairs.failed.resting(kin{id, s}, n.neighbours.at()) {
 			continue
 		}
-		if j := n.mine(decide, v, &t, s); j != nil {
-			j.facts = f
+		if j := n.mine(decide, v, &t, s, f); j != nil {
 			jobs = append(jobs, j)
 		}
 	}
@@ -231,7 +233,7 @@ func (r *roll) needs(t *group.Tally) (repair, urgent bool) {
 }
 
 // mine returns the job of a segment whose repair falls to this node now.
-func (n *Node) mine(g *repair.Group, v *roll, t *group.Tally, s protocol.SegmentID) *repairJob {
+func (n *Node) mine(g *repair.Group, v *roll, t *group.Tally, s protocol.SegmentID, f *groupFacts) *repairJob {
 	lacking := v.lacking(s)
 	c := t.Count(lacking)
 	condition := group.Assess(g.Profile, c)
@@ -250,10 +252,10 @@ func (n *Node) mine(g *repair.Group, v *roll, t *group.Tally, s protocol.Segment
 		return nil
 	}
 	return &repairJob{
-		roll: v, segment: s, missing: missing, urgent: condition == group.Urgent,
+		roll: v, facts: f, segment: s, missing: missing, urgent: condition == group.Urgent,
 		work: repair.Work{
 			Score: group.Endangered(g.Profile, c, v.wasSafe(s)),
-			Cost:  repair.Cost(g.Profile.K, takers, protocol.MaxShardSize, true),
+			Cost:  repair.Cost(g.Profile.K, takers, f.shardSize(s, g.Profile.N), true),
 		},
 	}
 }
