@@ -38,9 +38,7 @@ func (n *Node) Enter(ctx context.Context, from protocol.Remote, r *protocol.Ente
 	if !n.neighbours.ask(r.Group, from.Peer, r.Slot) {
 		return nil, protocol.Refuse(protocol.CodeDisputed, "too many ask for slot %d", r.Slot)
 	}
-	if handed != "" {
-		n.neighbours.hand(r.Group, handed, from.Peer, r.Slot)
-	}
+	n.neighbours.hand(r.Group, handed, from.Peer, r.Slot)
 	if !v.drawn && !known || n.neighbours.asksBack(r.Group, from.Peer, r.Slot, n.cfg.Timing.EnterAgain) {
 		// The newcomer may not know of this node, which came by proof itself; a
 		// member asks again when one of the two was gone for the other, and may

@@ -44,7 +44,7 @@ func (w *town) add(ctx context.Context) {
 		cfg.Bootstrap = []peer.AddrInfo{w.peers[0].AddrInfo()}
 	}
 	p := w.net.Peer(cfg)
-	n, err := New(Config{Network: network, Net: p, Store: storage.NewMemory(storage.Config{}), Donated: 1 << 30})
+	n, err := New(Config{Network: network, Net: p, Key: p.Key(), Store: storage.NewMemory(storage.Config{}), Donated: 1 << 30})
 	if err != nil {
 		w.t.Fatal(err)
 	}

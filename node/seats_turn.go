@@ -116,13 +116,13 @@ func (h *neighbours) prove(id protocol.GroupID, p peer.ID, slot int) {
 		return
 	}
 	if s := g.at(p, slot); s != nil && !s.counts() {
-		s.proven, s.asks, s.lost, s.since = true, false, 0, h.now().Unix()
+		s.proven, s.asks, s.after, s.lost, s.since = true, false, "", 0, h.now().Unix()
 		s.audits.Record, s.audits.faults = s.audits.Readmitted(), nil
 		h.moved(g)
 	}
 }
 
-// hand notes that a holder hands a slot over to a peer that asks for it.
+// hand notes who hands a slot over to a peer that asks for it; "": nobody.
 func (h *neighbours) hand(id protocol.GroupID, holder, to peer.ID, slot int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
