@@ -17,7 +17,7 @@ func FuzzStored(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	n := &Node{cfg: Config{Network: network}, now: func() time.Time { return epoch }, frees: newFrees()}
+	n := &Node{cfg: Config{Network: network}, now: func() time.Time { return epoch }, frees: newFrees(), handovers: newHandovers(), handings: newHandings()}
 	dn, _, err := n.deletionNote(g, protocol.SegmentID{2})
 	if err != nil {
 		f.Fatal(err)
@@ -25,6 +25,21 @@ func FuzzStored(f *testing.F) {
 	f.Add(on.Kind, on.Bytes)
 	f.Add(dn.Kind, dn.Bytes)
 	for _, v := range notesForFuzz(f) {
+		f.Add(v.Kind, v.Bytes)
+	}
+	nn, err := nominationNote(g, 3, idFor(1), epoch)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(nn.Kind, nn.Bytes)
+	for kind, v := range map[uint8]any{
+		noteHandover: given{By: []byte(idFor(1)), Since: 5, Handover: []byte("signed")},
+		noteHanding:  handingNote{Successor: []byte(idFor(1)), Envelope: []byte("its record"), Since: 5, Stage: handingGiven},
+	} {
+		v, err := note(g, kind, v)
+		if err != nil {
+			f.Fatal(err)
+		}
 		f.Add(v.Kind, v.Bytes)
 	}
 	key := newKey(seeded(f, 91))

@@ -47,6 +47,12 @@ const (
 	handingOver  = 3 // the members know it for the holder: what is here is to be freed
 )
 
+// sound reports whether a note is one that this node would have written.
+func (v *handingNote) sound() bool {
+	drawn := v.Stage == handingDrawn || v.Stage == handingGiven
+	return v.Stage >= handingNew && v.Stage <= handingOver && (!drawn || peer.ID(v.Successor).Validate() == nil)
+}
+
 func (h *handing) successor() peer.ID { return peer.ID(h.Successor) }
 
 func newHandings() *handings { return &handings{m: make(map[protocol.GroupID]*handing)} }
@@ -86,7 +92,7 @@ func (l *handings) drop(g protocol.GroupID) {
 // restore takes a stored note; of two the one that is further on counts.
 func (l *handings) restore(f storage.Fact) {
 	var v handingNote
-	if err := protocol.Decode("note", f.Bytes, &v); err != nil || v.Stage < handingNew || v.Stage > handingOver {
+	if err := protocol.Decode("note", f.Bytes, &v); err != nil || !v.sound() {
 		return // damaged: it begins anew
 	}
 	h := l.get(f.Group)

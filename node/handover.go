@@ -67,7 +67,7 @@ func (h *handovers) since(t time.Time) (out []protocol.GroupID) {
 // restore takes a stored note.
 func (h *handovers) restore(f storage.Fact) {
 	var v given
-	if err := protocol.Decode("note", f.Bytes, &v); err != nil {
+	if err := protocol.Decode("note", f.Bytes, &v); err != nil || peer.ID(v.By).Validate() != nil {
 		return // damaged: the holder gives it again
 	}
 	v.note = savedNote{f.ID(), len(f.Bytes)}
