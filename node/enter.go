@@ -165,9 +165,10 @@ func (n *Node) enterOnce(ctx context.Context) {
 			n.entering.add(g, n.meetMembers(ctx, g), now)
 		}
 	}
+	signed := n.handings.given()
 	for g, list := range n.entering.due(now) {
 		_, slot, held := n.neighbours.slotsOf(g)
-		if !held || slot < 0 {
+		if !held || slot < 0 || signed[g] {
 			continue
 		}
 		var all errgroup.Group
