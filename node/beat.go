@@ -84,7 +84,7 @@ func (n *Node) askBeat(ctx context.Context, id peer.ID) (*protocol.BeatReply, er
 
 // learnMember tells the network the addresses that a neighbour's newest
 // envelope names, from the facts of groups that it shares; it reports whether
-// there are any.
+// they have not been tried yet.
 func (n *Node) learnMember(ctx context.Context, id peer.ID) bool {
 	for _, gid := range n.neighbours.groupsWith(id) {
 		g, release, err := n.groups.open(ctx, gid)
@@ -95,10 +95,23 @@ func (n *Node) learnMember(ctx context.Context, id peer.ID) bool {
 		release()
 		if rec, err := n.opened.Open(env); err == nil && rec.Peer == id && len(rec.Addrs) > 0 {
 			n.cfg.Net.Learn(rec.Info())
-			return true
+			return n.neighbours.newer(id, rec.Seq)
 		}
 	}
 	return false
+}
+
+// newer reports whether an envelope of a neighbour is newer than that at whose
+// addresses it was last tried in vain, which it becomes.
+func (h *neighbours) newer(id peer.ID, seq uint64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.peers[id]
+	if p == nil || p.vain == seq {
+		return false
+	}
+	p.vain = seq
+	return true
 }
 
 // envelopeOf returns the newest envelope of a peer among the group's facts.

@@ -158,10 +158,8 @@ func (n *Node) enterOnce(ctx context.Context) {
 	n.enterBack()
 	now := n.neighbours.at()
 	for _, g := range n.neighbours.guests() {
-		if !n.hasToProve(ctx, g) {
-			continue // the members would not let it in, nor answer it
-		}
-		if n.entering.meets(g, now, n.rand.jitter(n.cfg.Timing.EnterAgain)) {
+		// Who has nothing to prove would not be let in, nor be answered.
+		if n.entering.meets(g, now, n.rand.jitter(n.cfg.Timing.EnterAgain)) && n.hasToProve(ctx, g) {
 			n.entering.add(g, n.meetMembers(ctx, g), now)
 		}
 	}
@@ -245,7 +243,7 @@ func (n *Node) meetMembers(ctx context.Context, g protocol.GroupID) (strangers [
 			continue
 		}
 		for _, v := range m.Members {
-			rec, err := v.Envelope.Open()
+			rec, err := n.opened.Open(v.Envelope)
 			if err != nil || rec.Peer == n.self || slices.Contains(members, rec.Peer) {
 				continue
 			}

@@ -62,6 +62,7 @@ type neighbour struct {
 	silent bool // it has been found absent or worse since it last answered
 	parted bool // it was gone, or this node was off for as long: it may have taken this node's seats
 
+	vain     uint64     // number of the envelope at whose addresses it was last tried in vain
 	addr     netip.Addr // as seen when it last answered; of its relay, if there is one
 	relay    peer.ID
 	offset   int64 // its clock less this node's watch, in seconds, where timed

@@ -40,3 +40,20 @@ func TestCrowdFollowsAddresses(t *testing.T) {
 	see(1, "/ip4/198.51.100.1/tcp/1")
 	same(1)
 }
+
+// A neighbour that does not answer is dialled once at each beat, not once more at
+// addresses that were tried before.
+func TestAddressesAreTriedOnce(t *testing.T) {
+	w := newWorld(t, 92, nil)
+	h, m := w.node.neighbours, newIdentity(t, w.r)
+	if h.newer(m.id, 1) {
+		t.Error("a stranger's")
+	}
+	table := &protocol.Table{Profile: protocol.Profile{K: 1, R: 2, N: 3}, Slots: [][]byte{[]byte(h.self), []byte(m.id), nil}}
+	h.open(protocol.GroupID{4}, table, 0, &viewSurvey{})
+	for i, want := range []bool{true, false, true} {
+		if seq := uint64(1 + i/2); h.newer(m.id, seq) != want {
+			t.Errorf("try %d, envelope %d: %v", i, seq, !want)
+		}
+	}
+}

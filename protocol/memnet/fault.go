@@ -14,6 +14,9 @@ type Link struct {
 	Cut     bool    // nothing arrives; senders fill the window and wait
 }
 
+// random reports whether something of it is left to chance.
+func (l Link) random() bool { return l.Jitter > 0 || l.Loss > 0 }
+
 // SetLink sets one direction between two peers, for open streams too. What a
 // cut holds back arrives when it is mended, unless a deadline came first. A cut
 // in either direction ends the connection and makes dialling time out.
@@ -100,6 +103,9 @@ func (n *Net) bend(s *pair) {
 	defer s.mu.Unlock()
 	for i, d := range [...]direction{{a.id, b.id}, {b.id, a.id}} {
 		s.lanes[i].link = n.link(d.from, d.to)
+		if s.lanes[i].chance == nil && s.lanes[i].link.random() { // it was perfect when it was opened
+			s.lanes[i].chance = n.chance(d.from, d.to, 1<<63)
+		}
 		s.lanes[i].held = frozen || n.cut(d.from, d.to)
 	}
 	s.changed()

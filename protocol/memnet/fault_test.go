@@ -107,6 +107,17 @@ func TestJitterKeepsOrder(t *testing.T) {
 	})
 }
 
+// A stream that was opened over a perfect link feels what the link becomes.
+func TestJitterComesLate(t *testing.T) {
+	bubble(t, Config{Seed: 4, Latency: time.Millisecond}, 2, func(t *testing.T, net *Net, p []*Peer) {
+		s := mustOpen(t, p[0], p[1])
+		net.SetLink(p[0].Self(), p[1].Self(), Link{Latency: time.Second, Jitter: time.Second})
+		if d, err := ask(s, []byte("x")); err != nil || d < time.Second {
+			t.Errorf("round trip in %v, %v", d, err)
+		}
+	})
+}
+
 // Both directions and all streams of a peer share its line.
 func TestRate(t *testing.T) {
 	const rate = 1 << 20

@@ -50,7 +50,7 @@ func (p *Peer) open(ctx context.Context, to peer.ID) (*end, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.connected(to, p.net.chance(p.id, to, nr))
+	return p.connected(to, nr)
 }
 
 // dial decides how long it takes to connect, and what comes of it.
@@ -82,12 +82,16 @@ func (p *Peer) dial(to peer.ID) (nr uint64, delay time.Duration, err error) {
 }
 
 // connected makes the stream, if the world is still as it was when dialled.
-func (p *Peer) connected(to peer.ID, chance *rand.Rand) (*end, error) {
+func (p *Peer) connected(to peer.ID, nr uint64) (*end, error) {
 	n := p.net
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	q := n.peers[to]
 	out, back := n.link(p.id, to), n.link(to, p.id)
+	var chance *rand.Rand // nil: nothing is left to it
+	if out.random() || back.random() {
+		chance = n.chance(p.id, to, nr)
+	}
 	switch {
 	case !p.up:
 		return nil, errStopped
@@ -95,7 +99,7 @@ func (p *Peer) connected(to peer.ID, chance *rand.Rand) (*end, error) {
 		return nil, errRefused
 	case q.serve == nil:
 		return nil, errNoHandler
-	case chance.Float64() < out.Loss || n.cut(p.id, to) || n.cut(to, p.id):
+	case chance != nil && chance.Float64() < out.Loss || n.cut(p.id, to) || n.cut(to, p.id):
 		return nil, errLost
 	}
 	n.connect(p, q)

@@ -38,7 +38,12 @@ func newPair(from, to *Peer, chance *rand.Rand, out, back Link) *pair {
 			pair: s, side: i, owner: x[0], breaksAfter: -1,
 			remote: protocol.Remote{Peer: x[1].id, Addr: x[1].cfg.Addr, Relayed: x[1].relayed},
 		}
-		s.lanes[i] = lane{chance: rand.New(rand.NewPCG(chance.Uint64(), chance.Uint64()))}
+		if chance != nil {
+			s.lanes[i].chance = rand.New(rand.NewPCG(chance.Uint64(), chance.Uint64()))
+		}
+	}
+	if chance == nil {
+		return s
 	}
 	for i, l := range [...]Link{out, back} {
 		if chance.Float64() < l.Loss {
