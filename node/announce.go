@@ -92,7 +92,8 @@ func (n *Node) announceIfMember(g *groupState) {
 	if !g.isFounded() {
 		return
 	}
-	n.neighbours.grant(g.id, g.wantsAnnouncing())
+	findable, segments := g.grantedNow()
+	n.neighbours.grant(g.id, findable, segments)
 	n.reannounce(g.id)
 }
 

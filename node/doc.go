@@ -11,7 +11,8 @@
 // What it makes of the other holders of its groups: neighbours.go (who lives),
 // seats.go (who holds what, roll.go for the pure rules), lists.go and lacks.go
 // (what they say that they lack), beat.go, audit.go; audit_answer.go, mend.go
-// and lend.go are the other side of it.
+// and lend.go are the other side of it. health.go weighs what segments need:
+// repair.go, status, metrics and health_groups.go, the safety gauge, go by that.
 //
 // It sees ciphertext only and knows no cipher, no owner's key, no folder and
 // nothing of package client. Nothing in it can lie: liars are wrappers in lab.

@@ -193,6 +193,8 @@ func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
 	}
 	_, lacked := g.grantedSegments()
 	n.neighbours.lackOwn(id, lacked)
+	findable, segments := g.grantedNow()
+	n.neighbours.grant(id, findable, segments)
 	n.exchange.done(id, stale, answered, n.now(), n.cfg.Timing.ExchangeEvery, &n.rand)
 	return nil
 }

@@ -143,6 +143,7 @@ func (n *Node) mergeOne(g *groupState, f protocol.Fact, o *offered) protocol.Cod
 	case protocol.FactDelete:
 		if s := op.Delete.Subject; len(s) == len(protocol.SegmentID{}) {
 			n.neighbours.forgetSegment(g.id, protocol.SegmentID(s))
+			n.repairs.forgetFalse(kin{g.id, protocol.SegmentID(s)})
 			if _, ok := g.held[protocol.SegmentID(s)]; ok {
 				o.deleted = append(o.deleted, protocol.SegmentID(s))
 			}

@@ -44,6 +44,7 @@ type groupState struct {
 	pointers    map[protocol.PointerID][]keptPointer
 	ids         map[protocol.Hash]int // names of all facts that count, and their bytes
 	segments    int                   // subjects ever granted or deleted
+	granted     int                   // segments that grants name now
 	pointed     int
 	granting    map[string]int                                  // grants on their way to the store, by subject
 	held        map[protocol.SegmentID]struct{}                 // durable here
@@ -216,11 +217,12 @@ func (g *groupState) lose(s protocol.SegmentID) {
 	delete(g.digests, digestSegments)
 }
 
-// wantsAnnouncing reports whether the group has something to be found.
-func (g *groupState) wantsAnnouncing() bool {
+// grantedNow reports whether the group has something to be found, and how many
+// segments its members are to hold.
+func (g *groupState) grantedNow() (findable bool, segments int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return len(g.grants) > 0
+	return len(g.grants) > 0, g.granted
 }
 
 // Rough sizes, in bytes, of what a state keeps in memory for each thing.

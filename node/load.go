@@ -152,6 +152,9 @@ func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
 			return err
 		}
 		s.used += shardCost(sh.Size, size)
+		if !s.deleted[sh.Key.Segment] {
+			s.view.held++
+		}
 		if s.deleted[sh.Key.Segment] && !n.frees.has(kin{id, sh.Key.Segment}) {
 			// The delete outlived a crash, its note did not.
 			if err := n.freeLater(ctx, id, sh.Key.Segment); err != nil {
@@ -200,6 +203,7 @@ type groupSurvey struct {
 type viewSurvey struct {
 	spread    float64 // 0 … 1, drawn for the group
 	granted   bool
+	held      int // segments of which a shard is here, until the facts are read
 	seats     *seatsNote
 	standings *standingsNote
 	notes     map[uint8]savedNote

@@ -141,6 +141,7 @@ func (g *groupState) mergeGrant(id protocol.Hash, v *protocol.Grant) merged {
 	}
 	if !ok {
 		g.countSubject(s)
+		g.countGranted(s, 1)
 	}
 	g.grants[s] = keptGrant{id, v.Bytes}
 	return keptFor(old.id, ok)
@@ -165,6 +166,7 @@ func (g *groupState) mergeDelete(id protocol.Hash, v *protocol.Delete) merged {
 	if granted {
 		m.drops = append(m.drops, grant.id)
 		delete(g.grants, s)
+		g.countGranted(s, -1)
 	} else {
 		g.countSubject(s)
 	}

@@ -105,12 +105,14 @@ var (
 	carriedDesc    = describe("cairn_node_carried_bytes_total", "Bytes carried for other nodes, as their relay.")
 	provedDesc     = describe("cairn_node_proved_total", "Shards that other holders audited here.")
 	auditsDesc     = describe("cairn_node_audits_total", "Shards of other holders audited, by what it came to.", "outcome")
-	mendedDesc     = describe("cairn_node_mended_total", "Own shards rebuilt from co-members' after the disk had damaged them.")
+	mendedDesc     = describe("cairn_node_mended_total", "Own shards rebuilt from co-members' that the disk had damaged, or that never came.")
 	lentDesc       = describe("cairn_node_lent_total", "Shards that co-members were lent, to repair or to mend.")
 	repairedDesc   = describe("cairn_node_repaired_total", "Shards of others made again, and taken by them.")
 	borrowedDesc   = describe("cairn_node_borrowed_bytes_total", "Bytes of shards fetched to make others again.")
 	givenDesc      = describe("cairn_node_given_bytes_total", "Bytes of shards made again that others took.")
 	neighboursDesc = describe("cairn_node_neighbours", "Nodes that share groups with this one, by how they stand.", "state")
+	groupHealth    = describe("cairn_node_groups_health", "Groups shared, by what they need; those of the state thin are lazy or urgent as well.", "state")
+	segmentHealth  = describe("cairn_node_segments_health", "Segments of the groups shared, by what they need; those of the state thin are lazy or urgent as well.", "state")
 	cutOffDesc     = describe("cairn_node_cut_off", "1 while this node believes itself cut off, and judges nobody.")
 	sentDesc       = describe("cairn_node_sent_bytes_total", "Bytes of shards and slices served.")
 	monthDesc      = describe("cairn_node_month_bytes", "Bytes of this protocol that crossed the line in this calendar month.", "class", "direction")
@@ -128,7 +130,7 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 		infoDesc, reachDesc, donatedDesc, usedDesc, freeDesc, reservedDesc, shardsDesc, damagedDesc, groupsDesc, announcedDesc,
 		freeingDesc, frozenDesc, peersDesc, donorsDesc, streamsDesc, turnedAwayDesc, shunnedDesc, receivedDesc, sentDesc,
 		relaysDesc, punchedDesc, carriedDesc, monthDesc, monthLeftDesc, restsDesc,
-		provedDesc, auditsDesc, mendedDesc, lentDesc, repairedDesc, borrowedDesc, givenDesc, neighboursDesc, cutOffDesc,
+		provedDesc, auditsDesc, mendedDesc, lentDesc, repairedDesc, borrowedDesc, givenDesc, neighboursDesc, cutOffDesc, groupHealth, segmentHealth,
 		quotaDesc, storeUsedDesc, storeFreeDesc, storeStateDesc,
 	} {
 		out <- d
@@ -185,6 +187,11 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		cutOff = 1
 	}
 	gauge(cutOffDesc, cutOff)
+	for d, states := range map[*prometheus.Desc]States{groupHealth: s.Health.Groups, segmentHealth: s.Health.Segments} {
+		for state, n := range states.byName() {
+			gauge(d, float64(n), state)
+		}
+	}
 	c.collectContract(s.Contract, gauge)
 	for _, d := range s.Stores {
 		gauge(quotaDesc, float64(d.Quota), d.Dir)

@@ -72,7 +72,7 @@ func (n *Node) repairSegment(ctx context.Context, j *repairJob) {
 	switch {
 	case errors.Is(err, errInconsistent):
 		n.repairs.mu.Lock()
-		n.repairs.false[j.segment] = struct{}{}
+		n.repairs.false[kin{j.roll.id, j.segment}] = struct{}{}
 		n.repairs.mu.Unlock()
 		n.log.Warn("a segment cannot be repaired: its descriptor is false", "group", j.roll.id.Prefix(), "segment", j.segment)
 	case err != nil && ctx.Err() == nil:

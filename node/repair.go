@@ -23,14 +23,14 @@ type repairs struct {
 	given    *rests[loan]     // shards that candidates have, by their own word or because this node put them
 
 	mu    sync.Mutex
-	false map[protocol.SegmentID]struct{}    // whose descriptors are proved false
+	false map[kin]struct{}                   // whose descriptors are proved false
 	since map[protocol.GroupID]time.Duration // when a group was first seen to need repair, on the watch
 }
 
 func newRepairs() *repairs {
 	return &repairs{
 		thin: newRests[place](), declined: newRests[borrower](), failed: newRests[kin](), given: newRests[loan](), partial: newPartials(),
-		wake: make(chan struct{}, 1), false: make(map[protocol.SegmentID]struct{}),
+		wake: make(chan struct{}, 1), false: make(map[kin]struct{}),
 		since: make(map[protocol.GroupID]time.Duration),
 	}
 }
@@ -44,11 +44,30 @@ func (n *Node) repairSoon() {
 }
 
 // isFalse reports whether a segment's descriptor was proved false.
-func (r *repairs) isFalse(s protocol.SegmentID) bool {
+func (r *repairs) isFalse(s kin) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	_, ok := r.false[s]
 	return ok
+}
+
+// falseOf returns a group's segments whose descriptors were proved false.
+func (r *repairs) falseOf(g protocol.GroupID) (out []protocol.SegmentID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for s := range r.false {
+		if s.group == g {
+			out = append(out, s.segment)
+		}
+	}
+	return out
+}
+
+// forgetFalse forgets a segment that its owner deleted.
+func (r *repairs) forgetFalse(s kin) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.false, s)
 }
 
 // needed returns for how long a group has needed repair, as far as this node
@@ -187,16 +206,14 @@ func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, 
 	if !urgent && waited < n.cfg.Timing.RepairDay/2 && !n.allNamed(id, vacant) {
 		return nil, nil // what is made at once is fetched for once
 	}
-	decide := &repair.Group{
-		ID: id, Profile: v.table.Profile, Keys: v.keys, Living: v.living, Self: v.self,
-		Day: group.DayAt(id, n.cfg.Timing.RepairDay, n.now()),
-	}
+	w := n.weighing(v)
+	w.takes = func(slot int, s protocol.SegmentID) bool { return len(n.takers(v, slot, s)) > 0 }
 	var jobs []*repairJob
 	for s := range f.grants {
 		if n.repairs.failed.resting(kin{id, s}, n.neighbours.at()) {
 			continue
 		}
-		if j := n.mine(decide, v, &t, s, f); j != nil {
+		if j := n.mine(w, s, f); j != nil {
 			jobs = append(jobs, j)
 		}
 	}
@@ -233,29 +250,16 @@ func (r *roll) needs(t *group.Tally) (repair, urgent bool) {
 }
 
 // mine returns the job of a segment whose repair falls to this node now.
-func (n *Node) mine(g *repair.Group, v *roll, t *group.Tally, s protocol.SegmentID, f *groupFacts) *repairJob {
-	lacking := v.lacking(s)
-	c := t.Count(lacking)
-	condition := group.Assess(g.Profile, c)
-	if !condition.NeedsRepair() {
-		return nil
-	}
-	missing := repair.Missing(g.Profile, t, v.view, lacking, condition)
-	takers := 0
-	for slot := range g.Profile.N {
-		if missing.Has(slot) && len(n.takers(v, slot, s)) > 0 {
-			takers++
-		}
-	}
-	seg := &repair.Segment{ID: s, Count: c, Takers: takers, Inconsistent: n.repairs.isFalse(s)}
-	if g.Decide(seg) != repair.Mine {
+func (n *Node) mine(w *weighing, s protocol.SegmentID, f *groupFacts) *repairJob {
+	v := w.weigh(s, w.lacking(s))
+	if v.answer != repair.Mine {
 		return nil
 	}
 	return &repairJob{
-		roll: v, facts: f, segment: s, missing: missing, urgent: condition == group.Urgent,
+		roll: w.roll, facts: f, segment: s, missing: v.missing, urgent: v.condition == group.Urgent,
 		work: repair.Work{
-			Score: group.Endangered(g.Profile, c, v.wasSafe(s)),
-			Cost:  repair.Cost(g.Profile.K, takers, f.shardSize(s, g.Profile.N), true),
+			Score: group.Endangered(w.decide.Profile, v.count, w.wasSafe(s)),
+			Cost:  repair.Cost(w.decide.Profile.K, v.takers, f.shardSize(s, w.decide.Profile.N), true),
 		},
 	}
 }

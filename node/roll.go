@@ -22,6 +22,7 @@ type roll struct {
 	drawn  bool        // the owner's table names this node
 	living group.Set   // who answers, this node among them
 	knows  int         // how many of these this node proved a shard to
+	missed group.Set   // whose last message was not answered
 	lack   map[protocol.SegmentID]group.Set
 }
 
@@ -113,6 +114,9 @@ func (r *roll) add(h *neighbours, s *seat, private bool, now time.Duration) {
 		if s.knows {
 			r.knows++
 		}
+	}
+	if s.who.standing.Fails > 0 {
+		r.missed.Add(i)
 	}
 	for seg := range s.lacks {
 		r.lacks(seg, i)

@@ -19,6 +19,7 @@ type seats struct {
 	own     int    // this node's slot
 	mine    bool   // the table names this node there
 	granted bool   // something is to be found in it
+	keeps   int    // segments that its members are to hold, as of the last look at its facts
 	list    []seat // of others, by slot; of one slot that of the table first
 
 	notes map[uint8]savedNote // as stored, by kind
@@ -108,7 +109,7 @@ func (h *neighbours) open(id protocol.GroupID, t *protocol.Table, own int, v *vi
 	if h.groups[id] != nil {
 		return
 	}
-	g := &seats{id: id, profile: t.Profile, own: own, mine: t.SlotOf(h.self) == own, granted: v.granted, notes: v.notes, stale: v.stale}
+	g := &seats{id: id, profile: t.Profile, own: own, mine: t.SlotOf(h.self) == own, granted: v.granted, keeps: v.held, notes: v.notes, stale: v.stale}
 	g.pass.next = h.mono() + time.Duration(v.spread*float64(h.audit.SampleEvery)/firstPass)
 	if g.notes == nil {
 		g.notes = make(map[uint8]savedNote)
@@ -216,11 +217,12 @@ func (n *Node) openSeats(g *groupState) {
 	n.neighbours.open(g.id, table, g.ownSlot(), &viewSurvey{spread: n.rand.float()})
 }
 
-// grant notes that a group has something to be found, or no more.
-func (h *neighbours) grant(id protocol.GroupID, granted bool) {
+// grant notes whether a group has something to be found, and how many segments
+// its members are to hold.
+func (h *neighbours) grant(id protocol.GroupID, findable bool, segments int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if g := h.groups[id]; g != nil {
-		g.granted = granted
+		g.granted, g.keeps = findable, segments
 	}
 }

@@ -22,6 +22,8 @@ type holder struct {
 	drawn    bool // the owner drew it for the slot
 	lost     loss
 	draining bool
+	lacks    int // segments, by its own Have
+	failed   int // segments, by this node's audits
 }
 
 // holders returns who sits at a group's slots, this node apart, in order of
@@ -44,6 +46,7 @@ func (s *seat) view() holder {
 	return holder{
 		peer: s.who.id, slot: int(s.slot), standing: s.who.standing, state: s.who.state,
 		member: s.counts(), asks: s.asks, drawn: s.drawn, lost: s.lost, draining: s.who.draining,
+		lacks: len(s.lacks), failed: len(s.audits.faults),
 	}
 }
 
@@ -146,6 +149,17 @@ func (h *neighbours) order() []protocol.GroupID {
 	}
 	slices.SortFunc(out, func(a, b protocol.GroupID) int { return bytes.Compare(a[:], b[:]) })
 	return out
+}
+
+// segments returns how many segments a group's members are to hold, as far as
+// is known without its facts.
+func (h *neighbours) segments(id protocol.GroupID) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g := h.groups[id]; g != nil {
+		return g.keeps
+	}
+	return 0
 }
 
 // slotsOf returns a group's profile and this node's slot; ok is false where it

@@ -55,6 +55,7 @@ type Status struct {
 	Neighbours map[string]int `json:"neighbours"` // nodes that share groups with this one, by how they stand
 	CutOff     bool           `json:"cutOff"`     // it believes itself cut off, and judges nobody
 	Vacant     int            `json:"vacant"`     // slots of its groups that nobody holds, as far as it has found
+	Health     HealthStatus   `json:"health"`     // what the groups need that it shares
 	Reachable  Reach          `json:"reachable"`
 	Why        string         `json:"why"`
 	Relays     []string       `json:"relays"`  // peers that lead to this node while it cannot be dialled
@@ -81,7 +82,7 @@ type Traffic struct {
 	TurnedAway int64 `json:"turnedAway"` // streams beyond the limits
 	Shunned    int64 `json:"shunned"`    // peers that lied too much
 	Proved     int64 `json:"proved"`     // shards that others audited
-	Mended     int64 `json:"mended"`     // own shards rebuilt from others' after the disk damaged them
+	Mended     int64 `json:"mended"`     // own shards rebuilt from others' that the disk damaged, or that never came
 	Lent       int64 `json:"lent"`       // shards that others rebuilt theirs from
 	Repaired   int64 `json:"repaired"`   // shards made again for others, and taken by them
 	Borrowed   int64 `json:"borrowed"`   // bytes of shards fetched for that
@@ -147,7 +148,7 @@ func (n *Node) Status() Status {
 		Shards: u.Shards, Groups: u.Groups, Announced: n.announce.announced(), Freeing: n.frees.count(),
 		Accepts: string(n.cfg.Accepts), Peers: len(n.cfg.Net.Known()), Donors: n.donors.count(now),
 		Uptime: now.Sub(n.started).Seconds(), Traffic: n.count.traffic(), Scrub: n.scrub.status(), Stores: n.stores(u),
-		Contract: n.contractStatus(), Drain: n.DrainProgress(),
+		Contract: n.contractStatus(), Drain: n.DrainProgress(), Health: n.health(),
 	}
 	leases := n.leases.count(now)
 	s.Frozen, s.Expired = leases[group.Frozen], leases[group.Expired]

@@ -18,6 +18,13 @@ func (g *groupState) countSubject(subject string) {
 	}
 }
 
+// countGranted counts the segments that grants name.
+func (g *groupState) countGranted(subject string, by int) {
+	if len(subject) == len(protocol.SegmentID{}) {
+		g.granted += by
+	}
+}
+
 // beginGrant counts a grant that Put is about to store, within the group's
 // limit; endGrant takes it back.
 func (g *groupState) beginGrant(subject []byte) error {

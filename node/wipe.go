@@ -150,7 +150,7 @@ func (s *succession) lastWord(ctx context.Context, g *groupState, successor peer
 			return err
 		}
 	}
-	if len(to) == 0 && !g.wantsAnnouncing() {
+	if findable, _ := g.grantedNow(); len(to) == 0 && !findable {
 		return nil // it is an empty group that nobody else has
 	}
 	return err

@@ -21,7 +21,7 @@ var documented = map[string]any{
 	"health": healthResult{}, "uploads": uploadsResult{}, "ready": readyEvent{}, "status": nodeStatus{}, "join": joinResult{},
 	"network": networkResult{}, "invite": inviteResult{}, "step": stepEvent{}, "done": demoEvent{}, "version": versionResult{},
 	"doctor": doctorResult{}, "delete": deleteResult{}, "renew": renewResult{},
-	"stance": stanceResult{}, "drain": node.DrainProgress{}, "drain progress": drainEvent{},
+	"node health": nodeHealthResult{}, "stance": stanceResult{}, "drain": node.DrainProgress{}, "drain progress": drainEvent{},
 }
 
 // fields lists the names and types that an object's JSON has.

@@ -46,7 +46,7 @@ Exit status: 0 ended as asked · 1 failed · 2 wrong usage`,
 	f.terms.add(cmd)
 	f.timing.add(cmd)
 	cmd.Flags().SortFlags = false
-	cmd.AddCommand(nodeStatusCommand(a), nodeDrainCommand(a), nodeAwayCommand(a), nodePauseCommand(a), nodeResumeCommand(a))
+	cmd.AddCommand(nodeStatusCommand(a), nodeHealthCommand(a), nodeDrainCommand(a), nodeAwayCommand(a), nodePauseCommand(a), nodeResumeCommand(a))
 	return cmd
 }
 

@@ -36,6 +36,7 @@ const (
 	verbStatus = "status"
 	verbInvite = "invite"
 	verbDoctor = "doctor"
+	verbHealth = "health"
 
 	verbAway      = "away"
 	verbPause     = "pause"
@@ -256,6 +257,7 @@ func (a *app) verbs(s *nodeStart) map[string]control.Handler {
 		verbStatus: func(context.Context, json.RawMessage) (any, error) { return s.node.Status(), nil },
 		verbInvite: func(context.Context, json.RawMessage) (any, error) { return a.nodeInvitation(s) },
 		verbDoctor: func(context.Context, json.RawMessage) (any, error) { return s.facts(), nil },
+		verbHealth: healthVerb(s.node),
 	}
 	maps.Copy(verbs, stanceVerbs(s.node))
 	return verbs

@@ -63,6 +63,7 @@ func (a *app) printStatus(st nodeStatus) error {
 	if st.Frozen+st.Expired > 0 {
 		text += sprintln("           of %s the owner was long not heard of", count(st.Frozen+st.Expired, "group"))
 	}
+	text += sprintln("health     %s", statesText(st.Groups, "group", st.Health.Groups))
 	text += sprintln("read over  %s", scrubText(st.Scrub))
 	text += sprintln("traffic    %s received in %d puts, %s sent in %d gets, %d requests refused",
 		bytesText(st.Traffic.Received), st.Traffic.Puts, bytesText(st.Traffic.Sent), st.Traffic.Gets, st.Traffic.Refused)

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -24,7 +26,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the sessions of testdata/script: what people see, with exit
-// statuses. Sessions that need a network are in package integration.
+// statuses. Sessions that need more of a network than one node are in package
+// integration.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -33,7 +36,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("CAIRN_NO_MDNS", "true")
 			return placeTexts(e)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "await": await, "capture": capture},
 	})
 }
 
@@ -69,6 +72,35 @@ func silentKey() crypto.PrivKey {
 		panic(err)
 	}
 	return key
+}
+
+// await runs a program till it succeeds: await PROGRAM ARG…
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: await PROGRAM ARG…")
+	}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		err := ts.Exec(args[0], args[1:]...)
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%v", err)
+		}
+	}
+}
+
+// capture sets a variable to what a pattern's group matches in a file, or in
+// stdout: capture NAME FILE PATTERN.
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: capture NAME FILE PATTERN")
+	}
+	m := regexp.MustCompile(args[2]).FindStringSubmatch(ts.ReadFile(args[1]))
+	if len(m) != 2 {
+		ts.Fatalf("no match for %q", args[2])
+	}
+	ts.Setenv(args[0], m[1])
 }
 
 // status runs a program and checks its exit status: status N PROGRAM ARG…

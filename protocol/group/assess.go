@@ -152,6 +152,10 @@ func (t *Tally) count(lacking Set) Count {
 	}
 }
 
+// Reached returns the seats that hold a segment, those of a set apart, passed
+// this member's audits lately, and answer.
+func (t *Tally) Reached(except Set) Set { return t.sound.And(t.answering).Without(except) }
+
 // Slots returns the slots with a holder of a segment, for all that is known,
 // those of a set of seats apart: repair makes the others.
 func (t *Tally) Slots(except Set) Set {
