@@ -13,7 +13,7 @@ export CGO_ENABLED ?= 0
 export GOFLAGS     ?= -trimpath
 TARGETS  := linux/amd64 linux/arm64 linux/arm windows/amd64 darwin/arm64 freebsd/amd64
 
-.PHONY: build demo test test-all race lint fuzz matrix campaign million bench cross clean
+.PHONY: build demo test test-all race lint fuzz matrix campaign million year bench cross clean
 
 build: ## bin/cairn
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/cairn ./cmd/cairn
@@ -49,6 +49,14 @@ campaign: ## a node killed by SIGKILL during puts, ROUNDS times, its index delet
 
 million: ## a node with a million small shards: how long it starts, what it takes when idle
 	CAIRN_MILLION=1 $(GO) test -count=1 -timeout 1h -v -run '^TestMillionShards$$' ./integration
+
+# Two networks at a time, on a core each. Every run says its seed; CAIRN_SEED,
+# CAIRN_NODES, CAIRN_OWNERS, CAIRN_DAYS, CAIRN_LOSS and CAIRN_PROFILE change it.
+year: ## a year without the owners, in virtual time: nothing is lost, and repair moves what the model says; up to an hour
+	$(GO) test -c -o $(BIN)/year.test ./integration
+	(cd integration && CAIRN_YEAR=1 ../$(BIN)/year.test -test.run '^TestYear$$' -test.v -test.timeout 3h) & first=$$!; \
+	(cd integration && CAIRN_YEAR=1 ../$(BIN)/year.test -test.run '^TestWideYear$$' -test.v -test.timeout 3h); second=$$?; \
+	wait $$first && exit $$second
 
 bench: build ## put and get of 256 MiB through ten nodes, against a yardstick of the same run
 	$(GO) run ./lab/bench -cairn $(BIN)/cairn

@@ -241,6 +241,7 @@ func (w *moving) count(n *cairnnode.Node) {
 	w.counted.Gets += t.Gets
 	w.counted.Proved += t.Proved
 	w.counted.Lent += t.Lent
+	w.counted.Mended += t.Mended
 	w.counted.Repaired += t.Repaired
 	w.counted.Borrowed += t.Borrowed
 	w.counted.Given += t.Given

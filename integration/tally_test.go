@@ -27,9 +27,10 @@ type tally struct {
 
 // making is one shard that was made again.
 type making struct {
-	at    time.Time
-	bytes int
-	twice bool // another machine that has not left for ever kept it already
+	at      time.Time
+	segment protocol.SegmentID
+	bytes   int
+	twice   bool // another machine that has not left for ever kept it already
 }
 
 func newTally() tally {
@@ -84,6 +85,50 @@ func (c *tally) total() (made, twice int) {
 	return made, twice
 }
 
+// atOnce is within what time shards are made in one repair of a group: views of
+// who is gone differ by a day, and it takes another for each slot to have its
+// candidate.
+const atOnce = 4 * day
+
+// upkeep tells what repair moved from each group's first repair to its last. By
+// the bytes that nodes fetched and put for all of it, each shard that was made is
+// charged alike.
+func (c *tally) upkeep(all cairnnode.Traffic) (u upkeep) {
+	made, bytes := 0, 0
+	for _, list := range c.made {
+		for _, m := range list {
+			made, bytes = made+1, bytes+m.bytes
+		}
+	}
+	if made == 0 {
+		return u
+	}
+	each := float64(all.Borrowed+all.Given) / float64(bytes)
+	for _, list := range c.made {
+		slices.SortFunc(list, func(a, b making) int { return a.at.Compare(b.at) })
+		first, last := list[0].at, list[len(list)-1].at
+		if last.Sub(first) <= atOnce {
+			continue
+		}
+		segments := make(map[protocol.SegmentID]bool)
+		for _, m := range list {
+			segments[m.segment] = true
+		}
+		before := first
+		for _, m := range list {
+			if m.at.Sub(first) > atOnce {
+				u.shards += each / float64(len(segments))
+				if m.at.Sub(before) > atOnce {
+					u.repairs++
+				}
+			}
+			before = m.at
+		}
+		u.months += months(last.Sub(first))
+	}
+	return u
+}
+
 // watched is a machine's store; it tells its network of shards made again.
 type watched struct {
 	storage.Store
@@ -108,7 +153,7 @@ func (w *moving) noteMade(by *machine, x *storage.Shard) {
 	if !w.tally.owned {
 		return
 	}
-	v := making{at: time.Now(), bytes: len(x.Data)}
+	v := making{at: time.Now(), segment: x.Key.Segment, bytes: len(x.Data)}
 	for _, m := range w.machines {
 		v.twice = v.twice || m != by && keeps(m.store, x.Key)
 	}

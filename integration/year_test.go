@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -26,57 +27,105 @@ type yearly struct {
 	days    int
 }
 
-func (y yearly) run(t *testing.T) {
+// run returns how the network stood, at the end.
+func (y yearly) run(t *testing.T) (end outcome) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // of nodes that are small, and make much garbage
 	synctest.Test(t, func(t *testing.T) {
 		begun, real := time.Now(), stopwatch()
 		w := newMoving(t, y.churn)
 		var links []protocol.Link
 		for i := range y.owners {
-			links = append(links, w.store(i, y.profile))
+			files := []int{len(links), len(links) + 1} // four segments, or two
+			links = append(links, w.storeFiles(y.profile, files[:1+i%2]...)...)
 		}
 		w.mu.Lock()
 		w.tally.owned = true
 		w.mu.Unlock()
 		t.Logf("stored after %s, %s of them real: %d files", time.Since(begun), real(), len(links))
+		end.least = y.profile.N
 		for d := range y.days {
 			time.Sleep(day)
 			if d%10 == 9 {
-				w.tell(d+1, y.profile.K, real())
+				end.last = w.tell(d+1, y.profile.K, real())
+				end.least = min(end.least, end.last)
 			}
 		}
-		lost := 0
 		c, leave := w.client(false)
 		defer leave()
 		for i, link := range links {
 			if err := w.read(c, link, content(i)); err != nil {
-				lost++
+				end.lost++
 				t.Logf("file %d: %v", i, err)
 			}
 		}
-		t.Logf("after %d days, %s real: %d of %d files lost; %s; %+v", y.days, real(), lost, len(links), w, w.traffic())
-		made, twice := w.tally.total()
-		t.Logf("made %d shards again, %d of them twice; asked %s", made, twice, w.requests())
-		if lost > 0 {
-			t.Errorf("%d of %d files are lost", lost, len(links))
-		}
+		end.made, end.twice = w.tally.total()
+		end.traffic = w.traffic()
+		t.Logf("after %d days, %s real: %d of %d files lost; %s; %+v", y.days, real(), end.lost, len(links), w, end.traffic)
+		t.Logf("asked: %s", w.requests())
+		end.upkeep = w.tally.upkeep(end.traffic)
+		model := upkeepModel{y.profile, y.churn.life, verdict}.run(2000, time.Duration(y.days)*day, 1)
+		end.model = model.monthly()
+		t.Logf("made %d shards again, %d of them twice; from each group's first repair to its last %.2f shards moved a month in %.1f months of groups, %.2f by the model",
+			end.made, end.twice, end.upkeep.monthly(), end.upkeep.months, end.model)
 	})
+	return end
 }
 
-// content is one to four segments' worth of small files.
+// verdict is about how long after it left a holder is given up: 7 days of the
+// others' time in which they are switched on, and the wait for a candidate.
+const verdict = 8 * day
+
+// outcome is how a run ended.
+type outcome struct {
+	lost        int // files
+	least, last int // margins of the worst group: ever, and at the end
+	made, twice int // shards
+	traffic     cairnnode.Traffic
+	upkeep      upkeep
+	model       float64 // shards a group and month
+}
+
+// judge fails the test where something was lost, or made twice in more than one
+// case of twenty.
+func (o outcome) judge(t *testing.T) {
+	t.Helper()
+	if o.lost > 0 {
+		t.Errorf("%d files are lost", o.lost)
+	}
+	if surplus := o.surplus(); surplus*20 > o.made {
+		t.Errorf("%d of %d shards were made twice", surplus, o.made)
+	}
+}
+
+// surplus returns how many shards were made that somebody had: another, or the
+// very node to which they were brought.
+func (o outcome) surplus() int {
+	again := int(o.traffic.Repaired+o.traffic.Mended) - o.made
+	return o.twice + max(again, 0)
+}
+
+// content is a small file.
 func content(i int) []byte { return randomBytes(int64(1000 + i)) }
 
 // store has a new owner put a file, and leave.
-func (w *moving) store(i int, p protocol.Profile) protocol.Link {
+func (w *moving) store(i int, p protocol.Profile) protocol.Link { return w.storeFiles(p, i)[0] }
+
+// storeFiles has a new owner put files into one group, and leave. Each takes two
+// segments: its bytes and its manifest.
+func (w *moving) storeFiles(p protocol.Profile, files ...int) (links []protocol.Link) {
 	w.t.Helper()
 	c, leave := w.client(true)
 	defer leave()
-	b := content(i)
-	res, err := c.Put(w.ctx, client.Source{Reader: bytes.NewReader(b), Name: fmt.Sprint("file ", i), Size: int64(len(b)), MTime: time.Now()},
-		client.PutOptions{Profile: p, Wait: time.Minute})
-	if err != nil {
-		w.t.Fatalf("file %d: %v", i, err)
+	for _, i := range files {
+		b := content(i)
+		res, err := c.Put(w.ctx, client.Source{Reader: bytes.NewReader(b), Name: fmt.Sprint("file ", i), Size: int64(len(b)), MTime: time.Now()},
+			client.PutOptions{Profile: p, Wait: time.Minute})
+		if err != nil {
+			w.t.Fatalf("file %d: %v", i, err)
+		}
+		links = append(links, res.Link)
 	}
-	return res.Link
+	return links
 }
 
 func (w *moving) read(c *client.Client, link protocol.Link, want []byte) error {
@@ -95,7 +144,7 @@ func (w *moving) read(c *client.Client, link protocol.Link, want []byte) error {
 }
 
 // tell logs how the network stands.
-func (w *moving) tell(day, k int, real time.Duration) {
+func (w *moving) tell(day, k int, real time.Duration) int {
 	least, lost := margin{1 << 30, 1 << 30}, 0
 	for _, m := range w.margins(k) {
 		least = margin{min(least.lasting, m.lasting), min(least.now, m.now)}
@@ -105,6 +154,7 @@ func (w *moving) tell(day, k int, real time.Duration) {
 	}
 	made, twice := w.tally.total()
 	w.t.Logf("day %d, %s real: least margin %+v, %d groups lost; %d shards made again, %d of them twice; %s", day, real.Round(time.Second), least, lost, made, twice, w)
+	return least.lasting
 }
 
 // env reads a number from the environment.
@@ -115,16 +165,49 @@ func env(name string, otherwise int) int {
 	return otherwise
 }
 
-// TestYear has owners put a file each and stay away for a year, while machines
-// are switched off and on and a tenth of them leaves for ever each month.
-// Nothing is lost.
+// TestYear has owners put files and stay away for a year, while machines are
+// switched off and on and a tenth of them leaves for ever each month. Nothing is
+// lost, and repair moves what the model says.
 func TestYear(t *testing.T) {
+	aYear(t, protocol.Profile{K: 8, R: 20, N: 30}, 100, 100)
+}
+
+// TestWideYear is TestYear at the profile of large networks.
+func TestWideYear(t *testing.T) {
+	aYear(t, protocol.Profile{K: 20, R: 36, N: 56}, 75, 20)
+}
+
+func aYear(t *testing.T, p protocol.Profile, nodes, owners int) {
 	if os.Getenv("CAIRN_YEAR") == "" {
 		t.Skip("takes up to an hour: CAIRN_YEAR=1")
 	}
-	seed := uint64(env("CAIRN_SEED", 1))
-	c := calm(uptime90(churn{seed: seed, nodes: env("CAIRN_NODES", 200)}).monthlyLoss(float64(env("CAIRN_LOSS", 10)) / 100))
-	yearly{churn: c, owners: env("CAIRN_OWNERS", 100), profile: yearProfile(t), days: env("CAIRN_DAYS", 365)}.run(t)
+	c := calm(uptime90(churn{seed: uint64(env("CAIRN_SEED", 1)), nodes: env("CAIRN_NODES", nodes)}).monthlyLoss(float64(env("CAIRN_LOSS", 10)) / 100))
+	o := yearly{churn: c, owners: env("CAIRN_OWNERS", owners), profile: yearProfile(t, p), days: env("CAIRN_DAYS", 365)}.run(t)
+	o.judge(t)
+	if o.upkeep.repairs == 0 {
+		return // too short, or too few
+	}
+	if times := o.upkeep.monthly() / o.model; times < 0.75 || times > 1.25 {
+		t.Errorf("repair moved %.2f times what the model says", times)
+	}
+}
+
+// TestSixtyDays is a year in small, with three times the loss: what is lost in it
+// is repaired.
+func TestSixtyDays(t *testing.T) {
+	if os.Getenv(longVariable) == "" {
+		t.Skip("takes minutes: " + longVariable + "=1")
+	}
+	c := calm(uptime90(churn{seed: 1, nodes: 60}).monthlyLoss(0.3))
+	p := protocol.Profile{K: 8, R: 20, N: 30}
+	o := yearly{churn: c, owners: 20, profile: p, days: 60}.run(t)
+	o.judge(t)
+	if o.made < 20*(p.N-p.R) {
+		t.Errorf("%d shards were made again", o.made)
+	}
+	if o.last <= o.least || o.last < p.R-p.K {
+		t.Errorf("the worst group's margin is %d, and was %d", o.last, o.least)
+	}
 }
 
 // calm has nodes look for new peers and due work less often than in a living
@@ -142,10 +225,10 @@ func calm(c churn) churn {
 	return c
 }
 
-func yearProfile(t *testing.T) protocol.Profile {
+func yearProfile(t *testing.T, otherwise protocol.Profile) protocol.Profile {
 	text := os.Getenv("CAIRN_PROFILE")
 	if text == "" {
-		text = "8/20/30"
+		return otherwise
 	}
 	p, err := protocol.ParseProfile(text)
 	if err != nil {
