@@ -10,7 +10,7 @@ import (
 
 // steady is a network of machines that are never switched off.
 func steady(seed uint64, nodes int) churn {
-	return calm(churn{seed: seed, nodes: nodes, up: 100 * 365 * day, down: time.Hour})
+	return calm(churn{seed: seed, nodes: nodes, up: 10 * 365 * day, down: time.Hour})
 }
 
 // TestMendingInMemory takes n−r holders of a group away, with the owner gone:
