@@ -53,6 +53,9 @@ func TestDrainProcess(t *testing.T) {
 	if left := w.freeing(leaver).Shards; left != 0 || held == 0 {
 		t.Errorf("%d of %d shards are left", left, held)
 	}
+	if said := donor.run("", "node", "status"); !contains(said.Stdout, "draining   since ") || !contains(said.Stdout, "nothing is left here: the node can go") {
+		t.Errorf("status: %s%s", said.Stdout, said.Stderr)
+	}
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
 	defer cancel()
 	if code, err := leaver.Terminate(ctx); code != 0 || err != nil {

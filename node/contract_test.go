@@ -312,7 +312,7 @@ func limitedTown(t *testing.T, terms contract.Terms) *town {
 	w := newTown(t, 0)
 	ctx, stop := context.WithCancel(t.Context())
 	p := w.net.Peer(memnet.PeerConfig{Server: true})
-	n, err := New(Config{Network: network, Net: p, Store: storage.NewMemory(storage.Config{}), Donated: 1 << 30, Contract: ContractConfig{Terms: terms}})
+	n, err := New(Config{Network: network, Net: p, Key: p.Key(), Store: storage.NewMemory(storage.Config{}), Donated: 1 << 30, Contract: ContractConfig{Terms: terms}})
 	if err != nil {
 		t.Fatal(err)
 	}

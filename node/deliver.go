@@ -80,6 +80,9 @@ func (s *succession) deliver(ctx context.Context, v *roll, h *handing) error {
 		}
 		h.proved = true
 	}
+	if !s.leaves() {
+		return fmt.Errorf("%w: %w", errHere, errStays) // what is signed cannot be taken back
+	}
 	if err := s.giveHandover(ctx, v, h); err != nil {
 		return err
 	}
@@ -158,9 +161,12 @@ func (s *succession) bring(ctx context.Context, v *roll, f *groupFacts, to peer.
 	if err != nil {
 		return errors.Is(err, storage.ErrNotFound), s.unlessGone(err)
 	}
-	done, err := s.deal.bulk(ctx, s.deal.line.up, contract.Deed{Kind: contract.Give, Class: contract.Repair, Bytes: sh.size}, s.now())
-	if err != nil {
+	if err := s.deal.may(contract.Deed{Kind: contract.Give, Class: contract.Repair, Bytes: sh.size}, s.now()); err != nil {
 		return false, fmt.Errorf("%w: %w", errHere, err)
+	}
+	done, ok := s.deal.line.up.transfer(ctx, contract.Repair) // as long as it takes: nobody waits for it
+	if !ok {
+		return false, fmt.Errorf("%w: %w", errHere, context.Cause(ctx))
 	}
 	defer done()
 	free, err := s.door.own(ctx, sh.size)

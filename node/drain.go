@@ -41,7 +41,7 @@ type DrainProgress struct {
 	Bytes     int64  `json:"bytes"`     // kept when it began
 	BytesLeft int64  `json:"bytesLeft"` // still here
 	Done      bool   `json:"done"`      // nothing is left: the node can go
-	MustStay  bool   `json:"mustStay"`  // nothing goes on until others join who take it over
+	MustStay  bool   `json:"mustStay"`  // nobody can take over what is left, for now
 	Why       string `json:"why"`       // what holds it up; empty: nothing that is known
 }
 
@@ -90,7 +90,7 @@ type drainRound struct {
 func (r *drainRound) note(id protocol.GroupID, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.moving = r.moving || !errors.Is(err, errNobody)
+	r.moving = r.moving || !errors.Is(err, errNobody) && !errors.Is(err, errFrozen) && !errors.Is(err, errTableOf)
 	if err != nil && !errors.Is(err, errUnderWay) {
 		r.errs = append(r.errs, fmt.Errorf("hand over group %s: %w", id.Prefix(), err))
 	}

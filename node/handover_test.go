@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 
+	"github.com/cairnstore/cairn/node/contract"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/memnet"
 	"github.com/cairnstore/cairn/storage"
@@ -281,4 +282,40 @@ func TestDrainFrozen(t *testing.T) {
 	if _, err := New(Config{Network: network, Net: w.net, Store: w.store, Key: other.client.key}); !errors.Is(err, errConfig) {
 		t.Errorf("another's key: %v", err)
 	}
+}
+
+// On the slowest line that a donor may set, a node leaves as fast as that allows.
+func TestDrainOnASlowLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const shards = 12
+		w := limitedTown(t, contract.Terms{Up: contract.LeastRate, Down: contract.LeastRate})
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		_, c := w.client()
+		one := protocol.Profile{K: 1, R: 1, N: 1}
+		o := w.found(c, one)
+		like := owner{w: &world{t: t, r: seeded(t, 54)}, key: o.key, id: o.id}
+		for range shards {
+			s := like.newSegmentOf(one, 1<<20)
+			if err := c.Put(t.Context(), w.peers[0].Self(), &protocol.PutRequest{Record: o.record, Slot: 0, Descriptor: s.bytes, Grant: s.grant}, s.shards[0]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.Close()
+		w.add(ctx)
+		time.Sleep(time.Hour)
+		if err := w.nodes[0].Drain(); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		for !w.nodes[0].DrainProgress().Done && time.Since(begun) < 24*time.Hour {
+			time.Sleep(time.Second)
+		}
+		least := time.Second * (shards << 20) / contract.LeastRate
+		if took := time.Since(begun); took > 2*least || took < least*9/10 {
+			t.Errorf("it took %s, %s at the rate: %+v", took, least, w.nodes[0].DrainProgress())
+		}
+		stop()
+		w.close()
+	})
 }

@@ -36,6 +36,7 @@ var (
 	errTableOf  = errors.New("the group's record or table is damaged here")
 	errCutOff   = errors.New("this node is cut off from the others")
 	errNotLetIn = errors.New("the members did not let the successor in: another is drawn")
+	errStays    = errors.New("it stays after all")
 	errHere     = errors.New("this node")
 )
 
@@ -53,8 +54,11 @@ const (
 // when nothing of it is left here, and errUnderWay while others have to act.
 func (s *succession) handOver(ctx context.Context, id protocol.GroupID) error {
 	h := s.handings.get(id)
-	if h.Stage == handingOver {
+	switch {
+	case h.Stage == handingOver:
 		return s.leaveGroup(ctx, id, h)
+	case s.neighbours.at() < h.next:
+		return errUnderWay
 	}
 	v := s.neighbours.roll(id)
 	switch {
@@ -64,13 +68,14 @@ func (s *succession) handOver(ctx context.Context, id protocol.GroupID) error {
 		return errCutOff
 	case !s.isAlive(id):
 		return errFrozen
-	case s.neighbours.at() < h.next:
-		return errUnderWay
 	}
 	if h.Stage == handingNew {
 		over, err := s.drawSuccessor(ctx, v, h)
-		if err != nil || over {
-			return errors.Join(err, s.ifOver(ctx, over, id, h))
+		if err != nil {
+			return err
+		}
+		if over {
+			return s.leaveGroup(ctx, id, h)
 		}
 	}
 	if rec, err := protocol.Envelope(h.Envelope).Open(); err == nil {
@@ -82,13 +87,6 @@ func (s *succession) handOver(ctx context.Context, id protocol.GroupID) error {
 		}
 	}
 	return s.awaitEntry(ctx, v, h)
-}
-
-func (s *succession) ifOver(ctx context.Context, over bool, id protocol.GroupID, h *handing) error {
-	if !over {
-		return nil
-	}
-	return s.leaveGroup(ctx, id, h)
 }
 
 // drawSuccessor nominates a candidate for this node's slot. over says that none
