@@ -79,7 +79,7 @@ func (n *Node) repairSegment(ctx context.Context, j *repairJob) {
 		now := n.neighbours.at()
 		n.repairs.failed.until(kin{j.roll.id, j.segment}, now+n.cfg.Timing.RepairDay/4, now) // till it is another's turn
 		n.log.Info("a segment is not repaired", "group", j.roll.id.Prefix(), "segment", j.segment, "made", made, "err", err)
-	default:
+	case made > 0:
 		n.log.Info("repaired a segment", "group", j.roll.id.Prefix(), "segment", j.segment, "shards", made)
 	}
 	if made > 0 {
