@@ -92,38 +92,41 @@ const atOnce = 4 * day
 
 // upkeep tells what repair moved from each group's first repair to its last. By
 // the bytes that nodes fetched and put for all of it, each shard that was made is
-// charged alike.
-func (c *tally) upkeep(all cairnnode.Traffic) (u upkeep) {
-	made, bytes := 0, 0
+// charged alike. Stragglers, of which less than half a repair's shards are made at
+// a time, count as moved and not as a repair.
+func (c *tally) upkeep(all cairnnode.Traffic, p protocol.Profile) (u upkeep) {
+	bytes := 0
 	for _, list := range c.made {
 		for _, m := range list {
-			made, bytes = made+1, bytes+m.bytes
+			bytes += m.bytes
 		}
 	}
-	if made == 0 {
-		return u
-	}
-	each := float64(all.Borrowed+all.Given) / float64(bytes)
 	for _, list := range c.made {
 		slices.SortFunc(list, func(a, b making) int { return a.at.Compare(b.at) })
-		first, last := list[0].at, list[len(list)-1].at
-		if last.Sub(first) <= atOnce {
-			continue
-		}
 		segments := make(map[protocol.SegmentID]bool)
 		for _, m := range list {
 			segments[m.segment] = true
 		}
-		before := first
-		for _, m := range list {
-			if m.at.Sub(first) > atOnce {
-				u.shards += each / float64(len(segments))
-				if m.at.Sub(before) > atOnce {
-					u.repairs++
-				}
+		var first, last time.Time
+		moved, passed := 0, 0 // shards after the first repair; up to the end of the last
+		for rest := list; len(rest) > 0; {
+			n := len(rest)
+			if i := slices.IndexFunc(rest, func(m making) bool { return m.at.Sub(rest[0].at) > atOnce }); i >= 0 {
+				n = i
 			}
-			before = m.at
+			switch repair := 2*n >= (p.N-p.R)*len(segments); {
+			case repair && first.IsZero():
+				first, last = rest[0].at, rest[0].at
+			case repair:
+				moved += n
+				last, passed = rest[0].at, moved
+				u.repairs++
+			case !first.IsZero():
+				moved += n
+			}
+			rest = rest[n:]
 		}
+		u.shards += float64(passed) / float64(len(segments)) * float64(all.Borrowed+all.Given) / float64(bytes)
 		u.months += months(last.Sub(first))
 	}
 	return u
