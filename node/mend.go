@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,10 +8,8 @@ import (
 	"time"
 
 	"github.com/cairnstore/cairn/node/contract"
-	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
-	"github.com/cairnstore/cairn/storage/erasure"
 )
 
 const (
@@ -262,118 +259,6 @@ func (n *Node) keepMissed(ctx context.Context, b *borrowing, raw []byte) error {
 	return n.keepOwn(ctx, b.group, &protocol.PutRequest{
 		Record: f.record, Slot: int(b.key.Slot), Descriptor: b.desc, Grant: g.Bytes, Length: int64(len(raw)),
 	}, raw)
-}
-
-// rebuild makes one slot's shard of k others and checks it against its root.
-func rebuild(d *protocol.Descriptor, shards [][]byte, slot int) (data, outboard []byte, err error) {
-	code, err := erasure.New(d.K, d.N)
-	if err != nil {
-		return nil, nil, err
-	}
-	want := make([]bool, d.N)
-	want[slot] = true
-	if err := code.Reconstruct(shards, want); err != nil {
-		return nil, nil, err
-	}
-	outboard, root := protocol.Outboard(shards[slot])
-	if root != d.Roots[slot] {
-		return nil, nil, protocol.Refuse(protocol.CodeForged, "shards that fit the descriptor do not make the one of slot %d", slot)
-	}
-	return shards[slot], outboard, nil
-}
-
-// lenders returns the holders that may have a segment's other shards, in random
-// order.
-func (n *Node) lenders(g protocol.GroupID, key storage.ShardKey) []holder {
-	var out []holder
-	for _, h := range n.neighbours.holders(g) {
-		if h.member && h.state == liveness.Present && h.slot != int(key.Slot) && !n.neighbours.lacked(g, h.peer, h.slot, key.Segment) {
-			out = append(out, h)
-		}
-	}
-	n.rand.shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
-	return out
-}
-
-// borrowing is the fetching of co-members' shards of one segment.
-type borrowing struct {
-	*Node
-	group  protocol.GroupID
-	key    storage.ShardKey
-	d      *protocol.Descriptor // nil: not known yet
-	desc   []byte
-	shards [][]byte // by slot
-}
-
-// describe reads the segment's descriptor, which may be damaged, too: then
-// co-members tell it.
-func (b *borrowing) describe(ctx context.Context) {
-	sh, err := b.store.OpenShard(ctx, b.key)
-	if err != nil {
-		return
-	}
-	defer func() { _ = sh.Close() }()
-	b.know(bytes.Clone(sh.Descriptor()))
-}
-
-// know takes a descriptor, if it is the segment's.
-func (b *borrowing) know(desc []byte) {
-	d, err := protocol.OpenDescriptor(desc, b.key.Segment)
-	if err == nil && int(b.key.Slot) < d.N {
-		b.d, b.desc, b.shards = d, desc, make([][]byte, d.N)
-	}
-}
-
-// fetch gets k shards of different slots, each verified.
-func (b *borrowing) fetch(ctx context.Context, k int) error {
-	got, asked := 0, false
-	for _, h := range b.lenders(b.group, b.key) {
-		if got == k || ctx.Err() != nil {
-			break
-		}
-		if b.d != nil && (h.slot >= b.d.N || b.shards[h.slot] != nil) {
-			continue
-		}
-		err := b.from(ctx, h)
-		if err == nil {
-			got++
-			continue
-		}
-		asked = asked || protocol.CodeOf(err) == protocol.CodeUnavailable
-		b.log.Debug("a co-member lends no shard", "peer", protocol.ShortPeer(h.peer), "segment", b.key.Segment, "err", err)
-	}
-	switch {
-	case got == k:
-		return nil
-	case asked:
-		return errMendAsked
-	}
-	return fmt.Errorf("%d of %d shards: %w", got, k, errTooFewLend)
-}
-
-// from fetches one holder's shard.
-func (b *borrowing) from(ctx context.Context, h holder) error {
-	ctx, cancel := context.WithTimeout(ctx, mendTimeout)
-	defer cancel()
-	r := &protocol.MendRequest{
-		Group: b.group, Segment: b.key.Segment, Slot: h.slot, Purpose: protocol.PurposeMending, Descriptor: b.d == nil,
-	}
-	m, raw, err := b.caller.Mend(ctx, h.peer, r, func(size int64) []byte { return make([]byte, size) }, protocol.MaxShardSize)
-	if err != nil {
-		return err
-	}
-	b.mending.fetched(len(raw))
-	if b.d == nil {
-		b.know(m.Descriptor)
-	}
-	if b.d == nil || h.slot >= b.d.N {
-		return protocol.ErrForged
-	}
-	if _, root := protocol.Outboard(raw); root != b.d.Roots[h.slot] {
-		return protocol.ErrForged
-	}
-	b.shards[h.slot] = raw
-	return nil
 }
 
 // own takes memory for this node's own work.
