@@ -1,6 +1,10 @@
 package integration
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/cairnstore/cairn/protocol"
+)
 
 // One machine reaches nobody, for so long that all others give it up: it gives up
 // none of them, and has its slots again as soon as it is back.
@@ -41,3 +45,46 @@ func TestUnmountedDisks(t *testing.T) {
 		a.unmoved("with all disks")
 	})
 }
+
+// Fifteen in a hundred machines leave for ever at once, all of them holders of
+// one group that has just one holder more than at which it would be repaired.
+// Nothing is lost, and within two days it has more again than it is repaired at.
+func TestBurst(t *testing.T) {
+	lengthy(t)
+	disturb(t, 18, 60, 2, wide, func(t *testing.T, a *adverse) {
+		worst := a.groupOf(0)
+		nine := func() {
+			for _, m := range a.holding(worst)[:9] {
+				a.remove(m)
+			}
+			t.Logf("%s: %+v", a, a.margins(wide.K)[worst])
+		}
+		nine()
+		a.pass(9 * day)
+		a.unmoved("one above the threshold")
+		nine()
+		a.reads("after the burst")
+		a.pass(2 * day)
+		t.Logf("%+v after two days, %d bytes moved in the worst hour", a.margins(wide.K)[worst], a.peak)
+		for g, m := range a.margins(wide.K) {
+			if m.now <= wide.R-wide.K {
+				t.Errorf("group %s is at %+v", g.Prefix(), m)
+			}
+		}
+		a.reads("after mending")
+	})
+}
+
+// groupOf returns the group of the i-th file.
+func (a *adverse) groupOf(i int) (g protocol.GroupID) {
+	for at := range a.seated {
+		if at.group.Prefix() == a.links[i].Home {
+			return at.group
+		}
+	}
+	a.t.Fatalf("file %d has no group", i)
+	return g
+}
+
+// wide is the profile of networks of 34 nodes or more.
+var wide = protocol.Profile{K: 8, R: 20, N: 30}
