@@ -91,14 +91,14 @@ func (c *tally) total() (made, twice int) {
 const atOnce = 4 * day
 
 // upkeep tells what repair moved from each group's first repair to its last. By
-// the bytes that nodes fetched and put for all of it, each shard that was made is
-// charged alike. Stragglers, of which less than half a repair's shards are made at
+// the shards that nodes lent, to mend as well as to repair, and by the bytes that
+// they put, each shard that was made is charged alike. Stragglers, of which less than half a repair's shards are made at
 // a time, count as moved and not as a repair.
 func (c *tally) upkeep(all cairnnode.Traffic, p protocol.Profile) (u upkeep) {
-	bytes := 0
+	made, bytes := 0, 0
 	for _, list := range c.made {
 		for _, m := range list {
-			bytes += m.bytes
+			made, bytes = made+1, bytes+m.bytes
 		}
 	}
 	for _, list := range c.made {
@@ -126,7 +126,7 @@ func (c *tally) upkeep(all cairnnode.Traffic, p protocol.Profile) (u upkeep) {
 			}
 			rest = rest[n:]
 		}
-		u.shards += float64(passed) / float64(len(segments)) * float64(all.Borrowed+all.Given) / float64(bytes)
+		u.shards += float64(passed) / float64(len(segments)) * (float64(all.Lent)/float64(made) + float64(all.Given)/float64(bytes))
 		u.months += months(last.Sub(first))
 	}
 	return u

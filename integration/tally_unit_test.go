@@ -25,8 +25,8 @@ func TestUpkeepOfTally(t *testing.T) {
 		c.made[protocol.GroupID{1}] = append(c.made[protocol.GroupID{1}], at(v[0], v[1])...)
 	}
 	c.made[protocol.GroupID{2}] = at(50, 5) // once only
-	// 16 shards of 10 bytes were made, and as much was fetched for them.
-	u := c.upkeep(cairnnode.Traffic{Given: 160, Borrowed: 160}, p)
+	// 16 shards of 10 bytes were made, and as many lent for them.
+	u := c.upkeep(cairnnode.Traffic{Given: 160, Lent: 16}, p)
 	if u.repairs != 1 || u.months != 2 || math.Abs(u.shards-10) > 1e-9 {
 		t.Errorf("%+v", u)
 	}
