@@ -196,6 +196,8 @@ func (t *auditTurn) entered(j auditJob, passed, bad int) {
 		t.log.Warn("a peer that asks for a slot proves it falsely", "group", t.group.Prefix(), "slot", j.slot, "peer", protocol.ShortPeer(j.peer))
 	case passed > 0:
 		t.letIn(j)
+	default:
+		t.neighbours.triedInVain(t.group, j.peer, j.slot)
 	}
 }
 
@@ -270,14 +272,10 @@ func (t *auditTurn) failed(ctx context.Context, j auditJob, err error, before ui
 	switch {
 	case ctx.Err() != nil:
 		return found{}
-	case refused && no.Code == protocol.CodeSuspended:
-		return found{audit.Suspended, true}
-	case refused && no.Code == protocol.CodeUnavailable:
-		return found{audit.Offline, true}
 	case refused && no.Code == protocol.CodeNotFound:
 		return found{audit.Missing, true}
 	case refused:
-		return t.refused(j)
+		return t.refused(j, no.Code)
 	}
 	before = t.neighbours.heard(j.peer)
 	t.beat(ctx, j.peer)
@@ -287,9 +285,18 @@ func (t *auditTurn) failed(ctx context.Context, j auditJob, err error, before ui
 	return found{audit.Slow, true}
 }
 
-func (t *auditTurn) refused(j auditJob) found {
-	o, counts := t.neighbours.refusal(t.group, j.peer, j.slot)
-	return found{o, counts}
+// refused judges a refusal: by its code, until it has lasted for too long.
+func (t *auditTurn) refused(j auditJob, code protocol.Code) found {
+	if t.neighbours.refusal(t.group, j.peer, j.slot, code) {
+		return found{audit.Missing, true}
+	}
+	switch code {
+	case protocol.CodeSuspended:
+		return found{audit.Suspended, true}
+	case protocol.CodeUnavailable:
+		return found{audit.Offline, true}
+	}
+	return found{}
 }
 
 // check judges what a holder answered for one shard.
@@ -310,10 +317,6 @@ func (t *auditTurn) check(j auditJob, r protocol.ShardRef, c protocol.Challenge,
 			return found{audit.Corrupt, true}
 		}
 		return found{audit.Missing, true}
-	case protocol.CodeSuspended:
-		return found{audit.Suspended, true}
-	case protocol.CodeUnavailable:
-		return found{audit.Offline, true}
 	}
-	return t.refused(j)
+	return t.refused(j, code)
 }

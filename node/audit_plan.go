@@ -114,6 +114,9 @@ func (h *neighbours) planPass(id protocol.GroupID, segments []protocol.SegmentID
 		if s.asks && h.now().Sub(unix(s.since)) > askedFor*h.audit.SampleEvery {
 			s.asks = false // it may ask again; till then it keeps nobody else out
 		}
+		if s.who.state == liveness.Suspended || s.who.state == liveness.Away {
+			s.audits.refusing = false // excused, as long as liveness bears it
+		}
 		if s.who.state != liveness.Present || !s.counts() && !s.asks {
 			continue
 		}
@@ -258,7 +261,7 @@ func (h *neighbours) listed(id protocol.GroupID, j auditJob, segments []protocol
 // asked again at the next pass. After as long as failures are borne it is
 // audited all the same: late is true.
 func (h *neighbours) unlisted(id protocol.GroupID, p peer.ID, slot int) (late bool) {
-	_, late = h.refusal(id, p, slot)
+	late = h.refusal(id, p, slot, protocol.CodeUnavailable)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if who := h.peers[p]; who != nil {
@@ -332,25 +335,32 @@ func (h *neighbours) judge(g *seats, s *seat, now time.Duration) {
 	}
 }
 
-// refusal takes note that a holder refused to be audited, and returns what that
-// comes to: nothing, for views differ and allowances are used up; but who does
-// it for longer than failures are borne has not got what it does not show.
-func (h *neighbours) refusal(id protocol.GroupID, p peer.ID, slot int) (o audit.Outcome, counts bool) {
+// refusal takes note that a holder refused to be audited, with which code, and
+// reports whether that counts against it by now: views differ, allowances are
+// used up and lines are full; but who has proved nothing for as long as failures
+// are borne, always refusing, has not got what it does not show. To whom the owner
+// did not draw, and who never was answered, a holder may owe nothing as it sees
+// the group: that is borne for as long as a proof lasts.
+func (h *neighbours) refusal(id protocol.GroupID, p peer.ID, slot int, code protocol.Code) (counts bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.groups[id]
 	if g == nil {
-		return 0, false
+		return false
 	}
 	s := g.at(p, slot)
 	if s == nil {
-		return 0, false
+		return false
 	}
 	now, a := h.moment(), &s.audits
 	if !a.refusing {
 		a.refusing, a.refused = true, now
 	}
-	return audit.Missing, now-a.refused >= h.audit.MendWithin
+	borne := h.audit.MendWithin
+	if code == protocol.CodeDisputed && !g.mine && !a.Proved {
+		borne = h.audit.ProofFor
+	}
+	return now-a.refused >= borne
 }
 
 // forgetFaults forgets faults of segments that are held here no more, or that

@@ -35,7 +35,8 @@ func (n *Node) Enter(ctx context.Context, from protocol.Remote, r *protocol.Ente
 		return nil, err
 	}
 	known := n.neighbours.sits(r.Group, from.Peer)
-	if !n.neighbours.ask(r.Group, from.Peer, r.Slot) {
+	named, _ := n.nominees.at(place{r.Group, r.Slot}, n.neighbours.at())
+	if !n.neighbours.ask(r.Group, from.Peer, r.Slot, named.peer) {
 		return nil, protocol.Refuse(protocol.CodeDisputed, "too many ask for slot %d", r.Slot)
 	}
 	n.neighbours.hand(r.Group, handed, from.Peer, r.Slot)

@@ -286,7 +286,7 @@ func TestLacksAreCounted(t *testing.T) {
 		case 6:
 			h.lostOwn(id, list[0])
 		case 7:
-			h.ask(id, idFor(600+r.IntN(50)), p.slot)
+			h.ask(id, idFor(600+r.IntN(50)), p.slot, "")
 		}
 	}
 	total := 0

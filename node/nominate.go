@@ -81,6 +81,10 @@ func (n *Node) hearCandidate(from protocol.Remote, r *protocol.NominateRequest) 
 	if !n.neighbours.isMember(r.Group, from.Peer) {
 		return nil, protocol.Refuse(protocol.CodeDisputed, "you are no member of group %s here", r.Group.Prefix())
 	}
+	byTurn, may := n.turnToDraw(v, from.Peer, r.Slot)
+	if !may {
+		return nil, protocol.Refuse(protocol.CodeDisputed, "slot %d is another's to draw for", r.Slot)
+	}
 	rec, err := r.Candidate.Open()
 	if err != nil {
 		return nil, err
@@ -89,15 +93,32 @@ func (n *Node) hearCandidate(from protocol.Remote, r *protocol.NominateRequest) 
 	if err := n.mayEnter(v, rec.Peer, r.Slot); err != nil {
 		return nil, err
 	}
-	if !n.nameCandidate(place{r.Group, r.Slot}, rec.Peer, r.Candidate) {
+	if !n.nameCandidate(place{r.Group, r.Slot}, rec.Peer, r.Candidate, byTurn) {
 		return nil, protocol.Refuse(protocol.CodeDisputed, "another is named for slot %d", r.Slot)
 	}
 	return new(protocol.NominateReply), nil
 }
 
-func (n *Node) nameCandidate(p place, id peer.ID, env protocol.Envelope) bool {
+// turnToDraw tells whether it is a member's turn to draw for a slot, or was at
+// the turn before, as this node sees the others; and whether it may be so as that
+// one sees them. Whoever could name candidates out of turn would name its own for
+// every slot, again and again, and be there before the drawer is.
+func (n *Node) turnToDraw(v *roll, id peer.ID, slot int) (is, may bool) {
+	day, domains, asker := n.cfg.Timing.RepairDay, v.table.DomainKeys(), v.table.Find(id)
+	if asker < 0 {
+		return false, false
+	}
+	for _, ago := range [...]time.Duration{0, day / 4} {
+		turn := group.DayAt(v.id, day, n.now().Add(-ago))
+		is = is || group.Drawer(v.id, slot, turn, v.keys, domains, v.living) == asker
+		may = may || group.PlausibleDrawer(v.id, slot, turn, domains, v.living, asker)
+	}
+	return is, is || may
+}
+
+func (n *Node) nameCandidate(p place, id peer.ID, env protocol.Envelope, byTurn bool) bool {
 	now := n.neighbours.at()
-	if !n.nominees.name(p, nominee{id, env, now + n.cfg.Timing.NomineeFor}, now) {
+	if !n.nominees.name(p, nominee{id, env, now + n.cfg.Timing.NomineeFor, byTurn}, now) {
 		return false
 	}
 	n.repairSoon()
@@ -165,7 +186,7 @@ func (n *Node) draw(ctx context.Context, v *roll, vacant group.Set, f *groupFact
 			continue
 		}
 		now := n.neighbours.at()
-		if _, named := n.nominees.at(p, now); named || n.repairs.thin.resting(p, now) {
+		if c, named := n.nominees.at(p, now); named && c.byTurn || n.repairs.thin.resting(p, now) {
 			continue
 		}
 		if group.Drawer(v.id, slot, day, v.keys, domains, v.living) != v.self {
@@ -188,7 +209,7 @@ func (n *Node) drawSlot(ctx context.Context, v *roll, slot int, pool []group.Can
 		n.log.Debug("no candidate for a slot: the group is thin", "group", v.id.Prefix(), "slot", slot)
 		return
 	}
-	if n.nameCandidate(place{v.id, slot}, id, env) {
+	if n.nameCandidate(place{v.id, slot}, id, env, true) {
 		n.tellCandidate(ctx, v, slot, env, f)
 		n.log.Info("drew a candidate", "group", v.id.Prefix(), "slot", slot, "peer", protocol.ShortPeer(id))
 	}

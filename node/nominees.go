@@ -29,6 +29,7 @@ type nominee struct {
 	peer     peer.ID
 	envelope protocol.Envelope
 	until    time.Duration // by neighbours' watch
+	byTurn   bool          // the drawer named it as this node sees turns; else it may be another's yet
 }
 
 // maxNominees bounds the candidates that are remembered.
@@ -36,13 +37,22 @@ const maxNominees = 1 << 14
 
 func newNominees() *nominees { return &nominees{m: make(map[place]nominee)} }
 
-// name notes a candidate, unless another is named at its slot. It reports
-// whether the candidate is the one that counts.
+// name notes a candidate, unless one is named at its slot already: whom the
+// drawer named gives way to nobody, and makes way for itself. To be named again
+// puts the end of a candidate's day off no further. It reports whether the
+// candidate is the one that counts.
 func (l *nominees) name(p place, v nominee, now time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if old, ok := l.m[p]; ok && now < old.until && old.peer != v.peer {
-		return false
+	if old, ok := l.m[p]; ok && now < old.until {
+		if old.peer == v.peer {
+			old.byTurn = old.byTurn || v.byTurn
+			v = old
+		} else if old.byTurn || !v.byTurn {
+			return false
+		}
+		l.m[p] = v
+		return true
 	}
 	if len(l.m) >= maxNominees {
 		for at, old := range l.m {

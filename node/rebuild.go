@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
@@ -20,28 +21,35 @@ import (
 var errInconsistent = errors.New("the descriptor contradicts itself")
 
 // takers returns who shall have a slot's shard of a segment: holders that lack
-// it and answer, else the candidate, unless it has the shard.
+// it and answer, else the candidate. Who had it of this node not long ago, or says
+// that it has it, and does not prove it, gets it no more: to make it again takes k
+// loans.
 func (n *Node) takers(v *roll, slot int, s protocol.SegmentID) (out []peer.ID) {
 	now, lacking := n.neighbours.at(), v.lacking(s)
+	may := func(id peer.ID) bool {
+		return !n.repairs.given.resting(loan{borrower: borrower{id, v.id}, segment: s}, now)
+	}
+	lacks := false
 	for i := range v.table.Held {
-		if int(v.table.Held[i].Slot) == slot && v.living.Has(i) && lacking.Has(i) {
-			out = append(out, v.table.Held[i].Peer)
+		h := &v.table.Held[i]
+		if int(h.Slot) == slot && v.living.Has(i) && lacking.Has(i) {
+			lacks = true
+			if may(h.Peer) {
+				out = append(out, h.Peer)
+			}
 		}
 	}
-	if len(out) > 0 {
-		return out
-	}
-	if c, ok := n.nominees.at(place{v.id, slot}, now); ok && !n.repairs.given.resting(loan{borrower: borrower{c.peer, v.id}, segment: s}, now) {
+	if c, ok := n.nominees.at(place{v.id, slot}, now); ok && !lacks && may(c.peer) {
 		out = append(out, c.peer)
 	}
 	return out
 }
 
-// gave notes that a candidate has a shard. It counts for no member's table: the
-// candidate still has to enter. But nobody need make the shard again meanwhile.
-func (n *Node) gave(v *roll, to peer.ID, s protocol.SegmentID) {
+// gave notes that a peer has a shard. It counts for no member's table: who has it
+// still has to prove it. But nobody need make the shard again for a while.
+func (n *Node) gave(v *roll, to peer.ID, s protocol.SegmentID, while time.Duration) {
 	now := n.neighbours.at()
-	n.repairs.given.until(loan{borrower: borrower{to, v.id}, segment: s}, now+n.cfg.Timing.NomineeFor, now)
+	n.repairs.given.until(loan{borrower: borrower{to, v.id}, segment: s}, now+while, now)
 }
 
 // askWhoHas asks candidates whether they have a job's shards already: who
@@ -57,7 +65,7 @@ func (n *Node) askWhoHas(ctx context.Context, j *repairJob) {
 		all.Go(func() error {
 			m, err := n.askHave(ctx, c.peer, &protocol.HaveRequest{Group: j.roll.id, Named: []protocol.SegmentID{j.segment}})
 			if err == nil && m.Held[0] {
-				n.gave(j.roll, c.peer, j.segment)
+				n.gave(j.roll, c.peer, j.segment, n.cfg.Timing.NomineeFor)
 			}
 			return nil
 		})
@@ -216,7 +224,7 @@ func (n *Node) give(ctx context.Context, j *repairJob, slot int, to []peer.ID, r
 		taken = true
 		n.count.given.Add(int64(len(shard)))
 		n.neighbours.got(j.roll.id, id, slot, j.segment)
-		n.gave(j.roll, id, j.segment)
+		n.gave(j.roll, id, j.segment, n.cfg.Timing.ConfessedFor)
 	}
 	return taken
 }

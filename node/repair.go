@@ -20,7 +20,7 @@ type repairs struct {
 	declined *rests[borrower] // nodes that would not take a slot of a group
 	failed   *rests[kin]      // segments that could not be repaired
 	partial  *partials        // what was gathered for them
-	given    *rests[loan]     // shards that candidates have, by their own word or because this node put them
+	given    *rests[loan]     // shards that others have, by their own word or because this node put them
 
 	mu    sync.Mutex
 	false map[kin]struct{}                   // whose descriptors are proved false

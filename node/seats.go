@@ -55,6 +55,7 @@ type seat struct {
 	drawn  bool    // by the owner: the table names it
 	proven bool    // it asked for the slot and passed this node's audit of it
 	asks   bool    // it asked for the slot, and is to be audited
+	tried  bool    // it was, since it asked, and proved nothing
 	after  peer.ID // who handed it the slot; "": nobody
 	knows  bool    // it audited this node, which proved a shard: not kept over a restart
 	lost   loss    // why it holds the slot no more; 0: it does, if drawn or proven

@@ -48,7 +48,7 @@ func notesForFuzz(t testing.TB) []storage.Fact {
 		g = v
 	}
 	for i := range 3 * protocol.MaxShards {
-		h.ask(g.id, idFor(1<<21+i), i%protocol.MaxShards)
+		h.ask(g.id, idFor(1<<21+i), i%protocol.MaxShards, "")
 	}
 	for _, p := range h.peers {
 		p.standing = liveness.Standing{
@@ -94,7 +94,7 @@ func TestSeats(t *testing.T) {
 		t.Fatalf("%d seats", len(drawn))
 	}
 	slot, newcomer := drawn[2].slot, idFor(500)
-	if !h.ask(id, newcomer, slot) || h.isMember(id, newcomer) || !h.sits(id, newcomer) {
+	if !h.ask(id, newcomer, slot, "") || h.isMember(id, newcomer) || !h.sits(id, newcomer) {
 		t.Error("who only asks counts")
 	}
 	h.prove(id, newcomer, slot)
@@ -109,13 +109,13 @@ func TestSeats(t *testing.T) {
 	if !h.isMember(id, drawn[2].peer) {
 		t.Error("who held the slot before may come back")
 	}
-	h.ask(id, idFor(501), slot)
+	h.ask(id, idFor(501), slot, "")
 	h.reject(id, idFor(501), slot)
-	h.ask(id, idFor(502), slot)
-	if h.ask(id, idFor(503), slot); h.sits(id, idFor(501)) || !h.sits(id, idFor(503)) {
+	h.ask(id, idFor(502), slot, "")
+	if h.ask(id, idFor(503), slot, ""); h.sits(id, idFor(501)) || !h.sits(id, idFor(503)) {
 		t.Error("who was rejected makes no room")
 	}
-	if h.ask(id, idFor(504), slot) {
+	if h.ask(id, idFor(504), slot, "") {
 		t.Error("too many may ask")
 	}
 	h.heardList(id, newcomer, []protocol.SegmentID{{1}, {2}}, map[protocol.SegmentID]bool{{1}: true, {2}: true})

@@ -48,8 +48,10 @@ func (h *neighbours) takeMoved() []protocol.GroupID {
 }
 
 // ask notes that a peer asked for a slot, and may have it: it is audited, and
-// counts once it has passed. It reports false where too many ask.
-func (h *neighbours) ask(id protocol.GroupID, p peer.ID, slot int) bool {
+// counts once it has passed. It reports false where too many ask: then those give
+// way who were audited in vain, and all to named, the candidate that this node
+// knows for the slot. A crowd of askers keeps nobody out.
+func (h *neighbours) ask(id protocol.GroupID, p peer.ID, slot int, named peer.ID) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.groups[id]
@@ -57,10 +59,16 @@ func (h *neighbours) ask(id protocol.GroupID, p peer.ID, slot int) bool {
 		return false
 	}
 	s := h.sit(g, p, slot)
+	if s == nil && g.evict(slot, func(s *seat) bool { return s.who.id != named && (s.tried || p == named) }) {
+		s = h.sit(g, p, slot)
+	}
 	if s == nil {
 		return false
 	}
 	if !s.counts() {
+		if !s.asks {
+			s.tried = false
+		}
 		s.asks, s.since, g.dirty = true, h.now().Unix(), true
 		h.passNow(g)
 	}
@@ -105,6 +113,34 @@ func (h *neighbours) asksBack(id protocol.GroupID, p peer.ID, slot int, again ti
 	}
 	s.begged, s.beggedAt = true, h.mono()
 	return true
+}
+
+// evict takes the place of one that asks for a slot, the first that asked of
+// those that may go; it reports whether there was one.
+func (g *seats) evict(slot int, mayGo func(*seat) bool) bool {
+	var first *seat
+	for i := range g.list {
+		if s := &g.list[i]; int(s.slot) == slot && s.asks && !s.drawn && !s.counts() && mayGo(s) && (first == nil || s.since < first.since) {
+			first = s
+		}
+	}
+	if first == nil {
+		return false
+	}
+	first.asks = false
+	return true
+}
+
+// triedInVain notes that a peer was audited for a slot that it asked for, and
+// has proved nothing.
+func (h *neighbours) triedInVain(id protocol.GroupID, p peer.ID, slot int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g := h.groups[id]; g != nil {
+		if s := g.at(p, slot); s != nil {
+			s.tried = true
+		}
+	}
 }
 
 // prove notes that a peer passed this node's audit of a slot that it asked for.

@@ -93,20 +93,11 @@ func (g *Group) Repairer(s protocol.SegmentID) int {
 	return group.NewLot("repair", g.ID, g.Day.Number, s[:]...).Turn(g.Keys, g.Keys, g.Living, g.Day.Step)
 }
 
-// doubt is of how many members one may see that they live and another not, and
-// both still bear each other's turns.
-const doubt = 2
-
 // Plausible reports whether it may be a member's turn to repair a segment as it
-// sees the others, though not as this node does: those before it in the order
-// whom this node sees dead may live, and of those whom it sees living some may
-// not answer the other.
+// sees the others, though not as this node does.
 func (g *Group) Plausible(s protocol.SegmentID, member int) bool {
 	lot := group.NewLot("repair", g.ID, g.Day.Number, s[:]...)
-	least := lot.Place(g.Keys, g.Living, member)
-	most := lot.Place(g.Keys, group.UpTo(len(g.Keys)), member)
-	round := g.Living.Count() // places are counted round
-	return least-doubt <= g.Day.Step && g.Day.Step <= most+doubt || g.Day.Step >= round
+	return lot.Plausible(g.Keys, g.Living, g.Day.Step, member)
 }
 
 // Missing returns the slots that a repair makes: those whose holders are gone,

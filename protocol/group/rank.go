@@ -109,6 +109,20 @@ func (l Lot) Turn(keys, own []Key, among Set, step int) int {
 	return l.Turn(keys, own, among, step%places)
 }
 
+// doubt is of how many members one may see that they live and another not, and
+// both still bear each other's turns.
+const doubt = 2
+
+// Plausible reports whether it may be a member's turn at a step as it sees the
+// others, though not as this node does: those before it in the order whom this
+// node sees dead may live, and of those whom it sees living some may not answer
+// the other. O(len(keys)).
+func (l Lot) Plausible(keys []Key, living Set, step, self int) bool {
+	least, most := l.Place(keys, living, self), l.Place(keys, UpTo(len(keys)), self)
+	round := living.Count() // places are counted round
+	return least-doubt <= step && step <= most+doubt || step >= round
+}
+
 // after returns the first in the order behind a rank, or of all.
 func (l Lot) after(keys, own []Key, among Set, rank uint64, behind bool) int {
 	best, least, tie := -1, uint64(0), uint64(0)

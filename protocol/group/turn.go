@@ -44,6 +44,12 @@ func Drawer(g protocol.GroupID, slot int, d Day, keys, domains []Key, living Set
 	return NewLot("draw", g, d.Number, byte(slot)).Turn(domains, keys, living, d.Step)
 }
 
+// PlausibleDrawer reports whether it may be a member's turn to draw as it sees
+// the others, though not as this node does.
+func PlausibleDrawer(g protocol.GroupID, slot int, d Day, domains []Key, living Set, member int) bool {
+	return NewLot("draw", g, d.Number, byte(slot)).Plausible(domains, living, d.Step, member)
+}
+
 // Redraw returns those candidates in the order in which they should be asked for
 // a vacant slot: eligible, with room for need bytes, without a seat, and such
 // that the group's spread keeps (Fits). It draws uniformly over failure domains,

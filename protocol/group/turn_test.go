@@ -1,6 +1,7 @@
 package group
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -86,5 +87,38 @@ func TestRedraw(t *testing.T) {
 	}
 	if thin := s.Thin(set(1, 3), []Candidate{here("x", 20, 3)}, 100, false, gone); thin != set(1) {
 		t.Errorf("thin: %v", thin)
+	}
+}
+
+// Whoever's turn it is may draw, whoever is far from it may not: neither as
+// others see it who see two members fewer or more.
+func TestPlausibleDrawer(t *testing.T) {
+	g := protocol.GroupID{5}
+	keys := make([]Key, 20)
+	for i := range keys {
+		keys[i] = KeyOf(peer.ID(fmt.Sprint("member ", i)))
+	}
+	all, others := UpTo(len(keys)), 0
+	for day := range int64(50) {
+		for step := range stepsADay {
+			d := Day{day, step}
+			seen := all
+			seen.Remove(int(day) % 20)
+			seen.Remove(int(day+7) % 20)
+			if i := Drawer(g, 3, d, keys, keys, seen); !PlausibleDrawer(g, 3, d, keys, all, i) {
+				t.Errorf("day %d, step %d: whose turn it is for one that sees two fewer may not draw", day, step)
+			}
+			if i := Drawer(g, 3, d, keys, keys, all); !PlausibleDrawer(g, 3, d, keys, seen, i) {
+				t.Errorf("day %d, step %d: whose turn it is for one that sees two more may not draw", day, step)
+			}
+			for i := range keys {
+				if PlausibleDrawer(g, 3, d, keys, all, i) {
+					others++
+				}
+			}
+		}
+	}
+	if mean := float64(others) / (50 * stepsADay); mean < 1 || mean > 5 {
+		t.Errorf("%.1f of 20 may draw at a time", mean)
 	}
 }
