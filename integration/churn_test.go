@@ -16,6 +16,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 
 	"github.com/cairnstore/cairn/client"
+	"github.com/cairnstore/cairn/lab/liar"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/memnet"
 	"github.com/cairnstore/cairn/storage"
@@ -72,7 +73,8 @@ type machine struct {
 	peer  *memnet.Peer // nil: switched off
 	node  *cairnnode.Node
 	stop  func()
-	gone  bool // it was taken away by a test: it never comes back
+	gone  bool     // it was taken away by a test: it never comes back
+	lie   liar.Lie // how it answers; empty: truly
 }
 
 // addr is where the machine is seen, in each of its sessions.
@@ -106,7 +108,7 @@ func newMoving(t *testing.T, c churn) *moving {
 func (w *moving) rng(nr int) *rand.Rand { return rand.New(rand.NewPCG(w.churn.seed, uint64(nr)+1)) }
 
 // bear adds a machine and lets it live.
-func (w *moving) bear() {
+func (w *moving) bear() *machine {
 	w.mu.Lock()
 	m := &machine{nr: w.born, store: storage.NewMemory(storage.Config{Quota: 1 << 30})}
 	w.born++
@@ -116,6 +118,7 @@ func (w *moving) bear() {
 	binary.BigEndian.PutUint64(m.seed[8:], uint64(m.nr)+1)
 	w.start(m)
 	w.loops.Go(func() { w.live(m) })
+	return m
 }
 
 // live switches a machine on and off until it leaves for ever; then another
@@ -174,12 +177,17 @@ func (w *moving) start(m *machine) {
 	if w.churn.config != nil {
 		w.churn.config(&cfg)
 	}
+	cfg.NoRepair = cfg.NoRepair || m.lie != ""
 	n, err := cairnnode.New(cfg)
 	if err != nil {
 		w.t.Error(err)
 		return
 	}
 	p.Serve(n.Serve)
+	if m.lie != "" {
+		h := liar.Wrap(n, m.lie, w.churn.seed+uint64(m.nr))
+		p.Serve(func(s protocol.Stream) { _ = protocol.Serve(w.ctx, s, h) })
+	}
 	ctx, cancel := context.WithCancel(w.ctx)
 	ran := make(chan struct{})
 	go func() { defer close(ran); _ = n.Run(ctx) }()

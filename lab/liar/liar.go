@@ -10,6 +10,7 @@ import (
 	"context"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,12 +35,19 @@ const (
 	Away       Lie = "away"        // is away for ever, by its own word, and serves nothing
 	Suspended  Lie = "suspended"   // misses its disk for ever, by its own word
 	Withhold   Lie = "withhold"    // proves all that it holds, and lets nobody read it
+	Excuse     Lie = "excuse"      // lives, and refuses each audit for another good reason
+	TwoFaced   Lie = "two-faced"   // true to half of the peers, and dead to the others
+	Invent     Lie = "invent"      // gives shards with a descriptor that fits them and no segment
 )
 
 // All names every lie.
 func All() []Lie {
-	return []Lie{WrongBytes, Swap, Deny, Refuse, Forget, Stall, Boast, WrongLeaf, BadNonce, Recruit, Away, Suspended, Withhold}
+	return []Lie{WrongBytes, Swap, Deny, Refuse, Forget, Stall, Boast, WrongLeaf, BadNonce, Recruit, Away, Suspended, Withhold, Excuse, TwoFaced, Invent}
 }
+
+// Proves are the lies of holders that keep what they hold and pass every audit:
+// what they do to others they do as members in good standing.
+func Proves() []Lie { return []Lie{Forget, Recruit, Withhold} }
 
 // Wrap returns a handler that lies where h would tell the truth.
 func Wrap(h protocol.Handler, lie Lie, seed uint64) protocol.Handler {
@@ -58,8 +66,12 @@ type handler struct {
 const stallTime = 10 * time.Minute
 
 // early answers for lies that are the same for every message.
-func (h *handler) early(ctx context.Context) error {
-	switch h.lie {
+func (h *handler) early(ctx context.Context, from protocol.Remote) error {
+	lie := h.lie
+	if lie == TwoFaced && h.deadTo(from) {
+		lie = Stall
+	}
+	switch lie {
 	case Deny:
 		return protocol.Refuse(protocol.CodeNotFound, "never heard of it")
 	case Refuse:
@@ -80,6 +92,9 @@ func (h *handler) early(ctx context.Context) error {
 	return nil
 }
 
+// deadTo reports whether one with two faces shows a peer that of the dead.
+func (h *handler) deadTo(from protocol.Remote) bool { return h.secret(from)[0]&1 == 0 }
+
 // scramble overwrites b with noise.
 func (h *handler) scramble(b []byte) {
 	h.mu.Lock()
@@ -96,8 +111,8 @@ func (h *handler) Info(ctx context.Context, from protocol.Remote, r *protocol.In
 		return m, err
 	}
 	switch h.lie {
-	case Refuse, Stall:
-		return m, h.early(ctx)
+	case Refuse, Stall, TwoFaced:
+		return m, h.early(ctx, from)
 	case Away:
 		m.AwayUntil = protocol.MaxInt
 	case Boast:
@@ -114,7 +129,7 @@ func (h *handler) Info(ctx context.Context, from protocol.Remote, r *protocol.In
 
 // Form lies about the place where the node can be found.
 func (h *handler) Form(ctx context.Context, from protocol.Remote, r *protocol.FormRequest) (*protocol.FormReply, error) {
-	if err := h.early(ctx); err != nil && h.lie != Deny {
+	if err := h.early(ctx, from); err != nil && h.lie != Deny {
 		return nil, err
 	}
 	m, err := h.Handler.Form(ctx, from, r)
@@ -131,7 +146,7 @@ func (h *handler) Put(ctx context.Context, from protocol.Remote, r *protocol.Put
 		_, err := io.Copy(io.Discard, body)
 		return new(protocol.PutReply), err
 	}
-	if err := h.early(ctx); err != nil && h.lie != Deny {
+	if err := h.early(ctx, from); err != nil && h.lie != Deny {
 		return nil, err
 	}
 	if h.lie == Suspended {
@@ -153,7 +168,7 @@ func (h *handler) noReads() error {
 
 // Get gives false bytes.
 func (h *handler) Get(ctx context.Context, from protocol.Remote, r *protocol.GetRequest) (*protocol.GetReply, []byte, func(), error) {
-	if err := cmp.Or(h.early(ctx), h.noReads()); err != nil {
+	if err := cmp.Or(h.early(ctx, from), h.noReads()); err != nil {
 		return nil, nil, nil, err
 	}
 	m, raw, release, err := h.Handler.Get(ctx, from, r)
@@ -175,8 +190,26 @@ func (h *handler) spoil(m *protocol.GetReply, raw []byte) []byte {
 		m.Slot = (m.Slot + 1) % protocol.MaxShards
 	case Boast:
 		m.Length = protocol.MaxShardSize + 4096
+	case Invent:
+		raw = bytes.Clone(raw)
+		h.scramble(raw)
+		if len(m.Descriptor) > 0 {
+			m.Descriptor = invented(m.Descriptor, m.Slot, raw)
+		}
 	}
 	return raw
+}
+
+// invented returns a descriptor that bears out false bytes: it is well formed,
+// and another segment's.
+func invented(desc []byte, slot int, raw []byte) []byte {
+	d, err := protocol.ParseDescriptor(desc)
+	if err != nil || slot < 0 || slot >= len(d.Roots) {
+		return desc
+	}
+	_, d.Roots[slot] = protocol.Outboard(raw)
+	b, _ := d.Encode()
+	return b
 }
 
 // swapped returns a copy whose first half is the second.
@@ -189,23 +222,55 @@ func swapped(b []byte) []byte {
 
 // Have claims everything, or nothing.
 func (h *handler) Have(ctx context.Context, from protocol.Remote, r *protocol.HaveRequest) (*protocol.HaveReply, error) {
-	if err := h.early(ctx); err != nil {
+	if err := h.early(ctx, from); err != nil {
 		return nil, err
 	}
 	m, err := h.Handler.Have(ctx, from, r)
-	if err == nil && (h.lie == WrongBytes || h.lie == Swap) {
-		m.FactDigests = bytes.Clone(m.FactDigests)
+	if err != nil {
+		return m, err
+	}
+	switch h.lie {
+	case WrongBytes, Swap:
+		m.FactDigests, m.SegmentDigests = bytes.Clone(m.FactDigests), bytes.Clone(m.SegmentDigests)
 		h.scramble(m.FactDigests)
+		h.scramble(m.SegmentDigests)
 		for i := range m.Facts {
 			h.scramble(m.Facts[i][:])
 		}
+	case Boast:
+		for i := range m.Held {
+			m.Held[i] = true
+		}
 	}
-	return m, err
+	if h.lie == Swap || h.lie == Invent {
+		h.strew(m, r)
+	}
+	return m, nil
 }
+
+// strew fills a list of segments with names that nobody ever granted.
+func (h *handler) strew(m *protocol.HaveReply, r *protocol.HaveRequest) {
+	if len(m.SegmentDigests) > 0 {
+		m.SegmentDigests = bytes.Clone(m.SegmentDigests)
+		h.scramble(m.SegmentDigests)
+	}
+	if len(r.Segments) == 0 {
+		return
+	}
+	m.Segments, m.SegmentsDone = make([]protocol.SegmentID, strewn), 1
+	for i := range m.Segments {
+		h.scramble(m.Segments[i][:])
+		m.Segments[i][0] = byte(r.Segments[0])
+	}
+	slices.SortFunc(m.Segments, func(a, b protocol.SegmentID) int { return bytes.Compare(a[:], b[:]) })
+}
+
+// strewn is how many names of segments one false page lists.
+const strewn = 4000
 
 // Members names false members.
 func (h *handler) Members(ctx context.Context, from protocol.Remote, r *protocol.MembersRequest) (*protocol.MembersReply, error) {
-	if err := h.early(ctx); err != nil {
+	if err := h.early(ctx, from); err != nil {
 		return nil, err
 	}
 	m, err := h.Handler.Members(ctx, from, r)
@@ -228,7 +293,7 @@ func (h *handler) Members(ctx context.Context, from protocol.Remote, r *protocol
 
 // Facts hides and falsifies.
 func (h *handler) Facts(ctx context.Context, from protocol.Remote, r *protocol.FactsRequest) (*protocol.FactsReply, error) {
-	if err := h.early(ctx); err != nil && (h.lie != Deny || len(r.Offer) == 0) {
+	if err := h.early(ctx, from); err != nil && (h.lie != Deny || len(r.Offer) == 0) {
 		return nil, err
 	}
 	if h.lie == Forget && len(r.Offer) > 0 {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -85,7 +87,7 @@ func TestAuditOfLiars(t *testing.T) {
 	outboard, root := protocol.Outboard(shard)
 	d := &protocol.Descriptor{ShardSize: int64(len(shard)), Roots: []protocol.Hash{{}, {}, root}}
 	for lie, want := range map[Lie]error{
-		"": nil, Forget: nil, Recruit: nil, Withhold: nil,
+		"": nil, Forget: nil, Recruit: nil, Withhold: nil, Invent: nil,
 		WrongBytes: protocol.ErrForged, Swap: protocol.ErrForged, Boast: protocol.ErrForged, WrongLeaf: protocol.ErrForged,
 		BadNonce: protocol.ErrMalformed, Deny: protocol.ErrNotFound, Away: protocol.ErrUnavailable, Suspended: protocol.ErrSuspended,
 	} {
@@ -93,6 +95,60 @@ func TestAuditOfLiars(t *testing.T) {
 		if (err == nil) != (want == nil) || want != nil && !errors.Is(err, want) {
 			t.Errorf("%s: %v, not %v", lie, err, want)
 		}
+	}
+}
+
+// Who excuses itself proves nothing, ever; who has two faces shows each peer the
+// same one.
+func TestExcusesAndFaces(t *testing.T) {
+	shard := make([]byte, 4*protocol.LeafSize)
+	outboard, root := protocol.Outboard(shard)
+	d := &protocol.Descriptor{ShardSize: int64(len(shard)), Roots: []protocol.Hash{{}, {}, root}}
+	h := Wrap(&honest{shard: shard, outboard: outboard}, Excuse, 5)
+	for range 20 {
+		var no *protocol.Error
+		if err := audit(t, h, d); !errors.As(err, &no) || errors.Is(err, protocol.ErrForged) {
+			t.Errorf("an excuse: %v", err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // nobody waits for the dead
+	h = Wrap(new(honest), TwoFaced, 5)
+	alive := 0
+	for i := range 64 {
+		from := protocol.Remote{Peer: peer.ID(rune('a' + i))}
+		_, first := h.Beat(ctx, from, new(protocol.BeatRequest))
+		_, second := h.Beat(ctx, from, new(protocol.BeatRequest))
+		if (first == nil) != (second == nil) {
+			t.Errorf("peer %d: %v, then %v", i, first, second)
+		}
+		if first == nil {
+			alive++
+		}
+	}
+	if alive < 16 || alive > 48 {
+		t.Errorf("it lives for %d of 64", alive)
+	}
+}
+
+// The descriptor that is made for false bytes bears them out, and is no
+// segment's.
+func TestInvent(t *testing.T) {
+	shard := make([]byte, 2*protocol.LeafSize)
+	_, root := protocol.Outboard(shard)
+	d := &protocol.Descriptor{V: protocol.Version, K: 1, N: 1, Size: int64(len(shard)), ShardSize: int64(len(shard)), Roots: []protocol.Hash{root}}
+	d.ReadKey[0] = 9
+	desc, id := d.Encode()
+	raw := bytes.Repeat([]byte{1}, len(shard))
+	got, err := protocol.ParseDescriptor(invented(desc, 0, raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, root := protocol.Outboard(raw); got.Roots[0] != root {
+		t.Error("it does not bear the bytes out")
+	}
+	if _, err := protocol.OpenDescriptor(invented(desc, 0, raw), id); !errors.Is(err, protocol.ErrForged) {
+		t.Errorf("taken for the segment's: %v", err)
 	}
 }
 

@@ -19,8 +19,11 @@ func (h *handler) secret(from protocol.Remote) protocol.Half {
 
 // Audit takes a challenge that it means to cheat.
 func (h *handler) Audit(ctx context.Context, from protocol.Remote, r *protocol.AuditRequest) (*protocol.AuditReply, error) {
-	if err := h.early(ctx); err != nil {
+	if err := h.early(ctx, from); err != nil {
 		return nil, err
+	}
+	if h.lie == Excuse && h.coin() {
+		return nil, h.excuse()
 	}
 	if h.lie == WrongLeaf {
 		own := *r
@@ -36,7 +39,7 @@ func (h *handler) Audit(ctx context.Context, from protocol.Remote, r *protocol.A
 
 // Reveal proves nothing, or something else.
 func (h *handler) Reveal(ctx context.Context, from protocol.Remote, r *protocol.RevealRequest) (*protocol.RevealReply, []byte, func(), error) {
-	if err := h.early(ctx); err != nil {
+	if err := h.early(ctx, from); err != nil {
 		return nil, nil, nil, err
 	}
 	if h.lie == WrongLeaf {
@@ -58,17 +61,39 @@ func (h *handler) Reveal(ctx context.Context, from protocol.Remote, r *protocol.
 		}
 		raw = make([]byte, m.Size())
 	case Suspended:
-		for i := range m.Results {
-			m.Results[i], m.Lengths[i] = protocol.CodeSuspended, 0
-		}
-		raw = nil
+		raw = allRefused(m, protocol.CodeSuspended)
+	case Excuse:
+		raw = allRefused(m, protocol.CodeOf(h.excuse()))
 	}
 	return m, raw, release, nil
 }
 
+// allRefused has a reply prove nothing, for one reason.
+func allRefused(m *protocol.RevealReply, c protocol.Code) []byte {
+	for i := range m.Results {
+		m.Results[i], m.Lengths[i] = c, 0
+	}
+	return nil
+}
+
+// excuse draws a refusal with which nothing seems to be wrong.
+func (h *handler) excuse() error {
+	good := [...]protocol.Code{protocol.CodeUnavailable, protocol.CodeCapped, protocol.CodeSuspended, protocol.CodeDisputed, protocol.CodeVersion}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return protocol.Refuse(good[h.rng.IntN(len(good))], "another time")
+}
+
+// coin is thrown.
+func (h *handler) coin() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.rng.IntN(2) == 0
+}
+
 // Beat lies about clock and excuses.
 func (h *handler) Beat(ctx context.Context, from protocol.Remote, r *protocol.BeatRequest) (*protocol.BeatReply, error) {
-	if err := h.early(ctx); err != nil && h.lie != Away {
+	if err := h.early(ctx, from); err != nil && h.lie != Away {
 		return nil, err
 	}
 	m, err := h.Handler.Beat(ctx, from, r)
@@ -99,7 +124,7 @@ func (h *handler) Nominate(ctx context.Context, from protocol.Remote, r *protoco
 	if h.lie == Forget && len(r.Candidate) > 0 {
 		return new(protocol.NominateReply), nil
 	}
-	if err := h.early(ctx); err != nil {
+	if err := h.early(ctx, from); err != nil {
 		return nil, err
 	}
 	m, err := h.Handler.Nominate(ctx, from, r)
@@ -121,7 +146,7 @@ func (h *handler) Enter(ctx context.Context, from protocol.Remote, r *protocol.E
 	if h.lie == Forget {
 		return new(protocol.EnterReply), nil
 	}
-	if err := h.early(ctx); err != nil {
+	if err := h.early(ctx, from); err != nil {
 		return nil, err
 	}
 	return h.Handler.Enter(ctx, from, r)
@@ -129,7 +154,7 @@ func (h *handler) Enter(ctx context.Context, from protocol.Remote, r *protocol.E
 
 // Mend gives false bytes to those who repair.
 func (h *handler) Mend(ctx context.Context, from protocol.Remote, r *protocol.MendRequest) (*protocol.GetReply, []byte, func(), error) {
-	if err := cmp.Or(h.early(ctx), h.noReads()); err != nil {
+	if err := cmp.Or(h.early(ctx, from), h.noReads()); err != nil {
 		return nil, nil, nil, err
 	}
 	m, raw, release, err := h.Handler.Mend(ctx, from, r)
