@@ -24,7 +24,7 @@ func rebuild(d *protocol.Descriptor, shards [][]byte, slot int) (data, outboard 
 	}
 	outboard, root := protocol.Outboard(shards[slot])
 	if root != d.Roots[slot] {
-		return nil, nil, protocol.Refuse(protocol.CodeForged, "shards that fit the descriptor do not make the one of slot %d", slot)
+		return nil, nil, fmt.Errorf("slot %d: %w", slot, errInconsistent)
 	}
 	return shards[slot], outboard, nil
 }

@@ -70,6 +70,13 @@ func (r *repairs) forgetFalse(s kin) {
 	delete(r.false, s)
 }
 
+// condemn notes that a segment's descriptor was proved false.
+func (r *repairs) condemn(s kin) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.false[s] = struct{}{}
+}
+
 // needed returns for how long a group has needed repair, as far as this node
 // has seen.
 func (r *repairs) needed(g protocol.GroupID, needs bool, now time.Duration) time.Duration {
