@@ -181,8 +181,9 @@ func TestAccepted(t *testing.T) {
 		{14, 6, false, false},
 		{14, 7, false, true},
 		{3, 1, false, true},
+		{1, 0, false, false}, // it knows nobody yet
 	} {
-		r := roll{living: group.UpTo(c.living), knows: c.knows, drawn: c.drawn}
+		r := roll{table: &group.Seats{Profile: protocol.Profile{K: 2, R: 3, N: 14}}, living: group.UpTo(c.living), knows: c.knows, drawn: c.drawn}
 		if r.accepted() != c.want {
 			t.Errorf("%+v: %v", c, r.accepted())
 		}

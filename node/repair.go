@@ -191,6 +191,11 @@ type repairJob struct {
 	work    repair.Work
 }
 
+// agreed is within what time of one another members find a holder gone: each
+// asks it at moments of its own. A candidate that is named before most see the
+// slot vacant is refused, and another drawn beside it.
+func (n *Node) agreed() time.Duration { return 2 * n.cfg.Timing.Liveness.RetryEvery }
+
 // examine draws candidates for a group's vacant slots if some segment needs
 // repair, and returns the segments whose repair falls to this node.
 func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, error) {
@@ -201,7 +206,7 @@ func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, 
 	t := group.NewTally(v.table.Slots(), v.view)
 	needs, urgent := v.needs(&t)
 	waited := n.repairs.needed(id, needs, n.neighbours.at())
-	if !needs || !v.accepted() || !n.isAlive(id) {
+	if !needs || !urgent && waited < n.agreed() || !v.accepted() || !n.isAlive(id) {
 		return nil, nil
 	}
 	f, err := n.factsOf(ctx, id)
@@ -210,7 +215,7 @@ func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, 
 	}
 	vacant := v.table.Vacant(v.view, urgent)
 	n.draw(ctx, v, vacant, f)
-	if !urgent && waited < n.cfg.Timing.RepairDay/2 && !n.allNamed(id, vacant) {
+	if !urgent && waited < n.cfg.Timing.RepairDay*3/4 && !n.allNamed(id, vacant) {
 		return nil, nil // what is made at once is fetched for once
 	}
 	w := n.weighing(v)

@@ -27,10 +27,13 @@ type roll struct {
 }
 
 // accepted reports whether this node counts as a member to most, as far as it
-// can tell: the owner drew it, or most of those who answer have audited it. Till
-// then it knows little of the others that came by proof, as they of it: it would
-// see all slots of the owner's dead vacant, and draw ever more candidates.
-func (r *roll) accepted() bool { return r.drawn || 2*r.knows >= r.living.Count()-1 }
+// can tell: the owner drew it, or most of those who answer have audited it, and
+// as many as it could repair with. Till then it knows little of the others that
+// came by proof, as they of it: it would see all slots of the owner's dead
+// vacant, and draw ever more candidates.
+func (r *roll) accepted() bool {
+	return r.drawn || 2*r.knows >= r.living.Count()-1 && r.knows+1 >= r.table.Profile.K
+}
 
 // lacking returns who of the holders has not got a segment: by its own word, or
 // by this node's audits.

@@ -15,16 +15,18 @@ import (
 
 // The demo's measures.
 const (
-	demoNodes   = 20
-	demoLeast   = 3 // nodes below which nobody can die
-	demoMost    = 200
-	demoSize    = 64 << 20 // bytes of the file
-	demoSpare   = 2        // holders killed beyond those of the data slots
-	demoPatient = 2 * time.Minute
+	demoNodes     = 20
+	demoLeast     = 3 // nodes below which nobody can die
+	demoMost      = 200
+	demoMostWaves = 10
+	demoSize      = 64 << 20 // bytes of the file
+	demoSpare     = 2        // holders killed beyond those of the data slots
+	demoPatient   = 2 * time.Minute
 )
 
 type demoFlags struct {
 	nodes      int
+	waves      int
 	stay, keep bool
 }
 
@@ -32,10 +34,13 @@ func demoCommand(a *app) *cobra.Command {
 	var f demoFlags
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "a whole network on this machine: a file in, holders killed, the file back",
+		Short: "a whole network on this machine: a file in, holders killed, the network mends itself, the file back",
 		Long: `demo starts a network of node processes in a temporary folder, stores a file in
 it, kills the holders that keep the file's data shards, and gets the file back in
-clients that know nothing but its link. Every step is told and checked.
+clients that know nothing but its link. Then, with its owner gone, new nodes join
+and the members make again what is lost; with --waves 3 twice more, after more
+holders were killed, until more have died than the file ever had at once. At last
+a stranger gets the file. Every step is told and checked.
 
 Exit status: 0 all of it worked · 1 a step failed · 2 wrong usage`,
 		Example: "  cairn demo\n  cairn demo --nodes 8 --stay",
@@ -43,6 +48,7 @@ Exit status: 0 all of it worked · 1 a step failed · 2 wrong usage`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), f) },
 	}
 	cmd.Flags().IntVar(&f.nodes, "nodes", demoNodes, "start `N` nodes")
+	cmd.Flags().IntVar(&f.waves, "waves", 1, "kill holders `N` times, and see the network mend itself after each; 0: see nothing of it")
 	cmd.Flags().BoolVar(&f.stay, "stay", false, "leave the network running until Ctrl-C")
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "leave the folder with all homes and logs behind")
 	cmd.Flags().SortFlags = false
@@ -61,10 +67,14 @@ type demo struct {
 	marker     []byte // in the file, over and over
 	sum        [32]byte
 	put        putResult
-	bare       string // the link without hints
+	bare       string          // the link without hints
+	first      map[string]bool // who held it when it was stored
+	health     healthResult    // of the last look at it
 	killed     []*launch.Node
+	fresh      int    // nodes that join next
 	bystander  string // address of a living node
 	idle       bool   // it holds nothing of the file
+	got        int    // how often the file came back
 }
 
 // stepEvent is a line of demo --json: a step that ended.
@@ -90,11 +100,14 @@ func (a *app) demo(ctx context.Context, f demoFlags) error {
 	if f.nodes < demoLeast || f.nodes > demoMost {
 		return misuse("for instance --nodes 20", "--nodes %d: not %d to %d", f.nodes, demoLeast, demoMost)
 	}
+	if f.waves < 0 || f.waves > demoMostWaves {
+		return misuse("for instance --waves 3", "--waves %d: not 0 to %d", f.waves, demoMostWaves)
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	lab, err := launch.New(launch.Config{Binary: self, Network: "demo"})
+	lab, err := launch.New(launch.Config{Binary: self, Network: "demo", NodeArgs: demoTimes})
 	if err != nil {
 		return err
 	}
@@ -110,22 +123,35 @@ func (a *app) demo(ctx context.Context, f demoFlags) error {
 	return errors.Join(err, lab.Close())
 }
 
+// demoStep is one step, and how long it may take.
+type demoStep struct {
+	title   string
+	do      func(context.Context) (string, error)
+	patient time.Duration
+}
+
 func (d *demo) run(ctx context.Context) error {
-	steps := []struct {
-		title string
-		do    func(context.Context) (string, error)
-	}{
-		{fmt.Sprintf("start %d storage nodes, each a process with its own disk, which find one another through the DHT", d.flags.nodes), d.start},
-		{"make a file of " + bytesText(demoSize), d.makeFile},
-		{"client A encrypts it, codes it into shards and spreads them", d.store},
-		{"look for the file's content, name and link on every node's disk and in every log", d.searchDisks},
-		{"challenge every holder to prove its shards, then kill (SIGKILL) those of all data slots and more", d.kill},
-		{"client B has only the link and knows no node: it follows the addresses in the link", d.getByHints},
-		{"client C has the link without addresses and knows one node: the DHT leads it to the holders", d.getByDHT},
+	steps := []demoStep{
+		{fmt.Sprintf("start %d storage nodes, each a process with its own disk, which find one another through the DHT", d.flags.nodes), d.start, demoPatient},
+		{"make a file of " + bytesText(demoSize), d.makeFile, demoPatient},
+		{"client A encrypts it, codes it into shards and spreads them", d.store, demoPatient},
+		{"look for the file's content, name and link on every node's disk and in every log", d.searchDisks, demoPatient},
+		{"challenge every holder to prove its shards, then kill (SIGKILL) those of all data slots and more", d.kill, demoPatient},
+		{"client B has only the link and knows no node: it follows the addresses in the link", d.getByHints, demoPatient},
+		{"client C has the link without addresses and knows one node: the DHT leads it to the holders", d.getByDHT, demoPatient},
+	}
+	if d.flags.waves > 0 {
+		steps = append(steps, demoStep{"the owner is gone; as many new nodes join, the members find the dead gone (20 s for what is a week in a real network), draw new holders and make their shards again", d.mend, demoMending})
+	}
+	for range d.flags.waves - 1 {
+		steps = append(steps, demoStep{"kill as many current holders as the group bears before it repairs, those from the start first; new nodes join, and it mends", d.wave, demoMending})
+	}
+	if d.flags.waves > 0 {
+		steps = append(steps, demoStep{"client D, who never met the owner, has the link without addresses and knows one node", d.getByStranger, demoPatient})
 	}
 	for _, s := range steps {
 		d.step++
-		if err := d.tell(ctx, s.title, s.do); err != nil {
+		if err := d.tell(ctx, s.title, s.patient, s.do); err != nil {
 			return err
 		}
 	}
@@ -139,13 +165,13 @@ func (d *demo) run(ctx context.Context) error {
 }
 
 // tell runs one step and says how it went.
-func (d *demo) tell(ctx context.Context, title string, do func(context.Context) (string, error)) error {
+func (d *demo) tell(ctx context.Context, title string, patient time.Duration, do func(context.Context) (string, error)) error {
 	if !d.app.flags.json {
 		if err := d.print("%d. %s\n", d.step, title); err != nil {
 			return err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, demoPatient)
+	ctx, cancel := context.WithTimeout(ctx, patient)
 	defer cancel()
 	begun := time.Now()
 	result, err := do(ctx)
@@ -171,7 +197,7 @@ func (d *demo) finish() error {
 		}
 		return d.result(e)
 	}
-	text := sprintln("done in %s: %d holders died at once, and the file came back bit for bit, twice", span(took), len(d.killed))
+	text := sprintln("done in %s: %d holders died, and the file came back bit for bit, %d times", span(took), len(d.killed), d.got)
 	if d.flags.keep {
 		text += sprintln("homes and logs are in %s", d.lab.Dir())
 	}

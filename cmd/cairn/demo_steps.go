@@ -110,9 +110,9 @@ func (d *demo) kill(ctx context.Context) (string, error) {
 		return "", err
 	}
 	doomed := chooseDoomed(h, hinted)
-	holders := make(map[string]bool)
+	d.first = make(map[string]bool)
 	for _, o := range h.Holders {
-		holders[o.Peer] = true
+		d.first[o.Peer] = true
 	}
 	for _, p := range doomed {
 		n := d.lab.Node(p)
@@ -128,7 +128,7 @@ func (d *demo) kill(ctx context.Context) (string, error) {
 	if len(hinted) == 0 {
 		return "", errors.New("no holder that the link names lives")
 	}
-	d.bystander = d.pickBystander(holders)
+	d.bystander, d.fresh = d.pickBystander(d.first), len(doomed)
 	return fmt.Sprintf("%d of %d holders proved a random leaf each; killed %d of them: %s. %d live, %d are needed",
 		h.Reachable, h.N, len(d.killed), nodeNames(d.killed), h.N-len(d.killed), h.K), nil
 }
@@ -226,6 +226,7 @@ func (d *demo) getBack(ctx context.Context, who, link string, bootstrap []string
 	if !bytes.Equal(sum.Sum(nil), d.sum[:]) {
 		return "", fmt.Errorf("client %s got other bytes: SHA-256 %.8x…", strings.ToUpper(who), sum.Sum(nil))
 	}
+	d.got++
 	return fmt.Sprintf("client %s has %s, SHA-256 %.8x…: the same", strings.ToUpper(who), bytesText(n), sum.Sum(nil)), nil
 }
 

@@ -12,7 +12,7 @@ import (
 // testnets: a network whose nodes differ in them still works.
 type timingFlags struct {
 	beat, absent, gone, audit time.Duration
-	scale                     float64
+	scale, lease              float64
 	noRepair                  bool
 }
 
@@ -23,8 +23,9 @@ func (f *timingFlags) add(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&f.gone, "gone-after", d.Liveness.GoneAfter, "`TIME` of silence until it is gone, and replaced")
 	cmd.Flags().DurationVar(&f.audit, "audit-every", d.Audit.Cycle, "audit each shard once in each `TIME`")
 	cmd.Flags().Float64Var(&f.scale, "time-scale", 1, "multiply these and all other such times by `FACTOR`")
+	cmd.Flags().Float64Var(&f.lease, "lease-scale", 0, "multiply the times of leases by `FACTOR`; 0: as the others")
 	cmd.Flags().BoolVar(&f.noRepair, "no-repair", false, "repair nothing")
-	for _, name := range []string{"beat-every", "absent-after", "gone-after", "audit-every", "time-scale", "no-repair"} {
+	for _, name := range []string{"beat-every", "absent-after", "gone-after", "audit-every", "time-scale", "lease-scale", "no-repair"} {
 		_ = cmd.Flags().MarkHidden(name) // it exists
 	}
 }
@@ -32,14 +33,20 @@ func (f *timingFlags) add(cmd *cobra.Command) {
 // timing returns the times that the flags say.
 func (f *timingFlags) timing() (node.Timing, error) {
 	t := node.DefaultTiming()
-	if f.scale <= 0 || f.scale > 1000 {
-		return t, misuse("a number above 0, such as 0.001", "--time-scale %v", f.scale)
+	if f.scale <= 0 || f.scale > 1000 || f.lease < 0 || f.lease > 1000 {
+		return t, misuse("a number above 0, such as 0.001", "--time-scale %v --lease-scale %v", f.scale, f.lease)
 	}
 	if f.beat <= 0 || f.audit <= 0 || f.absent <= 0 || f.gone < f.absent {
 		return t, misuse("times above 0, gone no sooner than absent", "--beat-every %s --audit-every %s --absent-after %s --gone-after %s", f.beat, f.audit, f.absent, f.gone)
 	}
 	t.Liveness.BeatEvery, t.Liveness.AbsentAfter, t.Liveness.GoneAfter = f.beat, f.absent, f.gone
 	t.Liveness.RecentWithin = min(t.Liveness.RecentWithin, f.gone) // who is gone is no witness of a cut
+	t.Liveness.MaxCutOff = min(t.Liveness.MaxCutOff, f.gone)
 	t.Audit.Cycle = f.audit
-	return t.Scale(f.scale), nil
+	lease := t.Lease
+	t = t.Scale(f.scale)
+	if f.lease > 0 {
+		t.Lease = lease.Scale(f.lease)
+	}
+	return t, nil
 }
