@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -106,8 +107,8 @@ func (n *Node) dropGroup(id protocol.GroupID) {
 // leaveRest frees what is left of a group without record or table: as long as no
 // shards are among it, that is of use to nobody.
 func (s *succession) leaveRest(ctx context.Context, id protocol.GroupID, h *handing) error {
-	for range s.store.Shards(ctx, id) {
-		return errTableOf // or a folder is missing
+	for _, err := range s.store.Shards(ctx, id) {
+		return cmp.Or(err, errTableOf) // err: a folder is missing
 	}
 	return s.leaveGroup(ctx, id, h)
 }
