@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -230,13 +231,16 @@ func (n *Node) askCandidates(ctx context.Context, v *roll, slot int, pool []grou
 		if n.nominees.has(v.id, c.Peer, v.table.Profile.N, now) || n.repairs.declined.resting(who, now) {
 			continue
 		}
-		if tried++; tried > candidatesTried {
+		if tried >= candidatesTried {
 			break
 		}
 		r := &protocol.NominateRequest{Group: v.id, Slot: slot, Record: f.record, Table: f.table, Bytes: f.bytes}
 		reply, err := n.nominate(ctx, c.Peer, r)
 		if err != nil {
 			n.repairs.declined.until(who, now+n.cfg.Timing.EnterAgain, now)
+			if !errors.Is(err, protocol.ErrConflict) {
+				tried++ // who holds another slot of the group, unknown here, is no candidate at all
+			}
 			n.log.Debug("a candidate takes no slot", "peer", protocol.ShortPeer(c.Peer), "group", v.id.Prefix(), "err", err)
 			continue
 		}
