@@ -206,14 +206,17 @@ func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, 
 	t := group.NewTally(v.table.Slots(), v.view)
 	needs, urgent := v.needs(&t)
 	waited := n.repairs.needed(id, needs, n.neighbours.at())
-	if !needs || !urgent && waited < n.agreed() || !v.accepted() || !n.isAlive(id) {
+	if !needs || !v.accepted() || !n.isAlive(id) {
+		return nil, nil
+	}
+	vacant := v.table.Vacant(v.view, urgent)
+	if !urgent && vacant.Count() > 0 && waited < n.agreed() {
 		return nil, nil
 	}
 	f, err := n.factsOf(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	vacant := v.table.Vacant(v.view, urgent)
 	n.draw(ctx, v, vacant, f)
 	if !urgent && waited < n.cfg.Timing.RepairDay*3/4 && !n.allNamed(id, vacant) {
 		return nil, nil // what is made at once is fetched for once
