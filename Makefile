@@ -13,7 +13,7 @@ export CGO_ENABLED ?= 0
 export GOFLAGS     ?= -trimpath
 TARGETS  := linux/amd64 linux/arm64 linux/arm windows/amd64 darwin/arm64 freebsd/amd64
 
-.PHONY: build demo test test-all race lint fuzz matrix campaign million year bench cross clean
+.PHONY: build demo test test-all race lint fuzz matrix campaign million year bench cross clean sixty
 
 build: ## bin/cairn
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/cairn ./cmd/cairn
@@ -52,7 +52,10 @@ million: ## a node with a million small shards: how long it starts, what it take
 
 # Two networks at a time, on a core each. Every run says its seed; CAIRN_SEED,
 # CAIRN_NODES, CAIRN_OWNERS, CAIRN_DAYS, CAIRN_LOSS and CAIRN_PROFILE change it.
-year: ## a year without the owners, in virtual time: nothing is lost, and repair moves what the model says; up to an hour
+sixty: ## sixty days of sixty nodes at three times the loss, in virtual time: many minutes
+	CAIRN_SIXTY=1 $(GO) test -count=1 -timeout 1h -v -run '^TestSixtyDays$$' ./integration
+
+year: ## a year without the owners, in virtual time: checks that nothing is lost, and that repair moves what the model says
 	$(GO) test -c -o $(BIN)/year.test ./integration
 	(cd integration && CAIRN_YEAR=1 ../$(BIN)/year.test -test.run '^TestYear$$' -test.v -test.timeout 3h) & first=$$!; \
 	(cd integration && CAIRN_YEAR=1 ../$(BIN)/year.test -test.run '^TestWideYear$$' -test.v -test.timeout 3h); second=$$?; \
