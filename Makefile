@@ -18,7 +18,7 @@ TARGETS  := linux/amd64 linux/arm64 linux/arm windows/amd64 darwin/arm64 freebsd
 build: ## bin/cairn
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/cairn ./cmd/cairn
 
-demo: build ## twenty nodes on this machine: a file in, six holders killed, the file back, mended by the others, and back again
+demo: build ## twenty nodes on this machine: a file in, holders killed in three waves, mended by the others each time, the file back
 	$(BIN)/cairn demo
 
 test: ## every test that needs Go alone, and at most five minutes

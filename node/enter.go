@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -224,36 +223,6 @@ func (n *Node) requestEntry(ctx context.Context, g protocol.GroupID, slot int, t
 			n.entering.add(g, []peer.ID{to}, n.neighbours.at()+n.cfg.Timing.EnterAgain)
 		}
 	}
-}
-
-// meetMembers asks one member that answers who holds the group's slots, and
-// returns those whom this node does not know as such. Whoever came by proof, as
-// this node did, knows of others that came so only if they ask it; so both must
-// look for one another. A member's word makes nobody a member here.
-func (n *Node) meetMembers(ctx context.Context, g protocol.GroupID) (strangers []peer.ID) {
-	members := n.neighbours.members(g)
-	n.rand.shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
-	for _, id := range members {
-		if id == n.self || ctx.Err() != nil {
-			continue
-		}
-		ask, cancel := context.WithTimeout(ctx, askTimeout)
-		m, err := n.caller.Members(ask, id, &protocol.MembersRequest{Group: g})
-		cancel()
-		if err != nil {
-			continue
-		}
-		for _, v := range m.Members {
-			rec, err := n.opened.Open(v.Envelope)
-			if err != nil || rec.Peer == n.self || slices.Contains(members, rec.Peer) {
-				continue
-			}
-			n.cfg.Net.Learn(rec.Info())
-			strangers = append(strangers, rec.Peer)
-		}
-		return strangers
-	}
-	return nil
 }
 
 // enterSoon plans requests to all members of a group in which this node came to

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -86,7 +87,11 @@ func TestNominateChecks(t *testing.T) {
 			t.Errorf("for a slot with a holder: %v", err)
 		}
 		h.all[1].end()
-		time.Sleep(10 * 24 * time.Hour)
+		time.Sleep(4 * day)
+		if err := ask(drawer.peer.Self(), 1, two); err != nil {
+			t.Errorf("for a slot whose holder is silent: %v", err)
+		}
+		time.Sleep(6 * day)
 		if err := ask(one.Self(), 1, one); !errors.Is(err, protocol.ErrDisputed) {
 			t.Errorf("by itself: %v", err)
 		}
@@ -162,6 +167,42 @@ func TestBackWithoutKnowing(t *testing.T) {
 				h.allPresent("in the end")
 				stop()
 				loops.Wait()
+				h.close()
+			})
+		})
+	}
+}
+
+// When a group has been mended often enough, nobody of the owner's table lives
+// any more: a newcomer finds who does by the member that drew it, and, when that
+// is gone too, in the DHT.
+func TestMeetsWhoIsLeft(t *testing.T) {
+	for _, by := range []string{"drawer", "DHT"} {
+		t.Run(by, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHamlet(t, protocol.Profile{K: 2, R: 3, N: 5}, 1, 1000, inMemory)
+				time.Sleep(time.Hour)
+				left, newcomer := h.candidateFor(4), h.candidateFor(3)
+				h.fill(left, 4, h.segments[0])
+				g, release, err := newcomer.node.groups.open(t.Context(), h.id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer release()
+				if by == "drawer" {
+					g.nominate(3, left.peer.Self(), newcomer.now())
+					left.node.nominees.name(place{h.id, 3}, nominee{peer: newcomer.peer.Self(), until: year}, 0)
+				} else if err := left.peer.Announce(protocol.FindKey(h.id.Prefix())); err != nil {
+					t.Fatal(err)
+				}
+				left.peer.Learn(newcomer.peer.AddrInfo())
+				newcomer.peer.Learn(left.peer.AddrInfo())
+				for _, m := range h.all {
+					m.end()
+				}
+				if found := newcomer.node.meetMembers(t.Context(), h.id); !slices.Equal(found, []peer.ID{left.peer.Self()}) {
+					t.Errorf("found %v", found)
+				}
 				h.close()
 			})
 		})

@@ -73,7 +73,8 @@ func (n *Node) becomeCandidate(ctx context.Context, from protocol.Remote, r *pro
 }
 
 // hearCandidate notes whom a member drew for a slot that this node, too, sees
-// vacant.
+// vacant, or whose holder does not answer it either: it may find it gone a little
+// later than the drawer did, and would draw another then.
 func (n *Node) hearCandidate(from protocol.Remote, r *protocol.NominateRequest) (*protocol.NominateReply, error) {
 	v := n.neighbours.roll(r.Group)
 	if v == nil {
@@ -91,8 +92,10 @@ func (n *Node) hearCandidate(from protocol.Remote, r *protocol.NominateRequest) 
 		return nil, err
 	}
 	n.cfg.Net.Learn(rec.Info())
-	if err := n.mayEnter(v, rec.Peer, r.Slot); err != nil {
-		return nil, err
+	if a := n.answer(v, rec.Peer, r.Slot); a != group.Occupied || !v.silent(r.Slot) {
+		if err := refusal(v, r.Slot, a); err != nil {
+			return nil, err
+		}
 	}
 	if !n.nameCandidate(place{r.Group, r.Slot}, rec.Peer, r.Candidate, byTurn) {
 		return nil, protocol.Refuse(protocol.CodeDisputed, "another is named for slot %d", r.Slot)
@@ -128,8 +131,18 @@ func (n *Node) nameCandidate(p place, id peer.ID, env protocol.Envelope, byTurn 
 
 // mayEnter refuses a peer that could not take a slot, as this node sees it.
 func (n *Node) mayEnter(v *roll, id peer.ID, slot int) error {
+	return refusal(v, slot, n.answer(v, id, slot))
+}
+
+// answer tells whether a peer could take a slot, as this node sees it.
+func (n *Node) answer(v *roll, id peer.ID, slot int) group.Answer {
 	x := group.Seat{Slot: uint8(slot), Peer: id, Key: group.KeyOf(id), Domain: n.domainOf(id)}
-	switch a := v.table.MayEnter(x, v.view, v.urgent()); a {
+	return v.table.MayEnter(x, v.view, v.urgent())
+}
+
+// refusal is what a peer is told that asks for a slot; nil: it may have it.
+func refusal(v *roll, slot int, a group.Answer) error {
+	switch a {
 	case group.Welcome, group.Seated:
 		return nil
 	case group.NoSlot:

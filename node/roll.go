@@ -153,6 +153,16 @@ func (r *roll) others() (out []peer.ID) {
 	return out
 }
 
+// silent reports whether no holder of a slot answers this node.
+func (r *roll) silent(slot int) bool {
+	for i := range r.table.Held {
+		if int(r.table.Held[i].Slot) == slot && r.living.Has(i) && !r.missed.Has(i) {
+			return false
+		}
+	}
+	return true
+}
+
 // release counts a holder as having handed its slot over.
 func (r *roll) release(id peer.ID, slot int) {
 	for i := range r.table.Held {

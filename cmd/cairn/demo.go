@@ -38,9 +38,9 @@ func demoCommand(a *app) *cobra.Command {
 		Long: `demo starts a network of node processes in a temporary folder, stores a file in
 it, kills the holders that keep the file's data shards, and gets the file back in
 clients that know nothing but its link. Then, with its owner gone, new nodes join
-and the members make again what is lost; with --waves 3 twice more, after more
-holders were killed, until more have died than the file ever had at once. At last
-a stranger gets the file. Every step is told and checked.
+and the members make again what is lost; and so twice more, after more holders
+were killed, until more have died than the file ever had at once. At last a
+stranger gets the file. Every step is told and checked.
 
 Exit status: 0 all of it worked · 1 a step failed · 2 wrong usage`,
 		Example: "  cairn demo\n  cairn demo --nodes 8 --stay",
@@ -48,7 +48,7 @@ Exit status: 0 all of it worked · 1 a step failed · 2 wrong usage`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), f) },
 	}
 	cmd.Flags().IntVar(&f.nodes, "nodes", demoNodes, "start `N` nodes")
-	cmd.Flags().IntVar(&f.waves, "waves", 1, "kill holders `N` times, and see the network mend itself after each; 0: see nothing of it")
+	cmd.Flags().IntVar(&f.waves, "waves", 3, "kill holders `N` times, and see the network mend itself after each; 0: see nothing of it")
 	cmd.Flags().BoolVar(&f.stay, "stay", false, "leave the network running until Ctrl-C")
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "leave the folder with all homes and logs behind")
 	cmd.Flags().SortFlags = false
@@ -101,7 +101,7 @@ func (a *app) demo(ctx context.Context, f demoFlags) error {
 		return misuse("for instance --nodes 20", "--nodes %d: not %d to %d", f.nodes, demoLeast, demoMost)
 	}
 	if f.waves < 0 || f.waves > demoMostWaves {
-		return misuse("for instance --waves 3", "--waves %d: not 0 to %d", f.waves, demoMostWaves)
+		return misuse("for instance --waves 1", "--waves %d: not 0 to %d", f.waves, demoMostWaves)
 	}
 	self, err := os.Executable()
 	if err != nil {

@@ -1,0 +1,100 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// meetMembers asks one member that answers who holds the group's slots, and
+// returns those whom this node does not know as such. Whoever came by proof, as
+// this node did, knows of others that came so only if they ask it; so both must
+// look for one another. A member's word makes nobody a member here.
+func (n *Node) meetMembers(ctx context.Context, g protocol.GroupID) (strangers []peer.ID) {
+	members := n.neighbours.members(g)
+	n.rand.shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
+	note := func(id peer.ID) {
+		if id != n.self && !slices.Contains(members, id) && !slices.Contains(strangers, id) {
+			strangers = append(strangers, id)
+		}
+	}
+	for id := range n.whoMayKnow(ctx, g, members) {
+		told, err := n.askMembers(ctx, g, id)
+		if errors.Is(err, protocol.ErrDenied) {
+			note(id) // it has the group, and has not heard of this node
+		}
+		if err != nil {
+			continue
+		}
+		note(id)
+		for _, other := range told {
+			note(other)
+		}
+		break
+	}
+	return strangers
+}
+
+// foundMost bounds the peers that are asked which only claim in the DHT to have
+// something of a group.
+const foundMost = 32
+
+// whoMayKnow returns the peers that may know a group's members: those that this
+// node knows, who drew it for its slot, and who is found in the DHT. When a group
+// has been mended often enough, nobody of the owner's table lives any more.
+func (n *Node) whoMayKnow(ctx context.Context, g protocol.GroupID, members []peer.ID) iter.Seq[peer.ID] {
+	return func(yield func(peer.ID) bool) {
+		known := slices.Clone(members)
+		if by := n.nominatorOf(ctx, g); by != "" && !slices.Contains(known, by) {
+			known = append(known, by)
+		}
+		for _, id := range known {
+			if id != n.self && (ctx.Err() != nil || !yield(id)) {
+				return
+			}
+		}
+		found := 0
+		for id := range n.cfg.Net.Providers(ctx, protocol.FindKey(g.Prefix())) {
+			if id == n.self || slices.Contains(known, id) {
+				continue
+			}
+			if found++; found > foundMost || !yield(id) {
+				return
+			}
+		}
+	}
+}
+
+// nominatorOf returns who drew this node for its slot of a group; "": nobody.
+func (n *Node) nominatorOf(ctx context.Context, id protocol.GroupID) peer.ID {
+	g, release, err := n.groups.open(ctx, id)
+	if err != nil {
+		return ""
+	}
+	defer release()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.nominator
+}
+
+// askMembers asks a peer who holds a group's slots, and learns where these are.
+func (n *Node) askMembers(ctx context.Context, g protocol.GroupID, of peer.ID) (members []peer.ID, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	m, err := n.caller.Members(ctx, of, &protocol.MembersRequest{Group: g})
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range m.Members {
+		if rec, err := n.opened.Open(v.Envelope); err == nil {
+			n.cfg.Net.Learn(rec.Info())
+			members = append(members, rec.Peer)
+		}
+	}
+	return members, nil
+}
