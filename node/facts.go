@@ -143,7 +143,9 @@ func (n *Node) mergeOne(g *groupState, f protocol.Fact, o *offered) protocol.Cod
 	case protocol.FactDelete:
 		if s := op.Delete.Subject; len(s) == len(protocol.SegmentID{}) {
 			n.neighbours.forgetSegment(g.id, protocol.SegmentID(s))
-			n.repairs.forgetFalse(kin{g.id, protocol.SegmentID(s)})
+			if note, was := n.verdicts.drop(kin{g.id, protocol.SegmentID(s)}); was {
+				o.drops = append(o.drops, note)
+			}
 			if _, ok := g.held[protocol.SegmentID(s)]; ok {
 				o.deleted = append(o.deleted, protocol.SegmentID(s))
 			}

@@ -17,7 +17,7 @@ func FuzzStored(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	n := &Node{cfg: Config{Network: network}, now: func() time.Time { return epoch }, frees: newFrees(), handovers: newHandovers(), handings: newHandings()}
+	n := &Node{cfg: Config{Network: network}, now: func() time.Time { return epoch }, frees: newFrees(), handovers: newHandovers(), handings: newHandings(), verdicts: newVerdicts()}
 	dn, _, err := n.deletionNote(g, protocol.SegmentID{2})
 	if err != nil {
 		f.Fatal(err)
@@ -35,6 +35,7 @@ func FuzzStored(f *testing.F) {
 	for kind, v := range map[uint8]any{
 		noteHandover: given{By: []byte(idFor(1)), Since: 5, Handover: []byte("signed")},
 		noteHanding:  handingNote{Successor: []byte(idFor(1)), Envelope: []byte("its record"), Since: 5, Stage: handingGiven},
+		noteFalse:    verdict{protocol.SegmentID{9}},
 	} {
 		v, err := note(g, kind, v)
 		if err != nil {

@@ -204,7 +204,7 @@ func (n *Node) weighing(v *roll) *weighing {
 			Frozen: n.leases.state(v.id, n.now()) != group.Alive,
 		},
 		takes:   func(slot int, s protocol.SegmentID) bool { return n.couldTake(v, slot, s) },
-		isFalse: func(s protocol.SegmentID) bool { return n.repairs.isFalse(kin{v.id, s}) },
+		isFalse: func(s protocol.SegmentID) bool { return n.verdicts.has(kin{v.id, s}) },
 	}
 }
 
@@ -226,7 +226,7 @@ func (n *Node) couldTake(v *roll, slot int, s protocol.SegmentID) bool {
 // special returns the segments of a roll that are not like all others: which
 // some seat lacks, or whose descriptor is false.
 func (n *Node) special(v *roll) []protocol.SegmentID {
-	out := n.repairs.falseOf(v.id)
+	out := n.verdicts.of(v.id)
 	for s := range v.lack {
 		if !slices.Contains(out, s) {
 			out = append(out, s)

@@ -54,7 +54,7 @@ func TestInconsistentDescriptor(t *testing.T) {
 			if most := int64(profile.K-1) * seg.desc.ShardSize; c.borrowed.Load() > most {
 				t.Errorf("member %d fetched %d bytes for one segment, not %d at most", i, c.borrowed.Load(), most)
 			}
-			if m.node.repairs.isFalse(kin{h.id, seg.id}) {
+			if m.node.verdicts.has(kin{h.id, seg.id}) {
 				verdicts++
 			}
 		}
@@ -87,8 +87,13 @@ func TestInconsistentDescriptorIsNotMended(t *testing.T) {
 		time.Sleep(time.Hour)
 		m.node.shardDamaged(t.Context(), h.id, storage.ShardKey{Segment: seg.id, Slot: 5}, storage.ErrCorrupt)
 		time.Sleep(60 * 24 * time.Hour)
-		if !m.node.repairs.isFalse(kin{h.id, seg.id}) {
+		if !m.node.verdicts.has(kin{h.id, seg.id}) {
 			t.Error("it was not found out")
+		}
+		m.end()
+		m.start()
+		if !m.node.verdicts.has(kin{h.id, seg.id}) {
+			t.Error("a restart forgets it")
 		}
 		if most := int64(profile.K) * seg.desc.ShardSize; m.node.mending.spent > most {
 			t.Errorf("%d bytes were fetched, not %d at most", m.node.mending.spent, most)

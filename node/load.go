@@ -253,7 +253,7 @@ func (n *Node) surveyFact(ctx context.Context, s *groupSurvey, info storage.Fact
 	switch info.Kind {
 	case uint8(protocol.FactGrant):
 		s.view.granted = true
-	case noteOrigin, noteDeleted, noteNominated, noteSeats, noteStandings, noteHandover, noteHanding,
+	case noteOrigin, noteDeleted, noteNominated, noteSeats, noteStandings, noteHandover, noteHanding, noteFalse,
 		uint8(protocol.FactTable), uint8(protocol.FactDelete), uint8(protocol.FactRenewal):
 		f, err := n.store.Fact(ctx, info.Group, info.ID)
 		if errors.Is(err, storage.ErrNotFound) {
@@ -288,6 +288,8 @@ func (n *Node) surveyBytes(s *groupSurvey, f storage.Fact) {
 		n.handovers.restore(f)
 	case noteHanding:
 		n.handings.restore(f)
+	case noteFalse:
+		n.verdicts.restore(f)
 	case uint8(protocol.FactTable):
 		if o, err := openStored(n.cfg.Network, fromStore(f)); err == nil {
 			s.table = o.Table

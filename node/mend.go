@@ -70,7 +70,7 @@ func (n *Node) mendOnce(ctx context.Context) error {
 	}
 	var all error
 	for key, g := range list {
-		if ctx.Err() != nil || !m.due(key, n.now()) || n.frees.has(kin{g, key.Segment}) || n.repairs.isFalse(kin{g, key.Segment}) {
+		if ctx.Err() != nil || !m.due(key, n.now()) || n.frees.has(kin{g, key.Segment}) || n.verdicts.has(kin{g, key.Segment}) {
 			continue
 		}
 		err := n.mendShard(ctx, g, key)
@@ -226,7 +226,7 @@ func (n *Node) mendShard(ctx context.Context, g protocol.GroupID, key storage.Sh
 	}
 	data, outboard, err := rebuild(b.d, b.shards, int(key.Slot))
 	if errors.Is(err, errInconsistent) {
-		n.repairs.condemn(kin{g, key.Segment})
+		n.condemn(ctx, kin{g, key.Segment})
 	}
 	if err != nil {
 		return err

@@ -81,6 +81,7 @@ type Node struct {
 	nominees   *nominees
 	entering   *entering
 	handovers  *handovers
+	verdicts   *verdicts
 	handings   *handings
 	repairs    *repairs
 	donors     *donors
@@ -130,7 +131,7 @@ func New(cfg Config) (*Node, error) {
 		started: cfg.Now(), rand: lockedRand{r: cfg.Rand},
 		caller: protocol.NewCaller(meteredNet{cfg.Net, deal.line}), book: newLedger(cfg.Caps, cfg.Donated),
 		frees: newFrees(), exchange: newExchanger(), revisits: newRevisits(), pendings: newPendings(), entropy: crand.Reader, mending: newMending(), loans: newLoans(cfg.Timing), leases: newLeases(cfg.Timing.Lease, cfg.Mono), donors: newDonors(), opened: protocol.NewEnvelopeCache(keptEnvelopes),
-		nominees: newNominees(), entering: newEntering(), handovers: newHandovers(), handings: newHandings(), repairs: newRepairs(),
+		nominees: newNominees(), entering: newEntering(), handovers: newHandovers(), handings: newHandings(), verdicts: newVerdicts(), repairs: newRepairs(),
 		announce: newAnnouncer(), door: newDoor(cfg.Limits, cfg.Now),
 		strikes: newStrikes(), visits: newVisits(), scrub: newScrubber(cfg.Scrub), answers: newAnswers(),
 		deal: deal, drain: newDrainer(),

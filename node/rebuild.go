@@ -79,7 +79,7 @@ func (n *Node) repairSegment(ctx context.Context, j *repairJob) {
 	made, err := n.remake(ctx, j)
 	switch {
 	case errors.Is(err, errInconsistent):
-		n.repairs.condemn(kin{j.roll.id, j.segment})
+		n.condemn(ctx, kin{j.roll.id, j.segment})
 		n.log.Warn("a segment cannot be repaired: its descriptor is false", "group", j.roll.id.Prefix(), "segment", j.segment)
 	case err != nil && ctx.Err() == nil:
 		now := n.neighbours.at()

@@ -23,14 +23,13 @@ type repairs struct {
 	given    *rests[loan]     // shards that others have, by their own word or because this node put them
 
 	mu    sync.Mutex
-	false map[kin]struct{}                   // whose descriptors are proved false
 	since map[protocol.GroupID]time.Duration // when a group was first seen to need repair, on the watch
 }
 
 func newRepairs() *repairs {
 	return &repairs{
 		thin: newRests[place](), declined: newRests[borrower](), failed: newRests[kin](), given: newRests[loan](), partial: newPartials(),
-		wake: make(chan struct{}, 1), false: make(map[kin]struct{}),
+		wake:  make(chan struct{}, 1),
 		since: make(map[protocol.GroupID]time.Duration),
 	}
 }
@@ -41,40 +40,6 @@ func (n *Node) repairSoon() {
 	case n.repairs.wake <- struct{}{}:
 	default:
 	}
-}
-
-// isFalse reports whether a segment's descriptor was proved false.
-func (r *repairs) isFalse(s kin) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, ok := r.false[s]
-	return ok
-}
-
-// falseOf returns a group's segments whose descriptors were proved false.
-func (r *repairs) falseOf(g protocol.GroupID) (out []protocol.SegmentID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for s := range r.false {
-		if s.group == g {
-			out = append(out, s.segment)
-		}
-	}
-	return out
-}
-
-// forgetFalse forgets a segment that its owner deleted.
-func (r *repairs) forgetFalse(s kin) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.false, s)
-}
-
-// condemn notes that a segment's descriptor was proved false.
-func (r *repairs) condemn(s kin) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.false[s] = struct{}{}
 }
 
 // needed returns for how long a group has needed repair, as far as this node

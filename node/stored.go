@@ -20,6 +20,7 @@ const (
 	noteStandings = 0xf4 // how neighbours stand
 	noteHandover  = 0xf5 // by which this node was given its slot
 	noteHanding   = 0xf6 // to whom this node hands its slot over
+	noteFalse     = 0xf7 // that a segment's descriptor is proved false
 )
 
 // isNote reports whether a stored fact is this node's own note.

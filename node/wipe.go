@@ -100,6 +100,7 @@ func (n *Node) dropGroup(id protocol.GroupID) {
 	n.entering.drop(id)
 	n.handovers.drop(id)
 	n.handings.drop(id)
+	n.verdicts.dropGroup(id)
 	n.book.unfound(id)
 	n.announce.drop(id)
 }
