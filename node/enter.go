@@ -84,12 +84,13 @@ type entering struct {
 	mu    sync.Mutex
 	m     map[protocol.GroupID]map[peer.ID]time.Duration // by neighbours' watch
 	begun map[protocol.GroupID]time.Duration             // when requests to all were planned
+	no    map[protocol.GroupID]map[peer.ID]struct{}      // who has refused because it sees another in the slot
 	next  map[protocol.GroupID]time.Duration             // when members are asked who else there is
 	wake  chan struct{}
 }
 
 func newEntering() *entering {
-	return &entering{m: make(map[protocol.GroupID]map[peer.ID]time.Duration), begun: make(map[protocol.GroupID]time.Duration), next: make(map[protocol.GroupID]time.Duration), wake: make(chan struct{}, 1)}
+	return &entering{m: make(map[protocol.GroupID]map[peer.ID]time.Duration), begun: make(map[protocol.GroupID]time.Duration), no: make(map[protocol.GroupID]map[peer.ID]struct{}), next: make(map[protocol.GroupID]time.Duration), wake: make(chan struct{}, 1)}
 }
 
 // add plans requests at a time; those that are planned earlier stay.
@@ -136,6 +137,35 @@ func (e *entering) drop(g protocol.GroupID) {
 	delete(e.m, g)
 	delete(e.begun, g)
 	delete(e.next, g)
+	delete(e.no, g)
+}
+
+// answered notes what a member said to a request to enter.
+func (e *entering) answered(g protocol.GroupID, by peer.ID, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case err == nil:
+		delete(e.no[g], by)
+	case errors.Is(err, protocol.ErrDisputed):
+		if e.no[g] == nil {
+			e.no[g] = make(map[peer.ID]struct{})
+		}
+		e.no[g][by] = struct{}{}
+	}
+}
+
+// refusals counts the members of some that refused the last request because
+// they see another in the slot.
+func (e *entering) refusals(g protocol.GroupID, of []peer.ID) (n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, id := range of {
+		if _, no := e.no[g][id]; no {
+			n++
+		}
+	}
+	return n
 }
 
 // enterLoop asks to be taken for the holder of slots.
@@ -215,6 +245,7 @@ func (n *Node) requestEntry(ctx context.Context, g protocol.GroupID, slot int, t
 	defer cancel()
 	n.neighbours.asksEntry(g, to)
 	err := n.caller.Enter(ask, to, &protocol.EnterRequest{Group: g, Slot: slot, Handover: n.handovers.of(g)})
+	n.entering.answered(g, to, err)
 	switch {
 	case err == nil, errors.Is(err, protocol.ErrNotFound), errors.Is(err, protocol.ErrWrongSlot):
 	case ctx.Err() == nil:

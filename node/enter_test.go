@@ -16,6 +16,7 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 	"github.com/cairnstore/cairn/protocol/memnet"
+	"github.com/cairnstore/cairn/storage"
 )
 
 // A peer enters by its own request, where the slot is vacant as this node sees
@@ -171,6 +172,50 @@ func TestBackWithoutKnowing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A candidate that came too late forgets the group, with what it got of it: at
+// once where nothing came, else when most members see another in the slot.
+func TestLateCandidateLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHamlet(t, protocol.Profile{K: 2, R: 3, N: 5}, 1, 1000, inMemory)
+		empty, late := h.candidateFor(3), h.candidateFor(4)
+		ctx, stop := context.WithCancel(t.Context())
+		var loops sync.WaitGroup
+		h.fill(late, 4, h.segments[0])
+		late.end()
+		late.start()
+		for _, m := range []*villager{empty, late} {
+			for _, o := range h.all {
+				m.peer.Learn(o.peer.AddrInfo())
+			}
+			loops.Go(func() { m.node.enterLoop(ctx) })
+		}
+		late.node.enterAll(h.id)
+		days := func(n int) {
+			for range n {
+				time.Sleep(day)
+				for _, m := range []*villager{empty, late} {
+					if err := m.node.upkeepOnce(ctx); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		}
+		holds := func(m *villager) bool { return m.node.neighbours.roll(h.id) != nil }
+		days(6)
+		if holds(empty) || !holds(late) {
+			t.Errorf("after six days: %v, %v", holds(empty), holds(late))
+		}
+		days(3)
+		if _, err := late.store.Find(t.Context(), h.segments[0].id); holds(late) || !errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("after nine days: %v, %v", holds(late), err)
+		}
+		h.allPresent("the others")
+		stop()
+		loops.Wait()
+		h.close()
+	})
 }
 
 // When a group has been mended often enough, nobody of the owner's table lives

@@ -138,24 +138,48 @@ func (g *groupState) nominate(slot int, by peer.ID, at time.Time) {
 // cameInVain reports whether this node was nominated for a slot before a time,
 // and has got nothing since.
 func (g *groupState) cameInVain(before time.Time) bool {
+	return g.nominatedBefore(before) && g.count() == 0 && !g.takes()
+}
+
+// nominatedBefore reports whether this node was nominated for its slot, and
+// before a time.
+func (g *groupState) nominatedBefore(t time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.table != nil && g.nominated >= 0 && len(g.held)+len(g.granting) == 0 && g.nominatedAt.Before(before)
+	return g.table != nil && g.nominated >= 0 && g.nominatedAt.Before(t)
+}
+
+// turnedAway reports whether this node got shards for a slot for nothing: most of
+// the members that live see another in it, and none has audited this node.
+func (n *Node) turnedAway(id protocol.GroupID) bool {
+	v := n.neighbours.roll(id)
+	if v == nil || v.knows > 0 {
+		return false
+	}
+	var living []peer.ID
+	for i := range v.table.Held {
+		if i != v.self && v.living.Has(i) {
+			living = append(living, v.table.Held[i].Peer)
+		}
+	}
+	return len(living) >= v.table.Profile.K && 2*n.entering.refusals(id, living) > len(living)
 }
 
 // leaveVain forgets groups for one of whose slots this node was nominated, and
-// that brought it nothing for twice the time for which a candidate counts: another
-// came first, or a holder came back. As long as it keeps the group it asks the
-// members to let it in, and can be drawn for no other slot.
+// that brought it nothing for twice the time for which a candidate counts, or
+// that let nobody in for as long as a holder is waited for: another came first,
+// or a holder came back. As long as it keeps the group it asks the members to let
+// it in, and can be drawn for no other slot.
 func (n *Node) leaveVain(ctx context.Context) error {
-	before := n.now().Add(-2 * n.cfg.Timing.NomineeFor)
+	nothing := n.now().Add(-2 * n.cfg.Timing.NomineeFor)
+	nobody := n.now().Add(-n.cfg.Timing.Liveness.GoneAfter)
 	for _, id := range n.neighbours.guests() {
 		g, release, err := n.groups.openTurn(ctx, id)
 		if err != nil {
 			return n.hideStore("open group", err)
 		}
-		if g.cameInVain(before) && n.handovers.of(id) == nil {
-			n.log.Info("nothing came for the slot: the group is forgotten", "group", id.Prefix(), "slot", g.ownSlot())
+		if n.handovers.of(id) == nil && (g.cameInVain(nothing) || g.nominatedBefore(nobody) && n.turnedAway(id)) {
+			n.log.Info("another has the slot: the group is forgotten", "group", id.Prefix(), "slot", g.ownSlot())
 			_, _, err = n.wipe(ctx, g, expireStep)
 		}
 		release()
