@@ -93,11 +93,17 @@ func TestRefusalsThatLast(t *testing.T) {
 	if refuse(protocol.CodeUnavailable) {
 		t.Error("one refusal counts")
 	}
-	at += 6 * day
+	live := func(days int) {
+		for range days {
+			at += day
+			h.at()
+		}
+	}
+	live(6)
 	if refuse(protocol.CodeSuspended) {
 		t.Error("six days count")
 	}
-	at += day
+	live(1)
 	for _, c := range []protocol.Code{protocol.CodeUnavailable, protocol.CodeSuspended, protocol.CodeCapped, protocol.CodeDisputed} {
 		if !refuse(c) {
 			t.Errorf("seven days of refusals with %d do not count", c)
@@ -111,7 +117,7 @@ func TestRefusalsThatLast(t *testing.T) {
 	if refuse(protocol.CodeDisputed) {
 		t.Error("who never answered this guest has failed after a week")
 	}
-	at += 28 * day
+	live(28)
 	if !refuse(protocol.CodeDisputed) {
 		t.Error("who never answered this guest is borne for ever")
 	}

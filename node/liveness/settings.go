@@ -23,7 +23,7 @@ type Settings struct {
 	MaxCutOff    time.Duration // for which the watch of a node that is cut off stops
 
 	StepOver time.Duration // by which the wall clock must disagree to have stepped
-	MaxGap   time.Duration // between two runs of a process that is believed
+	MaxGap   time.Duration // between two runs of a process, or two readings of a watch, that is believed
 }
 
 // Jitter is the part by which a beat comes earlier or later than its interval,

@@ -39,9 +39,13 @@ func (w Watch) Resume(set *Settings, mono time.Duration, wall time.Time) Watch {
 // by and by. While cutOff holds the watch stands still, for MaxCutOff at most:
 // then either the world has ended or this node is wrong about it, and it must
 // judge again. A computer's sleep stops most monotonic clocks: it counts as a
-// step, and not as time.
+// step, and not as time; so does a stop of the process or its machine, which is
+// what lies more than MaxGap after the last reading.
 func (w Watch) Read(set *Settings, mono time.Duration, wall time.Time, cutOff bool) Watch {
 	ran := max(mono-w.mono, 0)
+	if ran > set.MaxGap { // nothing ran for so long: the process, or its machine, was stopped
+		ran = 0
+	}
 	w.drift += wall.Round(0).Sub(w.Wall) - ran
 	w.Wall, w.mono = wall.Round(0), max(mono, w.mono)
 	stopped := time.Duration(0)

@@ -54,7 +54,9 @@ func TestWatchStopsWhileCutOff(t *testing.T) {
 	const d = 24 * time.Hour
 	w := Watch{}.Resume(&defaults, 0, epoch)
 	read := func(at time.Duration, cutOff bool) time.Duration {
-		w = w.Read(&defaults, at, epoch.Add(at), cutOff)
+		for now := w.mono + time.Hour; now <= at; now += time.Hour {
+			w = w.Read(&defaults, now, epoch.Add(now), cutOff)
+		}
 		return w.Now
 	}
 	for i, c := range []struct {
@@ -70,5 +72,24 @@ func TestWatchStopsWhileCutOff(t *testing.T) {
 	}
 	if w.Steps != 0 {
 		t.Error("being cut off is no step")
+	}
+}
+
+// A process or a machine that was stopped for days has seen nothing meanwhile,
+// whatever its monotonic clock counts.
+func TestWatchSkipsStops(t *testing.T) {
+	const d = 24 * time.Hour
+	w := Watch{}.Resume(&defaults, 0, epoch)
+	w = w.Read(&defaults, d, epoch.Add(d), false)
+	if w.Now != d || w.Steps != 0 {
+		t.Errorf("after a day: %+v", w)
+	}
+	w = w.Read(&defaults, 9*d, epoch.Add(9*d), false)
+	if w.Now != d || w.Steps != 1 {
+		t.Errorf("after a stop of eight days: %+v", w)
+	}
+	w = w.Read(&defaults, 9*d+time.Hour, epoch.Add(9*d+time.Hour), false)
+	if w.Now != d+time.Hour || w.Steps != 1 {
+		t.Errorf("an hour later: %+v", w)
 	}
 }
