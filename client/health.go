@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -11,7 +10,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/protocol"
-	"github.com/cairnstore/cairn/protocol/group"
 )
 
 // Bounds of a health check.
@@ -200,152 +198,4 @@ func (c *Client) draw(n uint64) (uint64, error) {
 		return 0, fmt.Errorf("draw a challenge: %w", err)
 	}
 	return binary.BigEndian.Uint64(b[:]) % n, nil // the bias is below 2^-40
-}
-
-// challengeSegment asks every holder of a segment for a leaf that it cannot
-// foresee.
-func (c *Client) challengeSegment(ctx context.Context, e *protocol.Extent, asked *surveys) segmentHealth {
-	src, err := c.source(ctx, e, nil)
-	if err != nil {
-		return segmentHealth{err: err}
-	}
-	s := segmentHealth{group: src.group}
-	d, err := src.describe(ctx, e)
-	if err != nil {
-		s.err = err
-		return s
-	}
-	asked.once(src.group, func() { c.locator().survey(ctx, src.group, e) })
-	s.slots = make([]shown, d.N)
-	var wg sync.WaitGroup
-	for slot := range s.slots {
-		wg.Go(func() { s.slots[slot] = c.challengeSlot(ctx, src, d, slot) })
-	}
-	wg.Wait()
-	return s
-}
-
-var errVacantSlot = errors.New("the slot is vacant")
-
-// challengeSlot asks those who may hold a slot, one after another, until one
-// shows its leaf.
-func (c *Client) challengeSlot(ctx context.Context, src *source, d *protocol.Descriptor, slot int) shown {
-	s := shown{err: errVacantSlot}
-	for _, id := range c.peers.upFirst(src.group.holders(slot)) {
-		s = shown{id, c.challenge(ctx, src, d, slot, id)}
-		if s.err == nil {
-			src.group.prove(id)
-			break
-		}
-	}
-	return s
-}
-
-// challenge asks one holder for a random leaf of its shard.
-func (c *Client) challenge(ctx context.Context, src *source, d *protocol.Descriptor, slot int, id peer.ID) error {
-	leaf, err := c.draw(uint64(protocol.Leaves(d.ShardSize)))
-	if err != nil {
-		return err
-	}
-	off, length := protocol.AlignRange(int64(leaf)*protocol.LeafSize, 1, d.ShardSize)
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	begun := c.now()
-	req := &protocol.GetRequest{Segment: src.ext.Segment, Slot: slot, Offset: off, Length: length, Proof: src.proof}
-	_, raw, err := c.call.Get(ctx, id, req, nil, protocol.SliceSize(length, d.ShardSize))
-	c.noteAsk(ctx, id, begun, err)
-	if err != nil {
-		return err
-	}
-	_, err = protocol.VerifySlice(raw, off, length, d.ShardSize, d.Roots[slot])
-	return err
-}
-
-// judge sums up: a file is as healthy as its lowest segment.
-func (c *Client) judge(h *Health, results []segmentHealth) {
-	holders := make(map[*foundGroup][]HolderHealth)
-	var order []*foundGroup
-	lowest := -1
-	for _, s := range results {
-		if s.group == nil {
-			h.Problem = errors.Join(h.Problem, s.err)
-			h.Reachable, lowest = 0, 0
-			continue
-		}
-		if holders[s.group] == nil {
-			order = append(order, s.group)
-			holders[s.group] = newHolders(s.group)
-		}
-		health := c.countSegment(&s, holders[s.group])
-		if s.err != nil {
-			h.Problem = errors.Join(h.Problem, s.err)
-		}
-		if margin := health.Reachable - health.Needed; lowest < 0 || margin < h.Reachable-h.Needed {
-			lowest = health.Reachable
-			h.Profile, h.Reachable, h.Needed = s.group.table.Profile, health.Reachable, health.Needed
-			h.Domains, h.AfterWorst5 = health.Domains, health.AfterWorst
-		}
-	}
-	if h.Needed == 0 {
-		h.Needed = h.Profile.K
-	}
-	for _, g := range order {
-		for i := range holders[g] {
-			hh := &holders[g][i]
-			hh.Reported = g.naming(hh.Slot, hh.Peer)
-		}
-		h.Holders = append(h.Holders, holders[g]...)
-	}
-	c.placeHolders(h.Holders)
-}
-
-func newHolders(g *foundGroup) []HolderHealth {
-	out := make([]HolderHealth, len(g.table.Slots))
-	for slot := range out {
-		out[slot] = HolderHealth{Group: g.id, Slot: slot, Peer: g.table.Holder(slot), Proved: true}
-	}
-	return out
-}
-
-// countSegment adds a segment's results to its group's holders and measures
-// the slots that were proved.
-func (c *Client) countSegment(s *segmentHealth, holders []HolderHealth) group.Health {
-	var proved []group.Holder
-	var seen []group.Candidate
-	for slot := range holders {
-		hh := &holders[slot]
-		err := s.err
-		if err == nil {
-			err = s.slots[slot].err
-			hh.Peer = s.slots[slot].peer
-		}
-		hh.Asked++
-		if err != nil {
-			hh.Proved = false
-			if hh.Err == nil {
-				hh.Err = err
-			}
-			continue
-		}
-		hh.Met++
-		cand := c.seen(hh.Peer)
-		proved, seen = append(proved, group.Holder{Slot: slot, Candidate: cand}), append(seen, cand)
-	}
-	return group.HealthOf(s.group.table.Profile, proved, group.Private(seen))
-}
-
-// placeHolders names the failure domains of those that were reached.
-func (c *Client) placeHolders(holders []HolderHealth) {
-	var seen []group.Candidate
-	for i := range holders {
-		if holders[i].Peer != "" {
-			seen = append(seen, c.seen(holders[i].Peer))
-		}
-	}
-	private := group.Private(seen)
-	for i := range holders {
-		if cand := c.seen(holders[i].Peer); cand.Addr.IsValid() || cand.Relay != "" {
-			holders[i].Domain = cand.Domain(private).String()
-		}
-	}
 }

@@ -1,0 +1,178 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+)
+
+// wanted is what a put asks of a group.
+type wanted struct {
+	profile protocol.Profile // zero: today's ladder decides
+	size    int64            // bytes to come; -1: unknown
+}
+
+// shareOf returns the bytes that one member will keep for size sealed bytes.
+func (w wanted) shareOf(p protocol.Profile) int64 {
+	size := w.size
+	if size < 0 {
+		size = segmentSize(p.K)
+	}
+	size = min(size, group.MaxBytes(p))
+	// Padding, outboards and descriptors take less than an eighth.
+	return size/int64(p.K) + size/int64(8*p.K) + 64<<10
+}
+
+// draw is a group chosen for a put, and what its owner should know of the
+// choice.
+type draw struct {
+	group    *ownGroup
+	private  bool // every peer counted as a failure domain of its own
+	warnings []string
+}
+
+// drawFor is how long one look at the network serves the puts of a session:
+// many small ones would spend their time on it.
+const drawFor = 30 * time.Second
+
+// recentDraw is the group that a session chose last.
+type recentDraw struct {
+	mu   sync.Mutex
+	at   time.Time
+	want wanted
+	draw draw
+}
+
+// get returns the group chosen last if it serves a put as well: it still takes
+// segments, and the put asks for no more than the one before.
+func (r *recentDraw) get(now time.Time, w wanted) (draw, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fresh := r.draw.group != nil && now.Sub(r.at) < drawFor && r.draw.group.hasRoom()
+	asks := w.profile == r.want.profile && (w.size == r.want.size || w.size >= 0 && w.size < r.want.size)
+	return r.draw, fresh && asks
+}
+
+func (r *recentDraw) set(now time.Time, w wanted, d draw) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at, r.want, r.draw = now, w, d
+}
+
+// chooseGroup returns an open group that fits, or forms one. Nodes that failed
+// or lied in this session are no candidates.
+func (c *Client) chooseGroup(ctx context.Context, w wanted) (draw, error) {
+	cands, err := c.candidates(ctx)
+	if err != nil {
+		return draw{}, err
+	}
+	cands = slices.DeleteFunc(cands, func(n group.Candidate) bool { return c.peers.unfit(n.Peer) })
+	floor, err := c.floor(cands, w)
+	if err != nil {
+		return draw{}, err
+	}
+	d := draw{private: group.Private(cands)}
+	if few, warn := group.HostileHint(cands, d.private); warn {
+		d.warnings = append(d.warnings, fmt.Sprintf("all %d nodes found lie in %d address ranges: somebody may be showing you only their own", len(cands), few))
+	}
+	if d.group, err = c.reuse(ctx, w, floor); d.group == nil && err == nil {
+		d.group, err = c.form(ctx, cands, w, floor)
+	}
+	return d, err
+}
+
+// floor returns the profile asked for, or the one that today's failure domains
+// allow.
+func (c *Client) floor(cands []group.Candidate, w wanted) (protocol.Profile, error) {
+	if w.profile != (protocol.Profile{}) {
+		return w.profile, w.profile.Validate()
+	}
+	private := group.Private(cands)
+	p, ok := group.Ladder(group.Domains(withRoom(cands, w, protocol.Profile{K: 1, R: 1, N: 1}), private))
+	for ok {
+		// A higher profile puts less on each node: count those that have
+		// room for their share of just this one.
+		q, more := group.Ladder(group.Domains(withRoom(cands, w, p), private))
+		if !more || q == p {
+			break
+		}
+		p = q
+	}
+	switch {
+	case ok:
+		return p, nil
+	case len(cands) > 0:
+		return p, fmt.Errorf("choose a group among %d nodes: %w", len(cands), ErrNetworkFull)
+	}
+	return p, fmt.Errorf("choose a group: %w", ErrNoPeers)
+}
+
+func withRoom(cands []group.Candidate, w wanted, p protocol.Profile) []group.Candidate {
+	need := w.shareOf(p)
+	return slices.DeleteFunc(slices.Clone(cands), func(c group.Candidate) bool { return c.Free < need })
+}
+
+// reuse returns the open group of the highest profile that is not below floor
+// and of which enough members answer, or nil.
+func (c *Client) reuse(ctx context.Context, w wanted, floor protocol.Profile) (*ownGroup, error) {
+	states, err := c.cfg.Owner.groups()
+	if err != nil {
+		return nil, err
+	}
+	var open []*ownGroup
+	for _, s := range states {
+		g, err := c.cfg.Owner.openState(c.cfg.Network, s)
+		if errors.Is(err, protocol.ErrNetwork) || s.Closed {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if g.hasRoom() && fits(g.profile, floor, w) {
+			open = append(open, g)
+		}
+	}
+	slices.SortStableFunc(open, func(a, b *ownGroup) int { return b.profile.N - a.profile.N })
+	for some := range slices.Chunk(open, syncAtOnce) {
+		if g := c.firstAlive(ctx, some); g != nil {
+			return g, nil
+		}
+	}
+	return nil, nil
+}
+
+// syncAtOnce is how many groups are asked at a time: dead ones take as long as
+// is waited for them, and an owner may have many.
+const syncAtOnce = 8
+
+// firstAlive returns the first group of which enough members answer, or nil.
+func (c *Client) firstAlive(ctx context.Context, groups []*ownGroup) *ownGroup {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	alive := make([]chan bool, len(groups))
+	for i, g := range groups {
+		alive[i] = make(chan bool, 1)
+		wg.Go(func() { alive[i] <- c.sync(ctx, g) >= group.SafeAt(g.profile) })
+	}
+	for i, g := range groups {
+		if <-alive[i] {
+			return g
+		}
+	}
+	return nil
+}
+
+func fits(p, floor protocol.Profile, w wanted) bool {
+	if w.profile != (protocol.Profile{}) {
+		return p == w.profile
+	}
+	return p.N >= floor.N
+}

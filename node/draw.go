@@ -1,0 +1,164 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+)
+
+const (
+	// candidatesAsked is how many nodes a drawer looks at, candidatesTried how
+	// many of those that fit it asks to take a slot.
+	candidatesAsked = 64
+	candidatesTried = 5
+)
+
+// draw fills those vacant slots of a group whose drawer this node is: with
+// candidates that take them, named to all members.
+func (n *Node) draw(ctx context.Context, v *roll, vacant group.Set, f *groupFacts) {
+	day := group.DayAt(v.id, n.cfg.Timing.RepairDay, n.now())
+	domains := v.table.DomainKeys()
+	var pool []group.Candidate
+	for slot := range v.table.Profile.N {
+		p := place{v.id, slot}
+		if !vacant.Has(slot) || ctx.Err() != nil {
+			continue
+		}
+		now := n.neighbours.at()
+		if c, named := n.nominees.at(p, now); named && c.byTurn || n.repairs.thin.resting(p, now) {
+			continue
+		}
+		if group.Drawer(v.id, slot, day, v.keys, domains, v.living) != v.self {
+			continue
+		}
+		if pool == nil {
+			pool = n.candidates(ctx)
+		}
+		n.drawSlot(ctx, v, slot, pool, f)
+	}
+}
+
+// drawSlot asks candidates for a vacant slot, and names the one that takes it to
+// the other members.
+func (n *Node) drawSlot(ctx context.Context, v *roll, slot int, pool []group.Candidate, f *groupFacts) {
+	now := n.neighbours.at()
+	id, env := n.askCandidates(ctx, v, slot, pool, f)
+	if id == "" {
+		n.repairs.thin.until(place{v.id, slot}, now+n.cfg.Timing.RepairDay/4, now)
+		n.log.Debug("no candidate for a slot: the group is thin", "group", v.id.Prefix(), "slot", slot)
+		return
+	}
+	if n.nameCandidate(place{v.id, slot}, id, env, true) {
+		n.tellCandidate(ctx, v, slot, env, f)
+		n.log.Info("drew a candidate", "group", v.id.Prefix(), "slot", slot, "peer", protocol.ShortPeer(id))
+	}
+}
+
+// askCandidates nominates one candidate after the other for a slot, in the order
+// drawn, and returns the first that takes it, with its peer record; "": none
+// does.
+func (n *Node) askCandidates(ctx context.Context, v *roll, slot int, pool []group.Candidate, f *groupFacts) (peer.ID, protocol.Envelope) {
+	n.neighbours.mu.Lock()
+	private := n.neighbours.private()
+	n.neighbours.mu.Unlock()
+	var order []group.Candidate
+	n.rand.with(func(r *rand.Rand) { order = v.table.Redraw(slot, pool, f.bytes, private, v.view, r) })
+	now, tried := n.neighbours.at(), 0
+	for _, c := range order {
+		who := borrower{c.Peer, v.id}
+		if n.nominees.has(v.id, c.Peer, v.table.Profile.N, now) || n.repairs.declined.resting(who, now) {
+			continue
+		}
+		if tried >= candidatesTried {
+			break
+		}
+		r := &protocol.NominateRequest{Group: v.id, Slot: slot, Record: f.record, Table: f.table, Bytes: f.bytes}
+		reply, err := n.nominate(ctx, c.Peer, r)
+		if err != nil {
+			n.repairs.declined.until(who, now+n.cfg.Timing.EnterAgain, now)
+			if !errors.Is(err, protocol.ErrConflict) {
+				tried++ // who holds another slot of the group, unknown here, is no candidate at all
+			}
+			n.log.Debug("a candidate takes no slot", "peer", protocol.ShortPeer(c.Peer), "group", v.id.Prefix(), "err", err)
+			continue
+		}
+		return c.Peer, reply.Envelope
+	}
+	return "", nil
+}
+
+func (n *Node) nominate(ctx context.Context, to peer.ID, r *protocol.NominateRequest) (*protocol.NominateReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return n.caller.Nominate(ctx, to, r)
+}
+
+// tellCandidate names a slot's candidate to the other members that answer.
+func (n *Node) tellCandidate(ctx context.Context, v *roll, slot int, env protocol.Envelope, f *groupFacts) {
+	var all errgroup.Group
+	all.SetLimit(asksAtOnce)
+	for i := range v.table.Held {
+		if i == v.self || !v.living.Has(i) {
+			continue
+		}
+		to := v.table.Held[i].Peer
+		r := &protocol.NominateRequest{Group: v.id, Slot: slot, Record: f.record, Table: f.table, Bytes: f.bytes, Candidate: env}
+		all.Go(func() error {
+			if _, err := n.nominate(ctx, to, r); err != nil {
+				n.log.Debug("a member does not take a candidate", "peer", protocol.ShortPeer(to), "group", v.id.Prefix(), "err", err)
+			}
+			return nil
+		})
+	}
+	_ = all.Wait()
+}
+
+// candidates asks nodes of which this one has heard what they have free.
+func (n *Node) candidates(ctx context.Context) []group.Candidate {
+	ids := n.donors.nodes(n.now())
+	n.rand.shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	ids = ids[:min(len(ids), candidatesAsked)]
+	out := make([]group.Candidate, len(ids))
+	var all errgroup.Group
+	all.SetLimit(asksAtOnce)
+	for i, id := range ids {
+		all.Go(func() error {
+			ctx, cancel := context.WithTimeout(ctx, infoTimeout)
+			defer cancel()
+			info, err := n.caller.Info(ctx, id)
+			if err != nil || info.Network != n.cfg.Network || info.Draining || info.Accepts != protocol.AcceptsOpen {
+				return nil
+			}
+			out[i] = n.candidate(id)
+			out[i].Free = info.Free
+			return nil
+		})
+	}
+	_ = all.Wait()
+	kept := out[:0]
+	for _, c := range out {
+		if c.Peer != "" && c.Free > 0 {
+			kept = append(kept, c)
+		}
+	}
+	return kept
+}
+
+// nodes returns the peers that are nodes and were spoken to within a day.
+func (d *donors) nodes(now time.Time) (out []peer.ID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, e := range d.peers {
+		if e.node && now.Sub(e.spoken) < freshFor {
+			out = append(out, id)
+		}
+	}
+	return out
+}
