@@ -241,7 +241,7 @@ func (n *Node) prove(ctx context.Context, g protocol.GroupID, ref protocol.Shard
 	buf := n.buffers.get(length)
 	defer n.buffers.put(buf)
 	if _, err := io.ReadFull(io.NewSectionReader(sh, off, length), *buf); err != nil {
-		return nil, n.hideStore("read leaf", err)
+		return nil, n.misread(ctx, sh, "read leaf", err)
 	}
 	return n.cut(ctx, sh, *buf, d, &protocol.GetRequest{Segment: ref.Segment, Offset: off, Length: length})
 }

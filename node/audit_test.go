@@ -495,6 +495,7 @@ func (h halves) Read(b []byte) (int, error) {
 // more where the reply was lost.
 func TestLoans(t *testing.T) {
 	const month = 30 * 24 * time.Hour
+	first := DefaultTiming().ConfessFirst
 	l := newLoans(DefaultTiming())
 	v := func(i byte) loan {
 		return loan{borrower: borrower{idFor(1), protocol.GroupID{1}}, segment: protocol.SegmentID{i}}
@@ -508,17 +509,17 @@ func TestLoans(t *testing.T) {
 	}{
 		{"asked first", v(1), true, 0, protocol.CodeUnavailable},
 		{"while a challenge waits", v(1), true, pendingFor, protocol.CodeUnavailable},
-		{"a minute later", v(1), true, confessFirst, 0},
-		{"the reply was lost", v(1), true, confessFirst + time.Minute, 0},
-		{"twice", v(1), true, confessFirst + 2*time.Minute, protocol.CodeCapped},
+		{"a minute later", v(1), true, first, 0},
+		{"the reply was lost", v(1), true, first + time.Minute, 0},
+		{"twice", v(1), true, first + 2*time.Minute, protocol.CodeCapped},
 		{"for repair as well", v(1), false, time.Hour, 0},
 		{"the reply was lost", v(1), false, time.Hour + time.Minute, 0},
 		{"twice", v(1), false, time.Hour + 2*time.Minute, protocol.CodeCapped},
 		{"another", v(2), true, time.Hour, protocol.CodeUnavailable},
 		{"much later", v(2), true, 24 * time.Hour, protocol.CodeUnavailable},
-		{"and a minute", v(2), true, 24*time.Hour + confessFirst, 0},
+		{"and a minute", v(2), true, 24*time.Hour + first, 0},
 		{"a third", v(3), true, 25 * time.Hour, protocol.CodeUnavailable},
-		{"beyond its share", v(3), true, 25*time.Hour + confessFirst, protocol.CodeCapped},
+		{"beyond its share", v(3), true, 25*time.Hour + first, protocol.CodeCapped},
 		{"to repair", v(4), false, 26 * time.Hour, 0},
 		{"on the same day", v(4), false, 49 * time.Hour, protocol.CodeCapped},
 		{"at its next turn", v(4), false, 50 * time.Hour, 0},

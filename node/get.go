@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/cairnstore/cairn/node/contract"
@@ -92,13 +93,12 @@ func (n *Node) readBody(ctx context.Context, from protocol.Remote, sh storage.Sh
 	release := func() { n.buffers.put(buf); free() }
 	if _, err := io.ReadFull(io.NewSectionReader(sh, off, length), *buf); err != nil {
 		release()
-		return nil, nil, n.hideStore("read shard", err)
+		return nil, nil, n.misread(ctx, sh, "read shard", err)
 	}
 	if r.Length == 0 {
 		if err := sh.Check(*buf); err != nil {
 			release()
-			n.shardDamaged(ctx, sh.Info().Group, sh.Info().Key, err)
-			return nil, nil, n.hideStore("read shard", err)
+			return nil, nil, n.misread(ctx, sh, "read shard", err)
 		}
 		return *buf, release, nil
 	}
@@ -124,12 +124,27 @@ func (n *Node) mayGive(ctx context.Context, s protocol.SegmentID, bytes int64) (
 	return n.deal.turn(ctx, n.deal.line.up, contract.Clients)
 }
 
-// cut makes the slice and proves it to itself. A shard that fails is verified
-// as a whole, so that the store knows it for damaged.
+// misread turns an error of reading a shard into a refusal. A shard that does
+// not read as it was stored is verified as a whole, so that the store knows it
+// for damaged, and mended.
+func (n *Node) misread(ctx context.Context, sh storage.ShardReader, op string, err error) error {
+	info := sh.Info()
+	rot := n.store.Verify(ctx, info.Key)
+	switch {
+	case errors.Is(rot, storage.ErrCorrupt):
+		n.shardDamaged(ctx, info.Group, info.Key, rot)
+		return protocol.Refuse(protocol.CodeCorrupt, "segment %s", info.Key.Segment)
+	case rot != nil:
+		err = rot
+	}
+	return n.hideStore(op, err)
+}
+
+// cut makes the slice and proves it to itself.
 func (n *Node) cut(ctx context.Context, sh storage.ShardReader, leaves []byte, d *protocol.Descriptor, r *protocol.GetRequest) ([]byte, error) {
 	outboard, err := sh.Outboard()
 	if err != nil {
-		return nil, n.hideStore("read outboard", err)
+		return nil, n.misread(ctx, sh, "read outboard", err)
 	}
 	key := sh.Info().Key
 	raw, err := protocol.Slice(leaves, outboard, r.Offset, r.Length)
@@ -137,12 +152,7 @@ func (n *Node) cut(ctx context.Context, sh storage.ShardReader, leaves []byte, d
 		_, err = protocol.VerifySlice(raw, r.Offset, r.Length, d.ShardSize, d.Roots[key.Slot])
 	}
 	if err != nil {
-		if rot := n.store.Verify(ctx, key); errors.Is(rot, storage.ErrCorrupt) {
-			n.shardDamaged(ctx, sh.Info().Group, key, rot)
-		} else {
-			n.log.Error("a shard on disk cannot be cut", "segment", r.Segment, "err", err, "verified", rot)
-		}
-		return nil, protocol.Refuse(protocol.CodeCorrupt, "segment %s", r.Segment)
+		return nil, n.misread(ctx, sh, "cut shard", fmt.Errorf("%w: %w", storage.ErrCorrupt, err))
 	}
 	return raw, nil
 }

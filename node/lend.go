@@ -21,13 +21,9 @@ const (
 	// few where they are few.
 	lentShare = 100
 	leastLent = 3
-	// confessFirst is how long after a member asked first it is lent a shard to
-	// mend its own: longer than a challenge waits, so that none is answered from
-	// what others lend.
-	confessFirst = 2 * pendingFor
-	// confessedTill is how long after that it may come for it, lest it confesses
-	// everything beforehand.
-	confessedTill = 10 * confessFirst
+	// confessedTill is how long after it asked first a member may come for what it
+	// asked for, in Timing.ConfessFirst, lest it confesses everything beforehand.
+	confessedTill = 10
 	// lendAgain is within what time a loan is given once more, for replies are
 	// lost.
 	lendAgain = 10 * time.Minute
@@ -40,6 +36,7 @@ const (
 // loans are the shards that were lent, to whom and when.
 type loans struct {
 	repairEvery, mendEvery time.Duration // between two of one segment to one member
+	first                  time.Duration // Timing.ConfessFirst
 
 	mu     sync.Mutex
 	m      map[loan]lent
@@ -69,7 +66,7 @@ type borrower struct {
 
 func newLoans(t Timing) *loans {
 	return &loans{
-		repairEvery: t.RepairDay, mendEvery: t.LendEvery,
+		repairEvery: t.RepairDay, mendEvery: t.LendEvery, first: t.ConfessFirst,
 		m: make(map[loan]lent), mended: make(map[borrower]int),
 	}
 }
@@ -96,10 +93,10 @@ func (l *loans) take(v loan, most int, now time.Duration) error {
 		was, given = lent{}, false
 	}
 	switch {
-	case v.mending && len(l.m) < maxLoans && (!given || was.confessed && now-was.at > confessedTill):
+	case v.mending && len(l.m) < maxLoans && (!given || was.confessed && now-was.at > confessedTill*l.first):
 		l.m[v] = lent{at: now, confessed: true}
 		return errConfessed
-	case was.confessed && now-was.at < confessFirst:
+	case was.confessed && now-was.at < l.first:
 		return errConfessed
 	case was.confessed:
 		given = false
@@ -238,6 +235,7 @@ func (n *Node) Mend(ctx context.Context, from protocol.Remote, r *protocol.MendR
 	}
 	sh, err := n.openShard(ctx, r.Segment, own)
 	if err != nil {
+		n.notice(ctx, r.Group, protocol.ShardRef{Segment: r.Segment, Slot: own}, err)
 		return nil, nil, nil, err
 	}
 	defer func() { _ = sh.Close() }()

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// mendShare is the part of the donation that a node fetches in a month to
-	// mend its own shards: a disk that rots faster is to be replaced, and what
+	// mendShare is the part of the donation that a node fetches in Timing.MendMonth
+	// to mend its own shards: a disk that rots faster is to be replaced, and what
 	// it held is repaired elsewhere.
 	mendShare = 100
 	// mendFloor is what it may fetch in any case, so that a small donation can
@@ -22,12 +22,12 @@ const (
 	mendFloor = 256 << 20
 	// mendTimeout is how long a co-member has to give one shard.
 	mendTimeout = 2 * time.Minute
-	// mendMonth is the month of mendShare.
-	mendMonth = 30 * 24 * time.Hour
 )
 
 // mending is what this node does about its own damage.
 type mending struct {
+	retry, month, first time.Duration // Timing's MendRetry, MendMonth and ConfessFirst
+
 	once sync.Mutex    // one shard at a time
 	wake chan struct{} // damage was found
 
@@ -45,13 +45,13 @@ type try struct {
 	asked bool // co-members were asked, and said to come again
 }
 
-func newMending() *mending {
-	return &mending{wake: make(chan struct{}, 1), tried: make(map[storage.ShardKey]try)}
+func newMending(t Timing) *mending {
+	return &mending{retry: t.MendRetry, month: t.MendMonth, first: t.ConfessFirst, wake: make(chan struct{}, 1), tried: make(map[storage.ShardKey]try)}
 }
 
 // mendLoop mends what the disk damages and what never came.
 func (n *Node) mendLoop(ctx context.Context) {
-	for pause(ctx, n.mending.wait(n.rand.jitter(n.cfg.Timing.MendRetry), n.now()), n.mending.wake) {
+	for pause(ctx, n.mending.wait(n.rand.jitter(n.mending.retry), n.now()), n.mending.wake) {
 		if err := n.mendOnce(ctx); err != nil && ctx.Err() == nil {
 			n.log.Warn("mending", "err", err)
 		}
@@ -78,7 +78,7 @@ func (n *Node) mendOnce(ctx context.Context) error {
 			continue
 		}
 		if err != nil {
-			m.failed(key, n.cfg.Timing.MendRetry, n.now())
+			m.failed(key, n.now())
 			all = errors.Join(all, fmt.Errorf("mend shard %s of group %s: %w", key, g.Prefix(), err))
 			continue
 		}
@@ -128,11 +128,11 @@ func (m *mending) due(key storage.ShardKey, now time.Time) bool {
 
 // failed plans the next try: after a while, then later each time, up to 24
 // times as long.
-func (m *mending) failed(key storage.ShardKey, while time.Duration, now time.Time) {
+func (m *mending) failed(key storage.ShardKey, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := m.tried[key]
-	t.begun, t.next = now, now.Add(while*time.Duration(min(1<<min(t.tries, 5), 24)))
+	t.begun, t.next = now, now.Add(m.retry*time.Duration(min(1<<min(t.tries, 5), 24)))
 	t.tries++
 	m.tried[key] = t
 }
@@ -144,7 +144,7 @@ func (m *mending) again(key storage.ShardKey, now time.Time) bool {
 	defer m.mu.Unlock()
 	t := m.tried[key]
 	first := !t.asked
-	t.asked, t.begun, t.next = first, now, now.Add(2*confessFirst)
+	t.asked, t.begun, t.next = first, now, now.Add(2*m.first)
 	m.tried[key] = t
 	return first
 }
@@ -173,7 +173,7 @@ var errMendBudget = errors.New("this month's share for mending is used up")
 func (m *mending) mayFetch(bytes, donated int64, now time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if age := now.Sub(m.since); age >= mendMonth || age < 0 {
+	if age := now.Sub(m.since); age >= m.month || age < 0 {
 		m.since, m.spent = now, 0
 	}
 	if m.spent+bytes > max(donated/mendShare, mendFloor) {

@@ -89,7 +89,7 @@ var (
 	freeDesc       = describe("cairn_node_free_bytes", "Bytes that groups without a reservation may still take.")
 	reservedDesc   = describe("cairn_node_reserved_bytes", "Bytes promised to groups that are being formed.")
 	shardsDesc     = describe("cairn_node_shards", "Shards held.")
-	damagedDesc    = describe("cairn_node_shards_damaged", "Shards known to be damaged on disk, and not put again since.")
+	damagedDesc    = describe("cairn_node_shards_damaged", "Shards known to be damaged on disk, and not mended since.")
 	groupsDesc     = describe("cairn_node_groups", "Groups of which something is held.")
 	announcedDesc  = describe("cairn_node_groups_announced", "Groups that this node announces in the DHT.")
 	freeingDesc    = describe("cairn_node_segments_freeing", "Deleted segments whose bytes are still here.")

@@ -130,10 +130,10 @@ func New(cfg Config) (*Node, error) {
 		cfg: cfg, self: cfg.Net.Self(), store: cfg.Store, log: cfg.Log, now: cfg.Now,
 		started: cfg.Now(), rand: lockedRand{r: cfg.Rand},
 		caller: protocol.NewCaller(meteredNet{cfg.Net, deal.line}), book: newLedger(cfg.Caps, cfg.Donated),
-		frees: newFrees(), exchange: newExchanger(), revisits: newRevisits(), pendings: newPendings(), entropy: crand.Reader, mending: newMending(), loans: newLoans(cfg.Timing), leases: newLeases(cfg.Timing.Lease, cfg.Mono), donors: newDonors(), opened: protocol.NewEnvelopeCache(keptEnvelopes),
+		frees: newFrees(), exchange: newExchanger(), revisits: newRevisits(), pendings: newPendings(), entropy: crand.Reader, mending: newMending(cfg.Timing), loans: newLoans(cfg.Timing), leases: newLeases(cfg.Timing.Lease, cfg.Mono), donors: newDonors(), opened: protocol.NewEnvelopeCache(keptEnvelopes),
 		nominees: newNominees(), entering: newEntering(), handovers: newHandovers(), handings: newHandings(), verdicts: newVerdicts(), repairs: newRepairs(),
 		announce: newAnnouncer(), door: newDoor(cfg.Limits, cfg.Now),
-		strikes: newStrikes(), visits: newVisits(), scrub: newScrubber(cfg.Scrub), answers: newAnswers(),
+		strikes: newStrikes(), visits: newVisits(), scrub: newScrubber(cfg.Scrub, cfg.Timing), answers: newAnswers(),
 		deal: deal, drain: newDrainer(),
 	}
 	if cfg.Key != nil {

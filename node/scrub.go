@@ -12,10 +12,6 @@ import (
 )
 
 const (
-	// scrubEvery is how long after a pass over the disk the next one begins.
-	scrubEvery = 30 * 24 * time.Hour
-	// scrubFirst is how long after its start a node leaves its disk alone.
-	scrubFirst = 5 * time.Minute
 	// scrubRate is what a pass reads a second, in bytes, at least; more, where
 	// it would not be done in half the time till the next one.
 	scrubRate = 4 << 20
@@ -27,8 +23,6 @@ const (
 	// scrubPatience is how many pauses in a row requests under way can cause:
 	// a node that is never idle reads on slowly.
 	scrubPatience = 10
-	// scrubRetry is how long a pass waits for a disk that is missing.
-	scrubRetry = time.Minute
 	// scrubSave is how often the place of a pass is noted.
 	scrubSave = 5 * time.Minute
 )
@@ -36,10 +30,8 @@ const (
 // ScrubConfig says how the disk is read again and again, so that rot is found
 // before an auditor finds it.
 type ScrubConfig struct {
-	// Every is the time from one pass to the next; 0: 30 days.
-	Every time.Duration
 	// Rate is how many bytes a pass reads in a second; 0: 4 MiB, or as many as
-	// have it done in half of Every. While requests are under way it pauses.
+	// have it done in half of Timing.ScrubEvery. While requests are under way it pauses.
 	Rate int64
 	// Load and Save keep at most 512 KiB over restarts: where a pass stands.
 	// nil: each start begins anew. Load returns nil where nothing was saved.
@@ -53,13 +45,14 @@ type ScrubStatus struct {
 	Finished string `json:"finished"` // the last whole pass; empty: none yet
 	Shards   int    `json:"shards"`   // read in the pass under way, or in the last one
 	Bytes    int64  `json:"bytes"`    // read in it
-	Damaged  int    `json:"damaged"`  // shards known to be damaged, and not put again since
+	Damaged  int    `json:"damaged"`  // shards known to be damaged, and not mended since
 }
 
 // scrubber is one pass after the other over all that the store holds, in order
 // of groups, segments and slots.
 type scrubber struct {
-	cfg ScrubConfig
+	cfg   ScrubConfig
+	every time.Duration // Timing.ScrubEvery
 
 	once   sync.Mutex         // one stretch at a time; guards what follows
 	groups []protocol.GroupID // of the pass, from the one being read on
@@ -73,11 +66,8 @@ type scrubber struct {
 	saved   time.Time // when
 }
 
-func newScrubber(cfg ScrubConfig) *scrubber {
-	if cfg.Every <= 0 {
-		cfg.Every = scrubEvery
-	}
-	return &scrubber{cfg: cfg, damaged: make(map[storage.ShardKey]protocol.GroupID)}
+func newScrubber(cfg ScrubConfig, t Timing) *scrubber {
+	return &scrubber{cfg: cfg, every: t.ScrubEvery, damaged: make(map[storage.ShardKey]protocol.GroupID)}
 }
 
 // scrubOnce reads one stretch of the disk, if a pass is due, and returns when
@@ -96,12 +86,12 @@ func (n *Node) scrubOnce(ctx context.Context) (wait time.Duration, err error) {
 	s.yields = 0
 	done, err := n.scrubStretch(ctx, s.budget(n.store.Usage().Used))
 	if err != nil {
-		return scrubRetry, errors.Join(fmt.Errorf("scrub: %w", err), s.save(n.now()))
+		return n.cfg.Timing.UpkeepEvery, errors.Join(fmt.Errorf("scrub: %w", err), s.save(n.now()))
 	}
 	if done {
 		s.finish(n.now())
 		n.log.Info("every stored byte was read again", "damaged", s.status().Damaged)
-		return s.cfg.Every, s.save(n.now())
+		return s.every, s.save(n.now())
 	}
 	if s.stale(n.now()) {
 		err = s.save(n.now())
@@ -117,7 +107,7 @@ func (s *scrubber) due(now time.Time) time.Duration {
 		return 0
 	}
 	// A clock that was set back must not put it off for ever.
-	if next := unix(s.at.Finished).Add(s.cfg.Every); s.at.Finished != 0 && now.Before(next) && next.Sub(now) <= s.cfg.Every {
+	if next := unix(s.at.Finished).Add(s.every); s.at.Finished != 0 && now.Before(next) && next.Sub(now) <= s.every {
 		return next.Sub(now)
 	}
 	s.at = scrubPlace{Begun: now.Unix(), Finished: s.at.Finished}
@@ -129,7 +119,7 @@ func (s *scrubber) due(now time.Time) time.Duration {
 func (s *scrubber) budget(used int64) int64 {
 	rate := s.cfg.Rate
 	if rate <= 0 {
-		rate = max(scrubRate, used/max(1, int64(s.cfg.Every/2/time.Second)))
+		rate = max(scrubRate, used/max(1, int64(s.every/2/time.Second)))
 	}
 	return rate * int64(scrubPause/time.Second)
 }
@@ -251,7 +241,7 @@ func (n *Node) shardDamaged(ctx context.Context, id protocol.GroupID, key storag
 	if !n.scrub.noteDamage(key, id) {
 		return
 	}
-	n.log.Error("a shard has rotted on the disk; it is taken again when it is put", "group", id.Prefix(), "segment", key.Segment, "err", why)
+	n.log.Error("a shard is damaged on the disk; it is made again from other holders'", "group", id.Prefix(), "segment", key.Segment, "err", why)
 	n.rejudge(ctx, id, key, true)
 	select {
 	case n.mending.wake <- struct{}{}:
@@ -284,7 +274,7 @@ func (n *Node) rejudge(ctx context.Context, id protocol.GroupID, key storage.Sha
 
 // scrubLoop reads the disk over at idle priority.
 func (n *Node) scrubLoop(ctx context.Context) {
-	for wait := n.rand.jitter(scrubFirst); pause(ctx, wait, nil); {
+	for wait := n.rand.jitter(n.cfg.Timing.ScrubFirst); pause(ctx, wait, nil); {
 		var err error
 		if wait, err = n.scrubOnce(ctx); err != nil && ctx.Err() == nil {
 			n.log.Warn("reading the disk over", "err", err)

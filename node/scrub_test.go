@@ -73,7 +73,7 @@ func (w *scrubWorld) pass() (stretches int) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		if stretches++; wait == scrubEvery {
+		if stretches++; wait == DefaultTiming().ScrubEvery {
 			return stretches
 		}
 		if wait != scrubPause || stretches > 1000 {
@@ -144,7 +144,7 @@ func TestScrubFindsRot(t *testing.T) {
 		return r.SegmentDigests
 	}
 	sound := digest()
-	w.clock.step(scrubEvery)
+	w.clock.step(DefaultTiming().ScrubEvery)
 	w.pass()
 	for _, when := range []string{"found", "after a restart"} {
 		if st := w.node.Status().Scrub; st.Damaged != 1 {
@@ -172,6 +172,40 @@ func TestScrubFindsRot(t *testing.T) {
 	}
 	if now := w.node.book.groups[o.id].used; now != used {
 		t.Errorf("the group was charged %d bytes, now %d", used, now)
+	}
+}
+
+// Rot that a reader comes upon, wherever in the shard's record, is known from
+// then on, long before the disk is read over.
+func TestReaderFindsRot(t *testing.T) {
+	for i, c := range []struct {
+		name   string
+		length int64 // of the range asked for; 0: all
+		part   func(*segment) []byte
+	}{
+		{"leaf", 100, func(s *segment) []byte { return s.shards[ownSlot][:protocol.LeafSize] }},
+		{"data", 0, func(s *segment) []byte { return s.shards[ownSlot] }},
+		{"outboard", 100, func(s *segment) []byte {
+			outboard, _ := protocol.Outboard(s.shards[ownSlot])
+			return outboard
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newScrubWorld(t, 80+uint64(i), 0)
+			o := w.newOwner().found()
+			s := o.newSegment(200_000)
+			o.mustPut(s)
+			w.rot(c.part(s))
+			_, err := o.get(s, 0, c.length)
+			wantCode(t, "get", err, protocol.CodeCorrupt)
+			if st := w.node.Status().Scrub; st.Damaged != 1 || o.holds(s) {
+				t.Errorf("held %t, %+v", o.holds(s), st)
+			}
+			o.mustPut(s)
+			if st := w.node.Status().Scrub; st.Damaged != 0 || !o.holds(s) {
+				t.Errorf("after it was put again: held %t, %+v", o.holds(s), st)
+			}
+		})
 	}
 }
 
@@ -235,7 +269,7 @@ func TestScrubResumes(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%d shards were read, %d are held: not each once", len(got), len(want))
 	}
-	w.clock.step(scrubEvery)
+	w.clock.step(DefaultTiming().ScrubEvery)
 	for range 5 { // and now a crash, more than scrubSave after the pass began
 		if _, err := w.node.scrubOnce(t.Context()); err != nil {
 			t.Fatal(err)
@@ -266,11 +300,11 @@ func TestScrubYields(t *testing.T) {
 		t.Errorf("a node that is never idle does not read on: %v", err)
 	}
 	w.node.underWay.Add(-1)
-	w.clock.step(scrubEvery)
+	w.clock.step(DefaultTiming().ScrubEvery)
 	away := &folder{Store: w.store}
 	w.node.store = away
 	away.away.Store(true)
-	if wait, err := w.node.scrubOnce(t.Context()); err == nil || wait != scrubRetry {
+	if wait, err := w.node.scrubOnce(t.Context()); err == nil || wait != DefaultTiming().UpkeepEvery {
 		t.Errorf("on a missing disk: %v, %v", wait, err)
 	}
 	if st := w.node.Status().Scrub; st.Damaged != 0 || st.Begun == "" {
@@ -291,6 +325,7 @@ func TestScrubLoop(t *testing.T) {
 		})
 		o := w.newOwner().found()
 		const shards = 120
+		first, every := DefaultTiming().ScrubFirst, DefaultTiming().ScrubEvery
 		for range shards {
 			o.mustPut(o.newSegment(100))
 		}
@@ -302,8 +337,8 @@ func TestScrubLoop(t *testing.T) {
 			after time.Duration
 			read  int
 		}{
-			{scrubFirst * 3 / 4, 0}, {scrubFirst/2 + shards*time.Second, shards},
-			{scrubEvery - scrubFirst - shards*time.Second, 0}, {2*scrubFirst + 2*shards*time.Second, shards},
+			{first * 3 / 4, 0}, {first/2 + shards*time.Second, shards},
+			{every - first - shards*time.Second, 0}, {2*first + 2*shards*time.Second, shards},
 		} {
 			time.Sleep(at.after)
 			synctest.Wait()

@@ -25,12 +25,20 @@ type Timing struct {
 	// ExchangeEvery is how often each group's facts are compared with some of
 	// its members.
 	ExchangeEvery time.Duration
-	// MendRetry is when a damaged shard is tried again that could not be mended.
-	MendRetry time.Duration
+	// ScrubEvery is how long after a pass over the disk the next one begins,
+	// ScrubFirst how long after its start a node leaves its disk alone.
+	ScrubEvery, ScrubFirst time.Duration
+	// MendRetry is when a damaged shard is tried again that could not be mended,
+	// MendMonth in what time the share of the donation is fetched for it.
+	MendRetry, MendMonth time.Duration
 	// LendEvery is how often one member is lent one segment's shard without a
 	// read proof; ConfessedFor is how long who was lent it for mending counts as
 	// not holding its own.
 	LendEvery, ConfessedFor time.Duration
+	// ConfessFirst is how long after a member asked first it is lent a shard to
+	// mend its own. It is longer than a challenge waits, so that none is answered
+	// from what others lend; a testnet that scales it down can be deceived so.
+	ConfessFirst time.Duration
 	// RepairDay is the day in whose quarters repair falls to one member after
 	// the other.
 	RepairDay time.Duration
@@ -59,9 +67,13 @@ func DefaultTiming() Timing {
 		GossipEvery:   time.Minute,
 		NotesEvery:    time.Hour,
 		ExchangeEvery: 24 * time.Hour,
+		ScrubEvery:    30 * 24 * time.Hour,
+		ScrubFirst:    5 * time.Minute,
 		MendRetry:     time.Hour,
+		MendMonth:     30 * 24 * time.Hour,
 		LendEvery:     30 * 24 * time.Hour,
 		ConfessedFor:  7 * 24 * time.Hour,
+		ConfessFirst:  2 * pendingFor,
 		RepairDay:     24 * time.Hour,
 		RepairEvery:   15 * time.Minute,
 		NomineeFor:    24 * time.Hour,
@@ -80,9 +92,10 @@ func (t Timing) Scale(factor float64) Timing {
 		*d = max(time.Millisecond, time.Duration(math.Min(float64(*d)*factor, math.MaxInt64/2)))
 	}
 	// Looking for work costs what it costs, however little time goes by.
-	for _, d := range []*time.Duration{&t.UpkeepEvery, &t.GossipEvery, &t.NotesEvery, &t.RepairEvery} {
+	for _, d := range []*time.Duration{&t.UpkeepEvery, &t.GossipEvery, &t.NotesEvery, &t.ScrubEvery, &t.RepairEvery} {
 		*d = max(*d, leastEvery)
 	}
+	t.ConfessFirst = max(t.ConfessFirst, leastFirst)
 	t.Liveness, t.Audit = t.Liveness.Scale(factor), t.Audit.Scale(factor)
 	t.Lease = t.Lease.Scale(factor)
 	return t
@@ -91,10 +104,14 @@ func (t Timing) Scale(factor float64) Timing {
 // leastEvery is how often, at most, work is looked for in a testnet.
 const leastEvery = 500 * time.Millisecond
 
+// leastFirst bounds ConfessFirst in a testnet: who confessed comes back some
+// seconds later, and must not come too late.
+const leastFirst = time.Second
+
 // all lists the times, those of Liveness, Audit and Lease apart.
 func (t *Timing) all() []*time.Duration {
-	return []*time.Duration{&t.DeleteDelay, &t.UpkeepEvery, &t.GossipEvery, &t.NotesEvery, &t.ExchangeEvery, &t.MendRetry, &t.LendEvery, &t.ConfessedFor, &t.RepairDay,
-		&t.RepairEvery, &t.NomineeFor, &t.EnterAgain}
+	return []*time.Duration{&t.DeleteDelay, &t.UpkeepEvery, &t.GossipEvery, &t.NotesEvery, &t.ExchangeEvery,
+		&t.ScrubEvery, &t.ScrubFirst, &t.MendRetry, &t.MendMonth, &t.LendEvery, &t.ConfessedFor, &t.ConfessFirst, &t.RepairDay, &t.RepairEvery, &t.NomineeFor, &t.EnterAgain}
 }
 
 func (t Timing) withDefaults() Timing {

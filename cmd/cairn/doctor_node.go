@@ -39,7 +39,7 @@ func checkRunning(h home, f nodeFacts, see sight) []check {
 		out = append(out, judgeStore(s))
 	}
 	if n := st.Scrub.Damaged; n > 0 {
-		out = append(out, warning("rot", "look at the disk's health (SMART): a shard is taken again when its owner puts it", "damaged on disk: %s", count(n, "shard")))
+		out = append(out, warning("rot", "look at the disk's health (SMART); the node makes a shard again from what other holders keep", "damaged on disk: %s", count(n, "shard")))
 	}
 	ports := portsOf(st.Addrs)
 	return append(out, judgePorts(ports), judgeReach(st, strings.Join(ports, " and "), see))

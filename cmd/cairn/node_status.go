@@ -86,7 +86,7 @@ func scrubText(s node.ScrubStatus) string {
 		text = fmt.Sprintf("last at %s: %d shards, %s", s.Finished, s.Shards, bytesText(s.Bytes))
 	}
 	if s.Damaged > 0 {
-		text += fmt.Sprintf("; %d shards are damaged and not put again yet", s.Damaged)
+		text += fmt.Sprintf("; damaged on disk and not mended yet: %s", count(s.Damaged, "shard"))
 	}
 	return text
 }
