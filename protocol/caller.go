@@ -247,12 +247,3 @@ func failed(r Request, to peer.ID, err error) error {
 	}
 	return fmt.Errorf("%s at %s: %w", r.Kind(), ShortPeer(to), err)
 }
-
-// ShortPeer returns the end of a peer ID, for messages.
-func ShortPeer(id peer.ID) string {
-	s := id.String()
-	if len(s) > 8 {
-		return s[len(s)-8:]
-	}
-	return s
-}
