@@ -41,6 +41,7 @@ type neighbours struct {
 	count     liveness.Census
 	countedAt time.Duration // by mono
 	counted   bool
+	hushed    bool // a neighbour has fallen silent since
 
 	touch   time.Time // when some neighbour last answered; of a new node its start
 	running bool      // the watch is read: no note can change it any more
@@ -91,18 +92,22 @@ func (h *neighbours) moment() time.Duration {
 	return h.watch.Now
 }
 
-// census counts the neighbours as they stood a little while ago at most. mu is
-// held.
+// census counts the neighbours as they stood a little while ago at most: it is
+// asked for at every message. While the last count said that all is well, only a
+// neighbour that falls silent can change that soon. mu is held.
 func (h *neighbours) census() liveness.Census {
-	mono := h.mono()
-	if h.counted && mono-h.countedAt < h.set.RetryEvery/60 && mono >= h.countedAt {
+	mono, fresh := h.mono(), h.set.RetryEvery/60
+	if !h.hushed && !h.count.CutOff() && !h.count.Probe() {
+		fresh = h.set.RetryEvery / 4
+	}
+	if h.counted && mono-h.countedAt < fresh && mono >= h.countedAt {
 		return h.count
 	}
 	h.count = liveness.Census{}
 	for _, p := range h.peers {
 		h.count = h.count.Add(h.set, p.standing, h.watch.Now)
 	}
-	h.counted, h.countedAt = true, mono
+	h.counted, h.countedAt, h.hushed = true, mono, false
 	return h.count
 }
 

@@ -41,6 +41,7 @@ func (h *neighbours) unanswered(id peer.ID) {
 	defer h.mu.Unlock()
 	if p := h.peers[id]; p != nil {
 		p.standing = p.standing.Unanswered(h.set, h.moment())
+		h.hushed = h.hushed || p.standing.Fails == 1
 		h.settle(p)
 	}
 }
