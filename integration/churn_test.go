@@ -54,6 +54,7 @@ type moving struct {
 	churn churn
 	ctx   context.Context
 	net   *memnet.Net
+	seen  *protocol.EnvelopeCache // of all machines: a signature that one of them has checked is good
 	log   *slog.Logger
 	loops sync.WaitGroup
 
@@ -87,7 +88,7 @@ func newMoving(t *testing.T, c churn) *moving {
 	ctx, cancel := context.WithCancel(t.Context())
 	w := &moving{
 		t: t, churn: c, ctx: ctx, net: memnet.New(memnet.Config{Seed: c.seed, Latency: 10 * time.Millisecond}),
-		log: slog.New(slog.DiscardHandler), machines: make(map[int]*machine), tally: newTally(),
+		seen: protocol.NewEnvelopeCache(1 << 13), log: slog.New(slog.DiscardHandler), machines: make(map[int]*machine), tally: newTally(),
 	}
 	t.Cleanup(func() {
 		cancel()
@@ -171,7 +172,7 @@ func (w *moving) sleep(d time.Duration) bool {
 func (w *moving) start(m *machine) {
 	p := w.net.Peer(memnet.PeerConfig{Seed: m.seed, Addr: m.addr(), Server: true, Bootstrap: w.someUp(3)})
 	cfg := cairnnode.Config{
-		Network: worldNetwork, Agent: "test", Net: p, Key: p.Key(), Store: watched{m.store, w, m}, Donated: 1 << 30, Log: w.log.With("node", m.nr),
+		Network: worldNetwork, Agent: "test", Net: p, Key: p.Key(), Store: watched{m.store, w, m}, Donated: 1 << 30, Opened: w.seen, Log: w.log.With("node", m.nr),
 		Rand: rand.New(rand.NewPCG(w.churn.seed, uint64(m.nr)<<32)),
 	}
 	if w.churn.config != nil {

@@ -41,6 +41,9 @@ type Config struct {
 	// Reach tells how others reach this node, where the transport knows; nil:
 	// guessed from the node's own addresses.
 	Reach func() Reachability
+	// Opened remembers which peer records are good: nodes of one process may
+	// share it; nil: one of its own.
+	Opened *protocol.EnvelopeCache
 	// Stores tells of each donated folder for Status; nil: one row, without
 	// a name.
 	Stores func() []StoreStatus
@@ -130,7 +133,7 @@ func New(cfg Config) (*Node, error) {
 		cfg: cfg, self: cfg.Net.Self(), store: cfg.Store, log: cfg.Log, now: cfg.Now,
 		started: cfg.Now(), rand: lockedRand{r: cfg.Rand},
 		caller: protocol.NewCaller(meteredNet{cfg.Net, deal.line}), book: newLedger(cfg.Caps, cfg.Donated),
-		frees: newFrees(), exchange: newExchanger(), revisits: newRevisits(), pendings: newPendings(), entropy: crand.Reader, mending: newMending(cfg.Timing), loans: newLoans(cfg.Timing), leases: newLeases(cfg.Timing.Lease, cfg.Mono), donors: newDonors(), opened: protocol.NewEnvelopeCache(keptEnvelopes),
+		frees: newFrees(), exchange: newExchanger(), revisits: newRevisits(), pendings: newPendings(), entropy: crand.Reader, mending: newMending(cfg.Timing), loans: newLoans(cfg.Timing), leases: newLeases(cfg.Timing.Lease, cfg.Mono), donors: newDonors(), opened: cfg.Opened,
 		nominees: newNominees(), entering: newEntering(), handovers: newHandovers(), handings: newHandings(), verdicts: newVerdicts(), repairs: newRepairs(),
 		announce: newAnnouncer(), door: newDoor(cfg.Limits, cfg.Now),
 		strikes: newStrikes(), visits: newVisits(), scrub: newScrubber(cfg.Scrub, cfg.Timing), answers: newAnswers(),
@@ -169,6 +172,9 @@ func fillDefaults(cfg *Config) {
 	if cfg.Mono == nil {
 		began := cfg.Now()
 		cfg.Mono = func() time.Duration { return cfg.Now().Sub(began) } // time.Now carries the monotonic clock
+	}
+	if cfg.Opened == nil {
+		cfg.Opened = protocol.NewEnvelopeCache(keptEnvelopes)
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
