@@ -121,9 +121,7 @@ func (h *Host) start(ctx context.Context) error {
 	if err := h.startDHT(); err != nil {
 		return err
 	}
-	if h.announcer, err = newAnnouncer(h); err != nil {
-		return err
-	}
+	h.announcer = newAnnouncer(h)
 	if err := h.listen(); err != nil {
 		return err
 	}
