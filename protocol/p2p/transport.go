@@ -69,7 +69,7 @@ func (h *Host) options() ([]libp2p.Option, error) {
 		libp2p.ConnectionGater(familyGate{h.gate, routeIPv6(cfg.Now, lookIPv6)}),
 		libp2p.Transport(newTCP(refused)),
 		libp2p.Transport(newQUIC(refused)),
-		libp2p.Security(libp2ptls.ID, libp2ptls.New),
+		libp2p.Security(libp2ptls.ID, newTLS),
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.Muxer(yamux.ID, muxer()),
 		libp2p.Ping(false),
