@@ -17,7 +17,10 @@ const (
 	// firstWrite is how much of the raw bytes rides with the frame in one
 	// write: each small write would be a packet and a record of its own.
 	firstWrite = 64 << 10
-	writeStep  = 256 << 10
+
+	// writeStep fills a frame of libp2p's muxer with its header of 12 bytes: of
+	// 256 KiB the last 12 would be a frame, a record and a system call more.
+	writeStep = 256<<10 - 12
 
 	// firstRead is how much memory an announced message gets before any of it
 	// has come.
