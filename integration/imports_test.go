@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"node/audit":    {"protocol", "protocol/group"},
 	"node/repair":   {"protocol", "protocol/group"},
 
+	"lab/fuzz":   {},
 	"lab/launch": {},
 	"lab/liar":   {"protocol", "node"},
 	"lab/bench":  {"client", "client/seal", "lab/launch", "protocol", "protocol/p2p", "storage/erasure"},
@@ -53,7 +54,7 @@ var mayImport = map[string][]string{
 }
 
 // forTests are packages that exist for tests: no program may depend on them.
-var forTests = []string{"protocol/networktest", "storage/storagetest", "protocol/memnet"}
+var forTests = []string{"lab/fuzz", "protocol/networktest", "storage/storagetest", "protocol/memnet"}
 
 // guarded names what only some packages may import, and why. A path stands for
 // everything below it, too, unless a longer one in the table says otherwise;

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cairnstore/cairn/lab/fuzz"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -358,8 +359,10 @@ func FuzzScrubNote(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(whole)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		n, err := parseScrubNote(b)
+	fuzz.Run(f, func(t *fuzz.T, b []byte) {
+		var n *scrubNote
+		var err error
+		t.Frugal(uint64(1<<20+64*len(b)), func() { n, err = parseScrubNote(b) })
 		if err != nil {
 			return
 		}

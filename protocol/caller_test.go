@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/cairnstore/cairn/lab/fuzz"
 )
 
 // serveAll serves every stream as a peer does; serveN only n requests of each.
@@ -205,11 +207,11 @@ func TestCallerBadReplies(t *testing.T) {
 	} {
 		net := &dialled{next: answering(c.reply)}
 		caller := NewCaller(net)
-		before := allocated()
+		before := fuzz.Allocated()
 		if err := c.ask(caller); err == nil || !strings.Contains(err.Error(), ShortPeer("them")) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if n := allocated() - before; n > 1<<20 {
+		if n := fuzz.Allocated() - before; n > 1<<20 {
 			t.Errorf("%s: %d bytes allocated", name, n)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/lab/fuzz"
 )
 
 // FuzzServe feeds the answering half with whatever a peer may send. It must
@@ -24,10 +26,10 @@ func FuzzServe(f *testing.F) {
 	f.Add(append(bytes.Clone(one), slices.Concat(frameOf(byte(KindAudit), mustEncode(w.auditRequest())),
 		frameOf(byte(KindReveal), mustEncode(&RevealRequest{challenge.Secret})),
 		frameOf(byte(KindMend), mustEncode(&MendRequest{Purpose: PurposeRepair})))...))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	fuzz.Run(f, func(t *fuzz.T, b []byte) {
 		var s *script
 		var err error
-		frugal(t, uint64(1<<20+200*len(b)), func() {
+		t.Frugal(uint64(1<<20+200*len(b)), func() {
 			s = &script{in: bytes.NewReader(b)}
 			err = Serve(context.Background(), s, &echo{})
 		})
@@ -39,7 +41,7 @@ func FuzzServe(f *testing.F) {
 }
 
 // wholeReplies reads replies with what follows a Get's, up to the end.
-func wholeReplies(t *testing.T, r *bytes.Buffer) {
+func wholeReplies(t testing.TB, r *bytes.Buffer) {
 	t.Helper()
 	for r.Len() > 0 {
 		status, n, err := readHeader(r)
@@ -82,33 +84,52 @@ func FuzzReplies(f *testing.F) {
 		"audit reply", "beat reply", "nominate reply", "enter reply", "mend reply")
 	seed(f, func(v vector) []byte { return frameOf(statusError, v.input()) }, "refusal")
 	f.Add(append(frameOf(statusOK, mustEncode(&GetReply{Length: 64})), generated(64)...))
-	shard := generated(256)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		c, ctx, before := NewCaller(scripted{say: b}), context.Background(), allocated()
-		_, _ = c.Info(ctx, "them")
-		_, _ = c.Form(ctx, "them", &FormRequest{Profile: Profile{1, 2, 3}})
-		_ = c.Put(ctx, "them", w.putRequest(), shard)
-		if m, got, err := c.Get(ctx, "them", &GetRequest{}, nil, 1<<10); err == nil && int64(len(got)) != m.Length {
-			t.Fatalf("%d bytes, not %d", len(got), m.Length)
-		}
-		if m, err := c.Have(ctx, "them", &HaveRequest{Named: make([]SegmentID, 2)}); err == nil && len(m.Held) != 2 {
-			t.Fatalf("%d answers", len(m.Held))
-		}
-		_, _ = c.Members(ctx, "them", &MembersRequest{})
-		if m, err := c.Facts(ctx, "them", &FactsRequest{Offer: make([]Fact, 2)}); err == nil && len(m.Results) != 2 {
-			t.Fatalf("%d results", len(m.Results))
-		}
-		_, _ = c.Beat(ctx, "them", &BeatRequest{})
-		_, _ = c.Nominate(ctx, "them", &NominateRequest{})
-		_ = c.Enter(ctx, "them", &EnterRequest{})
-		mend, room := &MendRequest{Purpose: PurposeRepair}, func(n int64) []byte { return make([]byte, n) }
-		if m, got, err := c.Mend(ctx, "them", mend, room, 1<<10); err == nil && int64(len(got)) != m.Length {
-			t.Fatalf("%d bytes, not %d", len(got), m.Length)
-		}
-		if most := uint64(4<<20 + 1000*len(b)); allocated()-before > most {
-			t.Fatalf("%d bytes made it allocate more than %d", len(b), most)
+	all := asks(w.putRequest(), generated(256))
+	fuzz.Run(f, func(t *fuzz.T, b []byte) {
+		for _, ask := range all {
+			t.Frugal(uint64(1<<20+200*len(b)), func() { ask(t, NewCaller(scripted{say: b})) })
 		}
 	})
+}
+
+// asks makes every call to a peer that may answer anything.
+func asks(put *PutRequest, shard []byte) []func(testing.TB, *Caller) {
+	ctx := context.Background()
+	sized := func(t testing.TB, got []byte, length int64) {
+		if int64(len(got)) != length {
+			t.Fatalf("%d bytes, not %d", len(got), length)
+		}
+	}
+	return []func(testing.TB, *Caller){
+		func(_ testing.TB, c *Caller) { _, _ = c.Info(ctx, "them") },
+		func(_ testing.TB, c *Caller) { _, _ = c.Form(ctx, "them", &FormRequest{Profile: Profile{1, 2, 3}}) },
+		func(_ testing.TB, c *Caller) { _ = c.Put(ctx, "them", put, shard) },
+		func(t testing.TB, c *Caller) {
+			if m, got, err := c.Get(ctx, "them", &GetRequest{}, nil, 1<<10); err == nil {
+				sized(t, got, m.Length)
+			}
+		},
+		func(t testing.TB, c *Caller) {
+			if m, err := c.Have(ctx, "them", &HaveRequest{Named: make([]SegmentID, 2)}); err == nil && len(m.Held) != 2 {
+				t.Fatalf("%d answers", len(m.Held))
+			}
+		},
+		func(_ testing.TB, c *Caller) { _, _ = c.Members(ctx, "them", &MembersRequest{}) },
+		func(t testing.TB, c *Caller) {
+			if m, err := c.Facts(ctx, "them", &FactsRequest{Offer: make([]Fact, 2)}); err == nil && len(m.Results) != 2 {
+				t.Fatalf("%d results", len(m.Results))
+			}
+		},
+		func(_ testing.TB, c *Caller) { _, _ = c.Beat(ctx, "them", &BeatRequest{}) },
+		func(_ testing.TB, c *Caller) { _, _ = c.Nominate(ctx, "them", &NominateRequest{}) },
+		func(_ testing.TB, c *Caller) { _ = c.Enter(ctx, "them", &EnterRequest{}) },
+		func(t testing.TB, c *Caller) {
+			room := func(n int64) []byte { return make([]byte, n) }
+			if m, got, err := c.Mend(ctx, "them", &MendRequest{Purpose: PurposeRepair}, room, 1<<10); err == nil {
+				sized(t, got, m.Length)
+			}
+		},
+	}
 }
 
 // FuzzAudit feeds the auditor with whatever a holder may answer to both halves
@@ -126,10 +147,10 @@ func FuzzAudit(f *testing.F) {
 	f.Add(slices.Concat(nonce, frameOf(statusOK, mustEncode(&RevealReply{[]Code{0, 0}, []int{MaxLeafSlice, MaxLeafSlice}})), slice))
 	f.Add(slices.Concat(nonce, frameOf(statusError, mustEncode(&refusal{Code: CodeForged}))))
 	q := w.auditRequest()
-	f.Fuzz(func(t *testing.T, b []byte) {
+	fuzz.Run(f, func(t *fuzz.T, b []byte) {
 		var a *Audited
 		var err error
-		frugal(t, uint64(1<<20+64*len(b)), func() {
+		t.Frugal(uint64(1<<20+64*len(b)), func() {
 			a, err = NewCaller(scripted{say: b}).Audit(context.Background(), "them", q, seededReader(1))
 		})
 		if err != nil {

@@ -3,6 +3,8 @@ package protocol
 import (
 	"bytes"
 	"testing"
+
+	"github.com/cairnstore/cairn/lab/fuzz"
 )
 
 // Whatever a slice holds, it proves the shard's own bytes or nothing, and only
@@ -17,10 +19,10 @@ func FuzzVerifySlice(f *testing.F) {
 		}
 	}
 	f.Add(encoded(Slice(data[:LeafSize], outboard, 0, LeafSize)), int64(0), int64(LeafSize))
-	f.Fuzz(func(t *testing.T, slice []byte, off, length int64) {
+	fuzz.Run3(f, func(t *fuzz.T, slice []byte, off, length int64) {
 		var got []byte
 		var err error
-		frugal(t, uint64(1<<20+64*len(slice)), func() { got, err = VerifySlice(slice, off, length, size, root) })
+		t.Frugal(uint64(1<<20+64*len(slice)), func() { got, err = VerifySlice(slice, off, length, size, root) })
 		if err != nil {
 			return
 		}
@@ -34,24 +36,37 @@ func FuzzVerifySlice(f *testing.F) {
 	})
 }
 
+// tree is what stands over a shard's bytes; to make it takes most of the time.
+type tree struct {
+	outboard []byte
+	root     Hash
+}
+
 // An honest slice of any range of any shard proves just that range.
 func FuzzSliceRange(f *testing.F) {
-	f.Add(uint32(64), uint32(0), uint32(64))
-	f.Add(uint32(5*LeafSize+64), uint32(LeafSize-1), uint32(2))
-	f.Add(uint32(8*LeafSize), uint32(7*LeafSize), uint32(LeafSize))
-	all := generated(1 << 20)
-	f.Fuzz(func(t *testing.T, units, off, length uint32) {
-		size := int64(units%(1<<14)+1) * shardAlign
+	f.Add(uint32(0), uint32(0), uint32(63))
+	f.Add(uint32(5*LeafSize/shardAlign<<4|11), uint32(LeafSize-1), uint32(1)) // five leaves and 64 bytes
+	f.Add(uint32((8*LeafSize/shardAlign-1)<<4|11), uint32(7*LeafSize), uint32(LeafSize-1))
+	all, outboards := generated(1<<20), make(map[int64]tree)
+	fuzz.Run3(f, func(t *fuzz.T, shape, off, length uint32) {
+		// All magnitudes up to 1 MiB are alike: else nearly all time goes into long ones.
+		size := int64(shape>>4%(1<<min(shape%16, 14))+1) * shardAlign
 		o, l := int64(off)%size, int64(length)
 		l = l%(size-o) + 1
 		data := all[:size]
-		outboard, root := Outboard(data)
+		made, known := outboards[size]
+		if !known {
+			made.outboard, made.root = Outboard(data)
+			outboards[size] = made
+		}
 		lo, n := AlignRange(o, l, size)
-		s := encoded(Slice(data[lo:lo+n], outboard, o, l))
+		s := encoded(Slice(data[lo:lo+n], made.outboard, o, l))
 		if int64(len(s)) > SliceSize(l, size) {
 			t.Fatalf("%d bytes, over %d", len(s), SliceSize(l, size))
 		}
-		got, err := VerifySlice(s, o, l, size, root)
+		var got []byte
+		var err error
+		t.Frugal(uint64(1<<20+64*len(s)), func() { got, err = VerifySlice(s, o, l, size, made.root) })
 		if err != nil || !bytes.Equal(got, data[o:o+l]) {
 			t.Fatalf("%d at %d of %d: %v", l, o, size, err)
 		}
@@ -62,8 +77,10 @@ func FuzzProfile(f *testing.F) {
 	for _, s := range []string{"1/1/1", "4/9/14", "20/36/56", "4/9", "0/0/0", "1/1/6", "9999999999999999999/1/1"} {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, text string) {
-		p, err := ParseProfile(text)
+	fuzz.Run(f, func(t *fuzz.T, text string) {
+		var p Profile
+		var err error
+		t.Frugal(uint64(1<<20+64*len(text)), func() { p, err = ParseProfile(text) })
 		if err != nil {
 			return
 		}
@@ -76,8 +93,10 @@ func FuzzProfile(f *testing.F) {
 func FuzzSegmentID(f *testing.F) {
 	f.Add(newWorld(f).segment.String())
 	f.Add("bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")
-	f.Fuzz(func(t *testing.T, text string) {
-		s, err := ParseSegmentID(text)
+	fuzz.Run(f, func(t *fuzz.T, text string) {
+		var s SegmentID
+		var err error
+		t.Frugal(uint64(1<<20+64*len(text)), func() { s, err = ParseSegmentID(text) })
 		if err != nil {
 			return
 		}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/cairnstore/cairn/lab/fuzz"
 )
 
 // An unknown kind is refused by its code, and the refusal is not lost by the
@@ -44,12 +46,12 @@ func TestServeGiantFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for kind := KindInfo; kind <= KindFacts; kind++ {
 			c, _, ended := serving(t.Context(), new(echo))
-			before := allocated()
+			before := fuzz.Allocated()
 			go func() { _, _ = c.Write([]byte{byte(kind), 0xff, 0xff, 0xff}) }()
 			if err := receive(t, c, new(PutReply)); !errors.Is(err, ErrMalformed) {
 				t.Errorf("%s: %v", kind, err)
 			}
-			if n := allocated() - before; n > 1<<20 {
+			if n := fuzz.Allocated() - before; n > 1<<20 {
 				t.Errorf("%s: 16 MiB announced made it allocate %d bytes", kind, n)
 			}
 			_ = c.Close()

@@ -45,11 +45,16 @@ func expectation(err error) string {
 	if err == nil {
 		return "ok"
 	}
-	var e *Error
-	if errors.As(err, &e) || errors.Is(err, ErrForged) {
+	if coded(err) {
 		return fmt.Sprintf("%d %s", uint64(CodeOf(err)), CodeOf(err))
 	}
 	return "error without a code: " + err.Error()
+}
+
+// coded reports whether a peer can be told of err by a code.
+func coded(err error) bool {
+	var e *Error
+	return errors.As(err, &e) || errors.Is(err, ErrForged)
 }
 
 const hexLine = 96 // digits

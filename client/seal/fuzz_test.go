@@ -3,6 +3,8 @@ package seal
 import (
 	"bytes"
 	"testing"
+
+	"github.com/cairnstore/cairn/lab/fuzz"
 )
 
 // FuzzOpen: whatever opens seals again to the same bytes, parts open as the
@@ -12,9 +14,11 @@ func FuzzOpen(f *testing.F) {
 	f.Add(good, int64(77), int64(0))
 	f.Add(good[:CommitmentSize], int64(1), int64(0))
 	f.Add([]byte{}, int64(-1), int64(-1))
-	f.Fuzz(func(t *testing.T, extent []byte, size, index int64) {
+	fuzz.Run3(f, func(t *fuzz.T, extent []byte, size, index int64) {
 		key := counting(0)
-		plain, err := Open(key, nil, extent)
+		var plain []byte
+		var err error
+		t.Frugal(uint64(1<<20+64*len(extent)), func() { plain, err = Open(key, nil, extent) })
 		if err != nil && err != ErrOpen {
 			t.Fatalf("another error: %v", err)
 		}
@@ -47,9 +51,11 @@ func FuzzOpen(f *testing.F) {
 func FuzzOpenParts(f *testing.F) {
 	f.Add(sealed(f, counting(0), pattern(77))[CommitmentSize:])
 	commitment := commitmentOf(counting(0))
-	f.Fuzz(func(t *testing.T, parts []byte) {
+	fuzz.Run(f, func(t *fuzz.T, parts []byte) {
 		extent := append(commitment[:], parts...)
-		plain, err := Open(counting(0), nil, extent)
+		var plain []byte
+		var err error
+		t.Frugal(uint64(1<<20+64*len(parts)), func() { plain, err = Open(counting(0), nil, extent) })
 		if err != nil {
 			if err != ErrOpen || plain != nil {
 				t.Fatalf("%d bytes, %v", len(plain), err)
@@ -67,8 +73,11 @@ func FuzzSizes(f *testing.F) {
 	for _, c := range sizes {
 		f.Add(c.plain)
 	}
-	f.Fuzz(func(t *testing.T, n int64) {
-		if plain, err := PlainSize(n); err == nil && (SealedSize(plain) != n || PlainCapacity(n) != plain) {
+	fuzz.Run(f, func(t *fuzz.T, n int64) {
+		var plain int64
+		var err error
+		t.Frugal(1<<20, func() { plain, err = PlainSize(n) })
+		if err == nil && (SealedSize(plain) != n || PlainCapacity(n) != plain) {
 			t.Fatalf("%d sealed bytes, %d plain", n, plain)
 		}
 		if fits := PlainCapacity(n); fits < 0 || SealedSize(fits) > max(n, 0) {
@@ -90,14 +99,16 @@ func FuzzOpenFile(f *testing.F) {
 	f.Add(good)
 	f.Add(good[:minFile])
 	f.Add([]byte(fileMagic))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	fuzz.Run(f, func(t *fuzz.T, b []byte) {
 		key := func(salt []byte, memory int) Key {
 			if memory < MinFileMemory || memory > MaxFileMemory {
 				t.Fatalf("%d MiB", memory)
 			}
 			return quick("p")(salt, memory)
 		}
-		plain, err := openFile(b, key)
+		var plain []byte
+		var err error
+		t.Frugal(uint64(1<<20+64*len(b)), func() { plain, err = openFile(b, key) })
 		if err != nil {
 			if err != ErrOpen || plain != nil {
 				t.Fatalf("%d bytes, %v", len(plain), err)

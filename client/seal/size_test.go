@@ -20,7 +20,7 @@ func TestSizes(t *testing.T) {
 }
 
 // checkSize checks that all functions of size agree about an extent.
-func checkSize(t *testing.T, plain int64) {
+func checkSize(t testing.TB, plain int64) {
 	t.Helper()
 	size := SealedSize(plain)
 	if got, err := PlainSize(size); err != nil || got != plain {

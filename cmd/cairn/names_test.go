@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/cairnstore/cairn/lab/fuzz"
 )
 
 // hostile are names that a stranger's link could bring.
@@ -29,8 +31,10 @@ func FuzzCheckName(f *testing.F) {
 	for _, name := range hostile {
 		f.Add(name)
 	}
-	f.Fuzz(func(t *testing.T, name string) {
-		if checkName(name) != nil {
+	fuzz.Run(f, func(t *fuzz.T, name string) {
+		var err error
+		t.Frugal(uint64(1<<20+64*len(name)), func() { err = checkName(name) })
+		if err != nil {
 			return
 		}
 		if name == "" || name == "." || name == ".." || len(name) > maxName || strings.ContainsAny(name, "/\\\x00\n\r") {

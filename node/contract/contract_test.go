@@ -5,6 +5,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"github.com/cairnstore/cairn/lab/fuzz"
 )
 
 func zone(t *testing.T, name string) *time.Location {
@@ -381,8 +383,10 @@ func FuzzState(f *testing.F) {
 		}
 		f.Add(b)
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := Parse(b)
+	fuzz.Run(f, func(t *fuzz.T, b []byte) {
+		var s *State
+		var err error
+		t.Frugal(uint64(1<<20+64*len(b)), func() { s, err = Parse(b) })
 		if err != nil {
 			return
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"testing"
+
+	"github.com/cairnstore/cairn/lab/fuzz"
 )
 
 // Whatever line comes, the answer is one object that says yes or why not.
@@ -14,8 +16,9 @@ func FuzzAnswer(f *testing.F) {
 	s := &Server{handlers: map[string]Handler{
 		"echo": func(_ context.Context, args json.RawMessage) (any, error) { return args, nil },
 	}}
-	f.Fuzz(func(t *testing.T, line []byte) {
-		r := s.answer(t.Context(), line)
+	fuzz.Run(f, func(t *fuzz.T, line []byte) {
+		var r reply
+		t.Frugal(uint64(1<<20+64*len(line)), func() { r = s.answer(t.Context(), line) })
 		if r.OK == (r.Error != "") {
 			t.Fatalf("%+v", r)
 		}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
+
+	"github.com/cairnstore/cairn/lab/fuzz"
 )
 
 func TestAddrDomain(t *testing.T) {
@@ -128,12 +130,19 @@ func FuzzObserved(f *testing.F) {
 	} {
 		f.Add(multiaddr.StringCast(s).Bytes())
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := multiaddr.NewMultiaddrBytes(b)
+	fuzz.Run(f, func(t *fuzz.T, b []byte) {
+		var m multiaddr.Multiaddr
+		var addr netip.Addr
+		var relay peer.ID
+		var err error
+		t.Frugal(uint64(1<<20+64*len(b)), func() {
+			if m, err = multiaddr.NewMultiaddrBytes(b); err == nil {
+				addr, relay = Observed(m)
+			}
+		})
 		if err != nil {
 			return
 		}
-		addr, relay := Observed(m)
 		if addr.Is4In6() || addr.Zone() != "" || addr.IsUnspecified() {
 			t.Fatalf("%s: observed %s", m, addr)
 		}

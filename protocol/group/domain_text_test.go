@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/lab/fuzz"
 )
 
 const somePeer = "12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5"
@@ -43,9 +45,11 @@ func FuzzDomainText(f *testing.F) {
 	for _, s := range []string{"", "lan", "20.1.2.0/24", "2a00:1:2::/48", "relay:" + somePeer, "peer:" + somePeer} {
 		f.Add([]byte(s))
 	}
-	f.Fuzz(func(t *testing.T, text []byte) {
+	fuzz.Run(f, func(t *fuzz.T, text []byte) {
 		var d Domain
-		if d.UnmarshalText(text) != nil {
+		var err error
+		t.Frugal(uint64(1<<20+64*len(text)), func() { err = d.UnmarshalText(text) })
+		if err != nil {
 			return
 		}
 		if again, err := d.MarshalText(); err != nil || string(again) != string(text) {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
+
+	"github.com/cairnstore/cairn/lab/fuzz"
 )
 
 func TestBookReplacesBootstrap(t *testing.T) {
@@ -93,9 +95,11 @@ func TestDamagedBook(t *testing.T) {
 
 func FuzzBook(f *testing.F) {
 	f.Add([]byte(`{"version":1,"peers":[{"id":"12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN","addrs":["/ip4/192.0.2.1/tcp/1","x"],"sure":-1,"seen":9}]}`))
-	f.Fuzz(func(t *testing.T, raw []byte) {
+	fuzz.Run(f, func(t *fuzz.T, raw []byte) {
 		b := newBook()
-		if b.decode(raw) != nil {
+		var err error
+		t.Frugal(uint64(1<<20+200*len(raw)), func() { err = b.decode(raw) })
+		if err != nil {
 			return
 		}
 		if len(b.peers()) > savedPeers {

@@ -1,0 +1,147 @@
+package fuzz
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"math/bits"
+	"math/rand/v2"
+)
+
+// maxChanges bounds how many changes are made to a seed at the least, one upon
+// another; each further one is half as likely.
+const maxChanges = 16
+
+// mutants makes the inputs of a soak: a mutant is a seed, changed by what a
+// generator draws that only the soak's seed and the mutant's number set going.
+type mutants struct {
+	corpus []input
+	seed   uint64
+	least  int // changes of each
+	draw   draw
+	editor editor
+	out    input
+}
+
+func newMutants(seed uint64, corpus []input) *mutants {
+	m := &mutants{corpus: corpus, seed: seed, least: 1, out: make(input, len(corpus[0]))}
+	m.editor.draw = &m.draw
+	for _, in := range corpus {
+		for _, v := range in {
+			switch v := v.(type) {
+			case []byte:
+				m.editor.learn(v)
+			case string:
+				m.editor.learn([]byte(v))
+			}
+		}
+	}
+	return m
+}
+
+// more lets the mutants to come have more changes each.
+func (m *mutants) more() { m.least = min(m.least+1, maxChanges) }
+
+// at returns mutant i. It is good until the next call.
+func (m *mutants) at(i uint64) input {
+	m.draw.pcg.Seed(m.seed, i)
+	copy(m.out, m.pick())
+	changes := min(m.least+bits.TrailingZeros64(m.draw.number()), 2*maxChanges)
+	if len(m.out) == 1 {
+		m.out[0] = m.change(m.out[0], changes)
+		return m.out
+	}
+	for range changes {
+		n := m.draw.below(len(m.out))
+		m.out[n] = m.change(m.out[n], 1)
+		if b, ok := m.out[n].([]byte); ok {
+			m.out[n] = bytes.Clone(b) // the next one is edited in the same place
+		}
+	}
+	return m.out
+}
+
+// pick draws a seed, the short ones more often: they cost less, and most of what
+// can be wrong is wrong in them, too.
+func (m *mutants) pick() input {
+	a, b := m.corpus[m.draw.below(len(m.corpus))], m.corpus[m.draw.below(len(m.corpus))]
+	if size(b) < size(a) && m.draw.below(4) > 0 {
+		return b
+	}
+	return a
+}
+
+func size(in input) (n int) {
+	for _, v := range in {
+		switch v := v.(type) {
+		case []byte:
+			n += len(v)
+		case string:
+			n += len(v)
+		}
+	}
+	return n
+}
+
+func (m *mutants) change(v any, changes int) any {
+	switch v := v.(type) {
+	case []byte:
+		return m.editor.edit(v, changes)
+	case string:
+		return string(m.editor.edit([]byte(v), changes))
+	case int64:
+		return int64(m.draw.near(uint64(v), 64))
+	case uint32:
+		return uint32(m.draw.near(uint64(v), 32))
+	case uint8:
+		return uint8(m.draw.near(uint64(v), 8))
+	default:
+		panic(fmt.Sprintf("fuzz: no mutants of a %T", v))
+	}
+}
+
+// near returns a number of some bits near v, or of any magnitude.
+func (d *draw) near(v uint64, width int) uint64 {
+	switch d.below(5) {
+	case 0:
+		return v + uint64(d.below(17)) - 8
+	case 1:
+		return v ^ 1<<d.below(width)
+	case 2:
+		return odd[d.below(len(odd))]
+	case 3:
+		return -d.magnitude(width)
+	default:
+		return d.magnitude(width)
+	}
+}
+
+// draw draws numbers. What math/rand/v2 puts around the generator would take
+// longer than the changes do.
+type draw struct{ pcg rand.PCG }
+
+func (d *draw) number() uint64 { return d.pcg.Uint64() }
+
+// below returns a number from 0 to n-1, as even as changes need them.
+func (d *draw) below(n int) int {
+	hi, _ := bits.Mul64(d.pcg.Uint64(), uint64(n))
+	return int(hi)
+}
+
+// magnitude returns a number of up to some bits, all lengths being alike.
+func (d *draw) magnitude(width int) uint64 {
+	return d.pcg.Uint64() >> (64 - width) >> d.below(width)
+}
+
+// upTo returns a number from 1 to n, small ones more often.
+func (d *draw) upTo(n int) int {
+	return 1 + int(d.magnitude(bits.Len(uint(n)))%uint64(n))
+}
+
+// odd are numbers at which something changes: lengths of CBOR heads and of
+// integers, bounds of the protocol.
+var odd = [...]uint64{
+	0, 1, 2, 16, 23, 24, 31, 32, 33, 63, 64, 127, 128, 255, 256, 1023, 1024, 8191, 8192, 8193,
+	1<<14 - 1, 1 << 14, 1<<14 + 1, math.MaxUint16, 1 << 16, 1<<18 - 1, 1 << 18, 1<<24 - 1, 1 << 24, 1 << 26,
+	math.MaxInt32, 1 << 31, math.MaxUint32, 1 << 32, 1<<53 - 1, 1 << 53, math.MaxInt64, 1 << 63, math.MaxUint64,
+}

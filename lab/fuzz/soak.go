@@ -1,0 +1,169 @@
+package fuzz
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// What asks for a soak, and from where it begins.
+const (
+	Variable     = "CAIRN_SOAK" // executions of each target; Fuzz tests that go test runs become soaks
+	seedVariable = "CAIRN_SEED"
+)
+
+// maxBatch is over how many executions memory is measured at once.
+const maxBatch = 64
+
+// window is after how many mutants a soak looks back at whether they were new:
+// where less than three of four were, the next get more changes each.
+const window = 1 << 13
+
+// collectAt is how much garbage there may be for each byte in use, in percent:
+// nearly nothing is in use, and the collector would run all the time.
+const collectAt = 400
+
+type options struct {
+	executions uint64 // 0: no soak
+	seed       uint64
+}
+
+func fromEnvironment() (o options, err error) {
+	for name, to := range map[string]*uint64{Variable: &o.executions, seedVariable: &o.seed} {
+		text := os.Getenv(name)
+		if text == "" {
+			continue
+		}
+		if *to, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return o, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return o, nil
+}
+
+// batch is what some executions have in common.
+type batch struct {
+	least uint64 // the least limit of any, in bytes
+	ran   uint64
+}
+
+// soak is one target on its way through its mutants.
+type soak struct {
+	f       testing.TB
+	options options
+	mutants *mutants
+	call    func(*T, input)
+	seen    seen
+
+	tried   uint64 // mutants
+	fresh   uint64 // of these, such as had not been there
+	ran     uint64 // executions on fresh ones
+	size    uint64 // of the next batch, in mutants
+	current input  // what is being executed
+}
+
+func newSoak(f testing.TB, o options, corpus []input, call func(*T, input)) *soak {
+	return &soak{f: f, options: o, mutants: newMutants(o.seed, corpus), call: call, seen: newSeen(), size: maxBatch}
+}
+
+// run executes the target as often as it is asked to, or until hardly any
+// mutant is a new one, and logs how often that was and what it took.
+func (s *soak) run() {
+	defer debug.SetGCPercent(debug.SetGCPercent(collectAt))
+	defer s.report()
+	began, cpu := time.Now(), ownCPU()
+	for s.ran < s.options.executions {
+		before := s.fresh
+		s.window()
+		if fresh := s.fresh - before; fresh < window/16 {
+			break
+		} else if fresh < window*3/4 {
+			s.mutants.more()
+		}
+	}
+	s.f.Logf("soak: %d executions on %d different inputs (of %d mutants, seed %d) in %.1f s of processor time, %.1f s in all",
+		s.ran, s.fresh, s.tried, s.options.seed, (ownCPU() - cpu).Seconds(), time.Since(began).Seconds())
+}
+
+// window tries some mutants in batches, and once more one by one where a batch
+// allocates too much to tell whether each of it was within its limit.
+func (s *soak) window() {
+	end := s.tried + window
+	for s.tried < end && s.ran < s.options.executions {
+		from := s.tried
+		if s.batch(min(s.size, end-from)) {
+			s.size = min(2*s.size, maxBatch)
+			continue
+		}
+		s.size = max(s.size/2, 1)
+		t := &T{TB: s.f}
+		for i := from; i < s.tried; i++ {
+			s.execute(t, s.mutants.at(i))
+		}
+	}
+}
+
+// batch runs those of the next mutants that were not seen before, and reports
+// whether together they allocated no more than each of them may.
+func (s *soak) batch(size uint64) bool {
+	b := &batch{least: math.MaxUint64}
+	t := &T{TB: s.f, batch: b}
+	before := Allocated()
+	for range size {
+		in := s.mutants.at(s.tried)
+		s.tried++
+		if s.seen.first(in) {
+			s.fresh++
+			s.execute(t, in)
+		}
+	}
+	s.ran += b.ran
+	return Allocated()-before <= b.least
+}
+
+func (s *soak) execute(t *T, in input) {
+	s.current = in
+	s.call(t, in)
+	if s.f.Failed() {
+		s.f.FailNow()
+	}
+	s.current = nil
+}
+
+// report writes the input that was being executed when the body panicked or
+// failed to where go test finds it again.
+func (s *soak) report() {
+	if s.current == nil {
+		return
+	}
+	text := corpusFile(s.current)
+	path := filepath.Join("testdata", "fuzz", s.f.Name(), fmt.Sprintf("%x", sha256.Sum256(text))[:16])
+	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	if err == nil {
+		err = os.WriteFile(path, text, 0o644)
+	}
+	// A panic that is under way would swallow what the test logs.
+	fmt.Fprintf(os.Stderr, "soak: %s fails on mutant %d of seed %d, %s (%v)\n", s.f.Name(), s.tried-1, s.options.seed, path, err)
+}
+
+// corpusFile writes an input in the format of testdata/fuzz.
+func corpusFile(in input) []byte {
+	out := []byte("go test fuzz v1\n")
+	for _, v := range in {
+		switch v := v.(type) {
+		case []byte:
+			out = fmt.Appendf(out, "[]byte(%q)\n", v)
+		case string:
+			out = fmt.Appendf(out, "string(%q)\n", v)
+		default:
+			out = fmt.Appendf(out, "%T(%d)\n", v, v)
+		}
+	}
+	return out
+}
