@@ -117,7 +117,8 @@ func TestDiskFullUnderGet(t *testing.T) {
 }
 
 // TestDiskFullUnderNode gives a node a disk that others fill: it goes on
-// serving what it has, and a put is told instead of waiting for ever.
+// serving what it has, a put is told instead of waiting for ever, and what comes
+// once there is room again is taken.
 func TestDiskFullUnderNode(t *testing.T) {
 	slow(t)
 	disk := smallDisk(t, 256<<20)
@@ -159,11 +160,7 @@ func TestDiskFullUnderNode(t *testing.T) {
 			t.Logf("put %d with one disk full: %s", i, lastLine(out.Stderr))
 		}
 	}
-	w.await("the node says that it has no room", func() bool {
-		var st struct{ Free int64 }
-		(&person{w, small.Home, nil}).ok(&st, "", "node", "status")
-		return st.Free == 0
-	})
+	w.await("the node says that it has no room", func() bool { return w.status(small).Free == 0 })
 	last, _ := w.file("last", 8<<20)
 	res := a.put(last) // two nodes with room: what these allow, without waiting for the third
 	if res.N != 2 || res.Stored != 2 || res.Safe {
@@ -178,6 +175,13 @@ func TestDiskFullUnderNode(t *testing.T) {
 		t.Errorf("of what was stored before, %d of 3 shards are proved", h.Reachable)
 	}
 	w.newcomer("c").get(before.Link, sum)
+	w.must(os.Remove(hog.Name()))
+	w.await("the node says that it has room again", func() bool { return w.status(small).Free > 100<<20 })
+	again, _ := w.file("again", 8<<20)
+	if res = a.put(again, "--profile", "1/2/3"); res.Stored != 3 {
+		t.Errorf("put when there is room again: %+v", res)
+	}
+	acknowledged = append(acknowledged, res)
 	w.must(small.Kill())
 	w.must(small.Restart(w.ctx))
 	w.served("after a full disk and SIGKILL", small, append(acknowledged, before))

@@ -245,6 +245,39 @@ func mendOne(t *testing.T, harm func(*testing.T, string, *villager, *segment)) {
 	h.close()
 }
 
+// Co-members lend little. While nothing can be kept, as on a disk that is
+// missing, a node borrows nothing.
+func TestNothingIsBorrowedForAMissingDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := &folder{Store: storage.NewMemory(storage.Config{})}
+		h := newHamlet(t, profile, 5, 20_000, func(i int) storage.Store {
+			if i > 0 {
+				return storage.NewMemory(storage.Config{})
+			}
+			return disk
+		})
+		lent := func() (n int64) {
+			for _, m := range h.all[1:] {
+				n += m.node.count.lent.Load()
+			}
+			return n
+		}
+		one := h.all[0]
+		disk.away.Store(true)
+		one.node.shardDamaged(t.Context(), h.id, storage.ShardKey{Segment: h.segments[2].id}, storage.ErrCorrupt)
+		time.Sleep(12 * time.Hour)
+		if n := lent(); n != 0 {
+			t.Errorf("%d shards were lent to a node without a disk", n)
+		}
+		disk.away.Store(false)
+		time.Sleep(12 * time.Hour)
+		if n := one.node.count.mended.Load(); n != 1 || lent() != int64(profile.K) {
+			t.Errorf("when the disk was back %d shards were mended, %d lent", n, lent())
+		}
+		h.close()
+	})
+}
+
 // flip flips a bit of some bytes in a store's log.
 func flip(t *testing.T, dir string, b []byte) {
 	t.Helper()

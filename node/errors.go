@@ -29,13 +29,13 @@ func storeRefusal(err error) error {
 }
 
 // hideStore turns a store's error into a refusal, and logs what its donor
-// should know.
+// should know. That a disk is missing the store has said once, however many ask.
 func (n *Node) hideStore(op string, err error) error {
 	if err == nil {
 		return nil
 	}
 	no := storeRefusal(err)
-	if !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrFull) {
+	if !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrFull) && !errors.Is(err, storage.ErrSuspended) {
 		n.log.Error("store fails", "op", op, "err", err)
 	}
 	return fmt.Errorf("%s: %w", op, no)

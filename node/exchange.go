@@ -191,8 +191,9 @@ func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
 	if len(with) == 0 {
 		answered = 1 // there is nobody to know better
 	}
-	_, lacked := g.grantedSegments()
-	n.neighbours.lackOwn(id, lacked)
+	if _, lacked := g.grantedSegments(); !g.partial { // else they may lie on the disk that is missing
+		n.neighbours.lackOwn(id, lacked)
+	}
 	findable, segments := g.grantedNow()
 	n.neighbours.grant(id, findable, segments)
 	n.exchange.done(id, stale, answered, n.now(), n.cfg.Timing.ExchangeEvery, &n.rand)

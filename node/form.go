@@ -2,14 +2,16 @@ package node
 
 import (
 	"context"
+	"errors"
 
 	"github.com/cairnstore/cairn/node/contract"
 	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage"
 )
 
 // Form answers an owner who draws members for a new group: this node's signed
 // peer record and a reservation, or why not.
-func (n *Node) Form(_ context.Context, from protocol.Remote, r *protocol.FormRequest) (*protocol.FormReply, error) {
+func (n *Node) Form(ctx context.Context, from protocol.Remote, r *protocol.FormRequest) (*protocol.FormReply, error) {
 	_, id, err := protocol.ParseGroupRecord(n.cfg.Network, r.Record)
 	if err != nil {
 		return nil, err
@@ -19,6 +21,11 @@ func (n *Node) Form(_ context.Context, from protocol.Remote, r *protocol.FormReq
 	}
 	if err := n.admits(); err != nil {
 		return nil, err
+	}
+	// While a folder is missing nobody can tell whether the group lies there. It
+	// could not be founded: nothing is promised.
+	if _, err := n.store.GroupByPrefix(ctx, id.Prefix()); err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return nil, n.hideStore("find group", err)
 	}
 	if err := n.deal.may(contract.Deed{Kind: contract.NewGroup, Bytes: r.Bytes}, n.now()); err != nil {
 		return nil, err

@@ -107,7 +107,9 @@ func (n *Node) groupHealth(ctx context.Context, id protocol.GroupID, holders boo
 	}
 	defer release()
 	granted, lacked := g.grantedSegments()
-	n.neighbours.lackOwn(id, lacked)
+	if !g.partial {
+		n.neighbours.lackOwn(id, lacked)
+	}
 	v, lease := n.neighbours.roll(id), n.leases.state(id, n.now())
 	if v == nil || lease == group.Expired {
 		return nil, nil

@@ -103,7 +103,11 @@ func (n *Node) mergeStored(g *groupState, facts []protocol.Fact) (stale []protoc
 // store fails, is dropped by the next load.
 func (n *Node) dropFacts(ctx context.Context, g protocol.GroupID, ids []protocol.Hash) {
 	for _, id := range ids {
-		if err := n.store.DeleteFact(ctx, g, id); err != nil {
+		err := n.store.DeleteFact(ctx, g, id)
+		if errors.Is(err, storage.ErrSuspended) {
+			return
+		}
+		if err != nil {
 			n.log.Warn("a superseded fact stays on disk", "group", g.Prefix(), "err", err)
 			return
 		}

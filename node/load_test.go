@@ -132,6 +132,8 @@ func TestOneFolderMissing(t *testing.T) {
 				if err != nil || len(have.Held) != 2 || !have.Held[0] || !have.Held[1] {
 					t.Errorf("have of the other folder: %+v, %v", have, err)
 				}
+				_, err = w.node.Form(t.Context(), at(o.client.id, ""), &protocol.FormRequest{Record: w.newOwner().record, Profile: profile, Bytes: 1000})
+				wantCode(t, "promise for a group that may lie in the missing folder", err, protocol.CodeSuspended)
 				_, err = owners[gone].get(segments[gone], 0, 0)
 				wantCode(t, "get from the missing folder", err, protocol.CodeSuspended)
 				if when != "running" { // who knows the group still may take its shards elsewhere

@@ -63,6 +63,9 @@ func (n *Node) mendOnce(ctx context.Context) error {
 	m := n.mending
 	m.once.Lock()
 	defer m.once.Unlock()
+	if n.store.Usage().Err != nil {
+		return nil // nothing can be kept: loans would be used up in vain
+	}
 	list := n.toMend()
 	m.forget(list)
 	if len(list) == 0 || n.neighbours.cutOff() {

@@ -102,8 +102,8 @@ type StoreStatus struct {
 // The values of a StoreStatus's State.
 const (
 	StoreOK        = "ok"
-	StoreSuspended = "suspended" // its disk is missing
-	StoreFailed    = "failed"    // a write failed: nothing more is taken until a restart
+	StoreSuspended = "suspended" // its disk is missing: it goes on when that is back
+	StoreFailed    = "failed"    // a write failed: it serves, and takes nothing more until a restart, or until a read-only disk can be written to
 )
 
 // NewStoreStatus tells of the store in dir.

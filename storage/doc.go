@@ -7,8 +7,8 @@
 // One node's disk, is its norm, and package storagetest its test.
 //
 // [Disk] keeps everything in append-only logs of self-describing records
-// (record.go draws the bytes), [Memory] keeps it in memory, [Disks] makes one
-// store of several.
+// (record.go draws the bytes), [Folder] is one whose disk may go and come back,
+// [Memory] keeps it in memory, [Disks] makes one store of several.
 //
 // The way of a shard into a Disk: commit.go takes what callers bring, writes
 // it behind the active log (log.go) in one stretch, syncs it, and answers all

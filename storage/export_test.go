@@ -25,5 +25,14 @@ func (d *Disk) Logs() int {
 	return len(d.index.logs)
 }
 
+// Still ends the looks of a folder's own.
+func (f *Folder) Still() {
+	f.stop()
+	f.loops.Wait()
+}
+
+// Look looks for the disk now; after Still.
+func (f *Folder) Look() { f.look() }
+
 // Queued returns how many requests wait for a batch.
 func (d *Disk) Queued() int { return len(d.requests) }

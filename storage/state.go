@@ -68,8 +68,11 @@ func (d *Disk) failure() error {
 func (d *Disk) suspend(err error) {
 	d.stateMu.Lock()
 	defer d.stateMu.Unlock()
-	if (err == nil) != (d.missing == nil) {
-		d.cfg.Log.Warn("disk came or went", "dir", d.cfg.Dir, "err", err)
+	switch {
+	case err != nil && d.missing == nil:
+		d.cfg.Log.Error("the disk of a donated folder is missing; nothing is stored there till it is back", "dir", d.cfg.Dir, "err", err)
+	case err == nil && d.missing != nil:
+		d.cfg.Log.Warn("the disk of a donated folder is back", "dir", d.cfg.Dir)
 	}
 	d.missing = err
 }

@@ -22,6 +22,8 @@ import (
 // Hints that more than one check gives.
 const (
 	mendMissing = "mount the disk, then start the node again; to go on without it, name the other folders by --donate"
+	mendGone    = "mount the disk, and the node goes on with it; to do without it, start the node again and name the other folders by --donate"
+	mendFailed  = "look at the disk's health and at the log, then start the node again: nothing more is taken before. Only a disk that was read-only is taken up without that, once it can be written to"
 	mendFull    = "free space on that disk, or give less: \"cairn node --donate SIZE\""
 	mendPort    = "forward port %s, TCP and UDP, from the router to this machine and allow it in the firewall: docs/donors.md tells how"
 )
@@ -51,9 +53,9 @@ func judgeStore(s node.StoreStatus) check {
 	text := fmt.Sprintf("%s of %s used in %s", bytesText(s.Used), bytesText(s.Quota), s.Dir)
 	switch {
 	case s.State == node.StoreSuspended:
-		return bad(name, mendMissing, "%s: its disk is missing", s.Dir)
+		return bad(name, mendGone, "%s: its disk is missing", s.Dir)
 	case s.State != node.StoreOK:
-		return bad(name, "look at the disk's health and at the log, then start the node again: nothing more is taken before", "%s: %s", s.Dir, s.Why)
+		return bad(name, mendFailed, "%s: %s", s.Dir, s.Why)
 	case s.Free == 0 && float64(s.Used) < nearlyAll*float64(s.Quota):
 		return bad(name, mendFull, "%s; the disk is full, nothing more is taken", text)
 	case s.Free == 0:

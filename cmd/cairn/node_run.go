@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -163,7 +164,7 @@ func (a *app) openStores(h home, s *nodeStart, key crypto.PrivKey) error {
 	}
 	var stores []storage.Store
 	for i, g := range s.gifts {
-		d, err := storage.Open(storage.Config{Dir: g.Dir, Owner: id.String(), Quota: g.Bytes, Existing: g.Made, Log: a.log})
+		d, err := storage.OpenFolder(storage.Config{Dir: g.Dir, Owner: id.String(), Quota: g.Bytes, Existing: g.Made, Log: a.log})
 		if err != nil {
 			return explainStore(g, err)
 		}
@@ -182,6 +183,8 @@ func explainStore(g gift, err error) error {
 		return withHint(err, "each node has folders of its own: --donate SIZE:DIR names another")
 	case errors.Is(err, storage.ErrSuspended):
 		return withHint(err, "mount the disk, then start again; to go on without it, name the other folders by --donate")
+	case errors.Is(err, syscall.EROFS):
+		return withHint(err, "the disk is mounted read-only, as after an error: look at its health, mount it for writing, then start again; to go on without it, name the other folders by --donate")
 	case errors.Is(err, storage.ErrInUse):
 		return withHint(err, "another node runs on that folder: stop it, or name another by --donate SIZE:DIR")
 	}

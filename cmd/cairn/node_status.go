@@ -58,6 +58,9 @@ func (a *app) printStatus(st nodeStatus) error {
 	text += sprintln("space      %s given, %s used, %s free", bytesText(st.Donated), bytesText(st.Used), bytesText(st.Free))
 	for _, s := range st.Stores {
 		text += sprintln("  %-9s %s of %s in %s", s.State, bytesText(s.Used), bytesText(s.Quota), s.Dir)
+		if s.State != node.StoreOK {
+			text += sprintln("            %s", s.Why)
+		}
 	}
 	text += sprintln("keeps      %d shards of %d groups, announces %d", st.Shards, st.Groups, st.Announced)
 	if st.Frozen+st.Expired > 0 {
