@@ -214,20 +214,26 @@ func (h *neighbours) ownHas(g *seats, seg protocol.SegmentID) {
 	}
 }
 
-// missing returns segments that this node has lacked for a time at least: of
-// the groups in which these are no more than their members lend it in a month.
-// Where it lacks more, its co-members repair.
-func (h *neighbours) missing(long time.Duration) (out []kin) {
+// missing returns the segments of each group that this node has lacked for a
+// time at least, twice that where it was nominated, for then its shards are on
+// their way; of the groups in which these are no more than their members lend it
+// in a month. Where it lacks more, its co-members repair.
+func (h *neighbours) missing(long time.Duration) map[protocol.GroupID][]protocol.SegmentID {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.moment()
+	out := make(map[protocol.GroupID][]protocol.SegmentID)
 	for id, g := range h.groups {
-		if len(g.without) > leastLent*(g.profile.N-1)/g.profile.K {
+		if len(g.without) > leastLent*(g.profile.N-1)/g.profile.K || g.own < 0 {
 			continue
 		}
+		wait := long
+		if !g.mine {
+			wait = 2 * long
+		}
 		for seg, since := range g.without {
-			if now-since >= long {
-				out = append(out, kin{id, seg})
+			if now-since >= wait {
+				out[id] = append(out[id], seg)
 			}
 		}
 	}

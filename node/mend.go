@@ -9,6 +9,7 @@ import (
 
 	"github.com/cairnstore/cairn/node/contract"
 	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
 	"github.com/cairnstore/cairn/storage"
 )
 
@@ -95,16 +96,33 @@ func (n *Node) mendOnce(ctx context.Context) error {
 // toMend returns the shards of its own that this node is to rebuild, with their
 // groups: those that the disk damaged, and those that never came, once their
 // owner or a repairer has had as long to bring them as lies between two
-// comparisons with a member.
+// comparisons with a member, and if repair is not about to: it fetches k shards
+// for all that are missing, and this node k for its own.
 func (n *Node) toMend() map[storage.ShardKey]protocol.GroupID {
 	list := n.scrub.damages()
-	for _, s := range n.neighbours.missing(n.cfg.Timing.ExchangeEvery) {
-		_, own, held := n.neighbours.slotsOf(s.group)
-		if held && own >= 0 && n.isAlive(s.group) && !n.exchange.isStale(s.group) {
-			list[storage.ShardKey{Segment: s.segment, Slot: uint8(own)}] = s.group
+	for id, segments := range n.neighbours.missing(n.cfg.Timing.ExchangeEvery) {
+		if !n.isAlive(id) || n.exchange.isStale(id) {
+			continue
+		}
+		v := n.neighbours.roll(id)
+		if v == nil || !v.accepted() { // to whom nobody would lend
+			continue
+		}
+		for _, s := range segments {
+			if !n.awaitsRepair(v, s) {
+				list[storage.ShardKey{Segment: s, Slot: uint8(v.own())}] = id
+			}
 		}
 	}
 	return list
+}
+
+// awaitsRepair reports whether a segment is about to be repaired, as this node
+// sees it; for half as long as a confession counts, then it helps itself.
+func (n *Node) awaitsRepair(v *roll, s protocol.SegmentID) bool {
+	t := group.NewTally(v.table.Slots(), v.view)
+	return group.Assess(v.table.Profile, t.Count(v.lacking(s))).NeedsRepair() &&
+		n.repairs.waited(v.id, n.neighbours.at()) < n.cfg.Timing.ConfessedFor/2
 }
 
 // mendPause is the least time between two looks at what is damaged: tries that

@@ -57,6 +57,18 @@ func (r *repairs) needed(g protocol.GroupID, needs bool, now time.Duration) time
 	return now - r.since[g]
 }
 
+// waited returns for how long a group has needed repair without any change of
+// that.
+func (r *repairs) waited(g protocol.GroupID, now time.Duration) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	since, needs := r.since[g]
+	if !needs {
+		return 0
+	}
+	return now - since
+}
+
 // repairLoop makes what is missing in the groups that this node shares.
 func (n *Node) repairLoop(ctx context.Context) {
 	for ctx.Err() == nil {
