@@ -169,9 +169,14 @@ type repairJob struct {
 }
 
 // agreed is within what time of one another members find a holder gone: each
-// asks it at moments of its own. A candidate that is named before most see the
-// slot vacant is refused, and another drawn beside it.
-func (n *Node) agreed() time.Duration { return 2 * n.cfg.Timing.Liveness.RetryEvery }
+// asks it at moments of its own, and waits the longer the longer it was itself
+// switched off meanwhile. A candidate that is named before most see the slot
+// vacant is refused, and another drawn beside it; who repairs before most see the
+// need is lent too little, or makes a part, and k are fetched for the rest again.
+func (n *Node) agreed() time.Duration {
+	t := &n.cfg.Timing.Liveness
+	return max(2*t.RetryEvery, t.GoneAfter/7)
+}
 
 // examine draws candidates for a group's vacant slots if some segment needs
 // repair, and returns the segments whose repair falls to this node.
@@ -195,7 +200,7 @@ func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, 
 		return nil, err
 	}
 	n.draw(ctx, v, vacant, f)
-	if !urgent && waited < n.cfg.Timing.RepairDay*3/4 && !n.allNamed(id, vacant) {
+	if !urgent && waited < n.agreed()+n.cfg.Timing.RepairDay*3/4 && !n.allNamed(id, vacant) {
 		return nil, nil // what is made at once is fetched for once
 	}
 	w := n.weighing(v)
