@@ -48,8 +48,26 @@ func (n *Node) takers(v *roll, slot int, s protocol.SegmentID) (out []peer.ID) {
 // gave notes that a peer has a shard. It counts for no member's table: who has it
 // still has to prove it. But nobody need make the shard again for a while.
 func (n *Node) gave(v *roll, to peer.ID, s protocol.SegmentID, while time.Duration) {
+	now, what := n.neighbours.at(), loan{borrower: borrower{to, v.id}, segment: s}
+	n.repairs.given.until(what, now+while, now)
+	n.repairs.arriving.until(what, now+n.cfg.Timing.NomineeFor, now)
+}
+
+// arrives reports whether a segment needs no repair once those candidates have
+// entered that have their shards of it already: that takes hours. To make one
+// that is still missing beside them takes as many loans as to make all.
+func (n *Node) arrives(v *roll, s protocol.SegmentID, missing group.Set, c group.Count) bool {
+	if group.Assess(v.table.Profile, c) != group.Lazy {
+		return false
+	}
 	now := n.neighbours.at()
-	n.repairs.given.until(loan{borrower: borrower{to, v.id}, segment: s}, now+while, now)
+	for slot := range v.table.Profile.N {
+		who, named := n.nominees.at(place{v.id, slot}, now)
+		if missing.Has(slot) && named && n.repairs.arriving.resting(loan{borrower: borrower{who.peer, v.id}, segment: s}, now) {
+			c.Holding++
+		}
+	}
+	return c.Holding+c.Unaudited > v.table.Profile.R
 }
 
 // askWhoHas asks candidates whether they have a job's shards already: who
@@ -116,9 +134,10 @@ func (n *Node) lookAgain(ctx context.Context, j *repairJob) bool {
 	}
 	t := group.NewTally(v.table.Slots(), v.view)
 	lacking = v.lacking(j.segment)
-	c := group.Assess(v.table.Profile, t.Count(lacking))
+	count := t.Count(lacking)
+	c := group.Assess(v.table.Profile, count)
 	j.roll, j.missing = v, repair.Missing(v.table.Profile, &t, v.view, lacking, c)
-	return c.NeedsRepair() && n.hasTakers(j)
+	return c.NeedsRepair() && n.hasTakers(j) && !n.arrives(v, j.segment, j.missing, count)
 }
 
 // hasTakers reports whether somebody would take one of a job's shards.
@@ -214,8 +233,12 @@ func (n *Node) give(ctx context.Context, j *repairJob, slot int, to []peer.ID, r
 		cancel()
 		if err != nil {
 			n.log.Debug("a repaired shard is not taken", "peer", protocol.ShortPeer(id), "slot", slot, "segment", j.segment, "err", err)
-			if refusedForGood(err) {
+			switch now := n.neighbours.at(); {
+			case refusedForGood(err):
 				n.nominees.drop(place{j.roll.id, slot})
+			case errors.Is(err, protocol.ErrUnreachable):
+				n.repairs.late.keep(parcel{kin{j.roll.id, j.segment}, slot, id}, r, shard, now+n.cfg.Timing.RepairDay)
+				n.gave(j.roll, id, j.segment, n.cfg.Timing.RepairDay)
 			}
 			continue
 		}

@@ -21,6 +21,8 @@ type repairs struct {
 	failed   *rests[kin]      // segments that could not be repaired
 	partial  *partials        // what was gathered for them
 	given    *rests[loan]     // shards that others have, by their own word or because this node put them
+	arriving *rests[loan]     // of these, those whose holders are yet to enter
+	late     *undelivered     // what was made for peers that did not answer
 
 	mu    sync.Mutex
 	since map[protocol.GroupID]time.Duration // when a group was first seen to need repair, on the watch
@@ -28,7 +30,7 @@ type repairs struct {
 
 func newRepairs() *repairs {
 	return &repairs{
-		thin: newRests[place](), declined: newRests[borrower](), failed: newRests[kin](), given: newRests[loan](), partial: newPartials(),
+		thin: newRests[place](), declined: newRests[borrower](), failed: newRests[kin](), given: newRests[loan](), arriving: newRests[loan](), late: newUndelivered(), partial: newPartials(),
 		wake:  make(chan struct{}, 1),
 		since: make(map[protocol.GroupID]time.Duration),
 	}
@@ -90,6 +92,7 @@ func (n *Node) repairOnce(ctx context.Context) error {
 	if n.cfg.NoRepair || n.neighbours.cutOff() {
 		return nil
 	}
+	n.bringUndelivered(ctx)
 	var (
 		jobs []*repairJob
 		work []repair.Work
@@ -249,7 +252,7 @@ func (r *roll) needs(t *group.Tally) (repair, urgent bool) {
 // mine returns the job of a segment whose repair falls to this node now.
 func (n *Node) mine(w *weighing, s protocol.SegmentID, f *groupFacts) *repairJob {
 	v := w.weigh(s, w.lacking(s))
-	if v.answer != repair.Mine {
+	if v.answer != repair.Mine || n.arrives(w.roll, s, v.missing, v.count) {
 		return nil
 	}
 	return &repairJob{

@@ -1,0 +1,127 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// undelivered are the shards that were made for peers which did not answer just
+// then, as one in ten does not: each is put as soon as its peer answers again.
+// Thrown away, each would take k loans once more.
+type undelivered struct {
+	mu    sync.Mutex
+	m     map[parcel]madeShard
+	bytes int64
+}
+
+// parcel is one shard for one peer.
+type parcel struct {
+	kin
+	slot int
+	to   peer.ID
+}
+
+type madeShard struct {
+	request *protocol.PutRequest
+	shard   []byte
+	until   time.Duration // on neighbours' watch
+}
+
+// maxUndelivered bounds the bytes that wait for peers.
+const maxUndelivered = 64 << 20
+
+func newUndelivered() *undelivered { return &undelivered{m: make(map[parcel]madeShard)} }
+
+// keep remembers a shard, of which it takes a copy, if there is room. To be kept
+// again puts its end off no further.
+func (l *undelivered) keep(p parcel, r *protocol.PutRequest, shard []byte, until time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, known := l.m[p]; known || l.bytes+int64(len(shard)) > maxUndelivered {
+		return
+	}
+	l.bytes += int64(len(shard))
+	l.m[p] = madeShard{r, bytes.Clone(shard), until}
+}
+
+// drop forgets a shard.
+func (l *undelivered) drop(p parcel) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if v, known := l.m[p]; known {
+		l.bytes -= int64(len(v.shard))
+		delete(l.m, p)
+	}
+}
+
+// waiting returns the shards that still wait, and forgets those that have waited
+// for too long.
+func (l *undelivered) waiting(now time.Duration) map[parcel]madeShard {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make(map[parcel]madeShard)
+	for p, v := range l.m {
+		if now < v.until {
+			out[p] = v
+			continue
+		}
+		l.bytes -= int64(len(v.shard))
+		delete(l.m, p)
+	}
+	return out
+}
+
+// bringUndelivered puts the shards that wait for peers which answer by now.
+func (n *Node) bringUndelivered(ctx context.Context) {
+	for p, v := range n.repairs.late.waiting(n.neighbours.at()) {
+		if ctx.Err() != nil {
+			return
+		}
+		if !n.awaits(p) {
+			n.repairs.late.drop(p)
+			continue
+		}
+		ask, cancel := context.WithTimeout(ctx, mendTimeout)
+		err := n.caller.Put(ask, p.to, v.request, v.shard)
+		cancel()
+		if errors.Is(err, protocol.ErrUnreachable) {
+			continue
+		}
+		n.repairs.late.drop(p)
+		if err != nil {
+			n.log.Debug("a repaired shard is not taken", "peer", protocol.ShortPeer(p.to), "slot", p.slot, "segment", p.segment, "err", err)
+			continue
+		}
+		n.count.given.Add(int64(len(v.shard)))
+		n.count.repaired.Add(1)
+		n.neighbours.got(p.group, p.to, p.slot, p.segment)
+		if roll := n.neighbours.roll(p.group); roll != nil {
+			n.gave(roll, p.to, p.segment, n.cfg.Timing.ConfessedFor)
+		}
+		n.log.Info("brought a shard that was made before", "group", p.group.Prefix(), "segment", p.segment, "peer", protocol.ShortPeer(p.to))
+	}
+}
+
+// awaits reports whether a peer still is to have a shard: it is a holder that
+// lacks it, or the candidate of a slot that nobody else fills.
+func (n *Node) awaits(p parcel) bool {
+	v := n.neighbours.roll(p.group)
+	if v == nil || n.frees.has(p.kin) || !n.isAlive(p.group) {
+		return false
+	}
+	lacking := v.lacking(p.segment)
+	for i := range v.table.Held {
+		if h := &v.table.Held[i]; int(h.Slot) == p.slot && !v.view.Gone.Has(i) {
+			return h.Peer == p.to && lacking.Has(i)
+		}
+	}
+	c, named := n.nominees.at(place{p.group, p.slot}, n.neighbours.at())
+	return named && c.peer == p.to
+}

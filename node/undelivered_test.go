@@ -1,0 +1,89 @@
+package node
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// A candidate that is off when its shards are made gets them when it is back,
+// and nobody lends for it again.
+func TestWhoWasOffIsBroughtWhatWasMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const segments, dead, newcomers = 2, 2, 3
+		w := newTown(t, profile.N+newcomers)
+		o, coder, c := w.founded(profile)
+		for i := range segments {
+			w.putTo(c, o, coder.code(randomBytes(seeded(t, uint64(90+i)), 30_000)), 0, 1, 2, 3, 4, 5)
+		}
+		c.Close()
+		time.Sleep(2 * day)
+		w.peers[4].Stop()
+		w.peers[5].Stop()
+		off := -1 // the newcomer that is drawn first
+		for begun := time.Now(); off < 0; time.Sleep(time.Minute) {
+			if time.Since(begun) > 14*day {
+				t.Fatal("nobody is drawn")
+			}
+			for i := profile.N; i < len(w.nodes) && off < 0; i++ {
+				if w.nodes[i].store.Usage().Groups > 0 {
+					off = i
+				}
+			}
+		}
+		if w.nodes[off].store.Usage().Shards > 0 {
+			t.Fatal("it has its shards already: the test comes too late")
+		}
+		w.peers[off].Stop()
+		sum := func() (repaired, lent int64) {
+			for _, n := range w.nodes {
+				repaired, lent = repaired+n.count.repaired.Load(), lent+n.count.lent.Load()
+			}
+			return repaired, lent
+		}
+		time.Sleep(12 * time.Hour)
+		repaired, lent := sum()
+		if repaired != (dead-1)*segments {
+			t.Fatalf("%d shards were made for who is there, not %d", repaired, (dead-1)*segments)
+		}
+		w.peers[off].Start()
+		time.Sleep(2 * day)
+		again, more := sum()
+		if again != dead*segments || w.nodes[off].store.Usage().Shards != segments {
+			t.Errorf("%d shards repaired; who was off has %d", again, w.nodes[off].store.Usage().Shards)
+		}
+		if more != lent {
+			t.Errorf("%d more were lent for them, after %d", more-lent, lent)
+		}
+		w.close()
+	})
+}
+
+// What waits for peers waits for a time, and within bounds.
+func TestUndelivered(t *testing.T) {
+	l := newUndelivered()
+	p := func(i byte) parcel {
+		return parcel{kin{protocol.GroupID{1}, protocol.SegmentID{i}}, int(i), peer.ID([]byte{i})}
+	}
+	shard := make([]byte, maxUndelivered/2)
+	shard[0] = 7
+	for i := range byte(3) {
+		l.keep(p(i), nil, shard, time.Duration(1+i)*time.Hour)
+	}
+	l.keep(p(0), nil, nil, 9*time.Hour) // again: no later
+	shard[0] = 0                        // the buffer is used anew
+	if w := l.waiting(0); len(w) != 2 || w[p(0)].shard[0] != 7 {
+		t.Fatalf("%d wait", len(w))
+	}
+	if w := l.waiting(time.Hour); len(w) != 1 || l.bytes != maxUndelivered/2 {
+		t.Errorf("%d wait after an hour, %d bytes", len(w), l.bytes)
+	}
+	l.drop(p(1))
+	if l.drop(p(1)); l.bytes != 0 || len(l.waiting(0)) > 0 {
+		t.Errorf("%d bytes", l.bytes)
+	}
+}
