@@ -184,7 +184,7 @@ func (w *moving) start(m *machine) {
 		w.t.Error(err)
 		return
 	}
-	p.Serve(n.Serve)
+	p.Serve(func(s protocol.Stream) { n.Serve(&tapped{Stream: s, w: w}) })
 	if m.lie != "" {
 		h := liar.Wrap(n, m.lie, w.churn.seed+uint64(m.nr))
 		p.Serve(func(s protocol.Stream) { _ = protocol.Serve(w.ctx, s, h) })

@@ -23,18 +23,18 @@ type tally struct {
 	asked map[string]int // requests that sessions which ended have answered, by kind
 	owned bool           // the owners are gone: each shard put is one made again
 	made  map[protocol.GroupID][]making
+	moved map[protocol.GroupID][]moved
 }
 
 // making is one shard that was made again.
 type making struct {
 	at      time.Time
 	segment protocol.SegmentID
-	bytes   int
 	twice   bool // another machine that has not left for ever kept it already
 }
 
 func newTally() tally {
-	return tally{asked: make(map[string]int), made: make(map[protocol.GroupID][]making)}
+	return tally{asked: make(map[string]int), made: make(map[protocol.GroupID][]making), moved: make(map[protocol.GroupID][]moved)}
 }
 
 // ask adds what a node answered in its session.
@@ -90,46 +90,57 @@ func (c *tally) total() (made, twice int) {
 // candidate.
 const atOnce = 4 * day
 
-// upkeep tells what repair moved from each group's first repair to its last. By
-// the shards that nodes lent, to mend as well as to repair, and by the bytes that
-// they put, each shard that was made is charged alike. Stragglers, of which less than half a repair's shards are made at
-// a time, count as moved and not as a repair.
-func (c *tally) upkeep(all cairnnode.Traffic, p protocol.Profile) (u upkeep) {
-	made, bytes := 0, 0
-	for _, list := range c.made {
-		for _, m := range list {
-			made, bytes = made+1, bytes+m.bytes
-		}
-	}
-	for _, list := range c.made {
+// upkeep tells what repair moved from each group's first repair to its last, for
+// each of its segments: what crossed the network after the first, of the shards
+// lent and put for whatever reason, to the end of the last. Stragglers, of which
+// less than half a repair's shards are made at a time, count as moved and not as a
+// repair.
+func (c *tally) upkeep(p protocol.Profile) (u upkeep) {
+	for g, list := range c.made {
 		slices.SortFunc(list, func(a, b making) int { return a.at.Compare(b.at) })
 		segments := make(map[protocol.SegmentID]bool)
 		for _, m := range list {
 			segments[m.segment] = true
 		}
 		var first, last time.Time
-		moved, passed := 0, 0 // shards after the first repair; up to the end of the last
 		for rest := list; len(rest) > 0; {
 			n := len(rest)
 			if i := slices.IndexFunc(rest, func(m making) bool { return m.at.Sub(rest[0].at) > atOnce }); i >= 0 {
 				n = i
 			}
-			switch repair := 2*n >= (p.N-p.R)*len(segments); {
-			case repair && first.IsZero():
-				first, last = rest[0].at, rest[0].at
-			case repair:
-				moved += n
-				last, passed = rest[0].at, moved
-				u.repairs++
-			case !first.IsZero():
-				moved += n
+			if 2*n >= (p.N-p.R)*len(segments) {
+				if last = rest[0].at; first.IsZero() {
+					first = last
+				} else {
+					u.repairs++
+				}
 			}
 			rest = rest[n:]
 		}
-		u.shards += float64(passed) / float64(len(segments)) * (float64(all.Lent)/float64(made) + float64(all.Given)/float64(bytes))
+		passed := 0
+		for _, m := range c.moved[g] {
+			if m.at.After(first.Add(atOnce)) && !m.at.After(last.Add(atOnce)) {
+				passed++
+			}
+		}
+		u.shards += float64(passed) / float64(len(segments))
 		u.months += months(last.Sub(first))
 	}
 	return u
+}
+
+// crossed counts the shards that crossed the network, lent and put.
+func (c *tally) crossed() (lent, put int) {
+	for _, list := range c.moved {
+		for _, m := range list {
+			if m.put {
+				put++
+			} else {
+				lent++
+			}
+		}
+	}
+	return lent, put
 }
 
 // watched is a machine's store; it tells its network of shards made again.
@@ -156,7 +167,7 @@ func (w *moving) noteMade(by *machine, x *storage.Shard) {
 	if !w.tally.owned {
 		return
 	}
-	v := making{at: time.Now(), segment: x.Key.Segment, bytes: len(x.Data)}
+	v := making{at: time.Now(), segment: x.Key.Segment}
 	for _, m := range w.machines {
 		v.twice = v.twice || m != by && keeps(m.store, x.Key)
 	}

@@ -65,19 +65,21 @@ func (y yearly) run(t *testing.T) (end outcome) {
 		t.Logf("after %d days, %s real: %d of %d files lost; %s; %+v", y.days, real(), end.lost, len(links), w, end.traffic)
 		t.Logf("asked: %s", w.requests())
 		w.mu.Lock()
-		end.upkeep = w.tally.upkeep(end.traffic, y.profile)
+		end.upkeep = w.tally.upkeep(y.profile)
+		lent, put := w.tally.crossed()
 		w.mu.Unlock()
 		model := upkeepModel{y.profile, y.churn.life, verdict}.run(2000, time.Duration(y.days)*day, 1)
 		end.model = model.monthly()
-		t.Logf("made %d shards again, %d of them twice; from each group's first repair to its last %.2f shards moved a month in %.1f months of groups, %.2f by the model",
-			end.made, end.twice, end.upkeep.monthly(), end.upkeep.months, end.model)
+		t.Logf("made %d shards again, %d of them twice, for which %d were lent and %d put", end.made, end.twice, lent, put)
+		t.Logf("%s: from each group's first repair to its last, in %.1f months and %d repairs, %.2f shards of a segment moved a month, %.2f by the model",
+			y.profile, end.upkeep.months, end.upkeep.repairs, end.upkeep.monthly(), end.model)
 	})
 	return end
 }
 
-// verdict is about how long after it left a holder is given up: 7 days of the
-// others' time in which they are switched on, and the wait for a candidate.
-const verdict = 8 * day
+// verdict is about how long after it left a holder is replaced: 7 days of the
+// others' time in which they are switched on, and a day until most of them agree.
+const verdict = 9 * day
 
 // outcome is how a run ended.
 type outcome struct {
