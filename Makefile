@@ -55,11 +55,12 @@ million: ## a node with a million small shards: how long it starts, what it take
 	CAIRN_MILLION=1 $(GO) test -count=1 -timeout 1h -v -run '^TestMillionShards$$' ./integration
 
 # Two networks at a time, on a core each. Every run says its seed; CAIRN_SEED,
-# CAIRN_NODES, CAIRN_OWNERS, CAIRN_DAYS, CAIRN_LOSS and CAIRN_PROFILE change it.
+# CAIRN_NODES, CAIRN_OWNERS, CAIRN_DAYS, CAIRN_EAGER_DAYS, CAIRN_LOSS and
+# CAIRN_PROFILE change it.
 sixty: ## sixty days of sixty nodes at three times the loss, in virtual time: many minutes
 	CAIRN_SIXTY=1 $(GO) test -count=1 -timeout 1h -v -run '^TestSixtyDays$$' ./integration
 
-year: ## a year without the owners, in virtual time: checks that nothing is lost, and that repair moves what the model says
+year: ## a year without the owners, in virtual time: checks that nothing is lost, and that repair moves what the model says, and far less than eager repair
 	$(GO) test -c -o $(BIN)/year.test ./integration
 	(cd integration && CAIRN_YEAR=1 ../$(BIN)/year.test -test.run '^TestYear$$' -test.v -test.timeout 3h) & first=$$!; \
 	(cd integration && CAIRN_YEAR=1 ../$(BIN)/year.test -test.run '^TestWideYear$$' -test.v -test.timeout 3h); second=$$?; \
