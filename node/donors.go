@@ -18,6 +18,7 @@ const (
 	askAgain    = 12 * time.Hour   // for a node: it stays fresh where it says nothing else
 	askFailed   = 10 * time.Minute // for one that did not answer
 	askSettled  = time.Minute      // from which on a node that has told nothing new is asked only when it is quiet
+	askAnyway   = 3 * freshFor     // until it is asked all the same
 	askStranger = time.Hour        // until one that is no node, as yet, is asked again
 	maxDonors   = 4096             // peers remembered
 )
@@ -128,9 +129,12 @@ func (d *donors) answered(id peer.ID, info *protocol.InfoReply, news bool, now t
 	default:
 		e.node = true
 		e.spoken = now
-		step := 3
-		if news {
+		step := 3 // asked once more, for both may just have started
+		switch {
+		case news:
 			step = 1
+		case len(info.Donors) == protocol.MaxInfoDonors:
+			step = 4 // it had much to tell, and nothing new: it is settled
 		}
 		e.again(e.asked > 0, step, askAgain, now)
 	}
@@ -166,12 +170,12 @@ func (d *donors) due(known []peer.ID, self peer.ID, now time.Time) []peer.ID {
 	return out
 }
 
-// settled reports whether a node is left alone for now, for a day at most: it
-// had nothing new to tell, and is heard of otherwise. A newcomer asks by itself,
-// and is asked then.
+// settled reports whether a node is left alone for now, for three days at most: it
+// had nothing new to tell, and is heard of otherwise, as each neighbour is. A
+// newcomer asks by itself, and is asked then.
 func (e *donor) settled(now time.Time) bool {
 	asked := e.next.Add(-e.every)
-	return e.node && e.every >= askSettled && now.Sub(e.spoken) < askAgain && now.Sub(asked) < freshFor
+	return e.node && e.every >= askSettled && now.Sub(e.spoken) < askAgain && now.Sub(asked) < askAnyway
 }
 
 // told is what others are told of a node.

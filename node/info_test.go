@@ -166,14 +166,15 @@ func TestNewRefusesHalfAConfig(t *testing.T) {
 }
 
 // TestSettledNodesAreLeftAlone: in a network where nothing changes, a node asks
-// those that it hears of otherwise once a day, and those it does not twice.
+// those that it hears of otherwise every three days, and those it does not twice a
+// day.
 func TestSettledNodesAreLeftAlone(t *testing.T) {
 	d, self := newDonors(), peer.ID("self")
 	beaten, quiet := peer.ID("beaten"), peer.ID("quiet")
 	d.answered(beaten, &protocol.InfoReply{Donated: 1}, true, epoch)
 	d.answered(quiet, &protocol.InfoReply{Donated: 1}, true, epoch)
 	asked := make(map[peer.ID][]time.Duration)
-	for at := time.Minute; at < 4*24*time.Hour; at += time.Minute {
+	for at := time.Minute; at < 7*24*time.Hour; at += time.Minute {
 		now := epoch.Add(at)
 		if at%(6*time.Hour) == 0 {
 			d.spoke(beaten, now)
@@ -183,7 +184,7 @@ func TestSettledNodesAreLeftAlone(t *testing.T) {
 			d.answered(id, &protocol.InfoReply{Donated: 1}, false, now)
 		}
 	}
-	if len(asked[beaten]) != 4 || len(asked[quiet]) != 8 {
+	if len(asked[beaten]) != 3 || len(asked[quiet]) != 14 {
 		t.Errorf("one that is heard of was asked at %v, one that is not at %v", asked[beaten], asked[quiet])
 	}
 }
