@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -55,10 +56,14 @@ func (n *Node) drawSlot(ctx context.Context, v *roll, slot int, pool []group.Can
 		n.log.Debug("no candidate for a slot: the group is thin", "group", v.id.Prefix(), "slot", slot)
 		return
 	}
-	if n.nameCandidate(place{v.id, slot}, id, env, true) {
-		n.tellCandidate(ctx, v, slot, env, f)
-		n.log.Info("drew a candidate", "group", v.id.Prefix(), "slot", slot, "peer", protocol.ShortPeer(id))
+	if !n.nameCandidate(place{v.id, slot}, id, env, true) {
+		return
 	}
+	took, refused := n.tellCandidate(ctx, v, slot, env, f)
+	if refused > took {
+		n.repairs.ahead.until(v.id, now+n.agreed(), now)
+	}
+	n.log.Info("drew a candidate", "group", v.id.Prefix(), "slot", slot, "peer", protocol.ShortPeer(id), "took", took, "refused", refused)
 }
 
 // askCandidates nominates one candidate after the other for a slot, in the order
@@ -100,8 +105,10 @@ func (n *Node) nominate(ctx context.Context, to peer.ID, r *protocol.NominateReq
 	return n.caller.Nominate(ctx, to, r)
 }
 
-// tellCandidate names a slot's candidate to the other members that answer.
-func (n *Node) tellCandidate(ctx context.Context, v *roll, slot int, env protocol.Envelope, f *groupFacts) {
+// tellCandidate names a slot's candidate to the other members that answer, and
+// returns how many took it and how many see the slot otherwise.
+func (n *Node) tellCandidate(ctx context.Context, v *roll, slot int, env protocol.Envelope, f *groupFacts) (took, refused int) {
+	var yes, no atomic.Int64
 	var all errgroup.Group
 	all.SetLimit(asksAtOnce)
 	for i := range v.table.Held {
@@ -111,13 +118,20 @@ func (n *Node) tellCandidate(ctx context.Context, v *roll, slot int, env protoco
 		to := v.table.Held[i].Peer
 		r := &protocol.NominateRequest{Group: v.id, Slot: slot, Record: f.record, Table: f.table, Bytes: f.bytes, Candidate: env}
 		all.Go(func() error {
-			if _, err := n.nominate(ctx, to, r); err != nil {
+			switch _, err := n.nominate(ctx, to, r); {
+			case err == nil:
+				yes.Add(1)
+			case errors.Is(err, protocol.ErrDisputed):
+				no.Add(1)
+				fallthrough
+			default:
 				n.log.Debug("a member does not take a candidate", "peer", protocol.ShortPeer(to), "group", v.id.Prefix(), "err", err)
 			}
 			return nil
 		})
 	}
 	_ = all.Wait()
+	return int(yes.Load()), int(no.Load())
 }
 
 // candidates asks nodes of which this one has heard what they have free.

@@ -50,7 +50,7 @@ func (n *Node) takers(v *roll, slot int, s protocol.SegmentID) (out []peer.ID) {
 func (n *Node) gave(v *roll, to peer.ID, s protocol.SegmentID, while time.Duration) {
 	now, what := n.neighbours.at(), loan{borrower: borrower{to, v.id}, segment: s}
 	n.repairs.given.until(what, now+while, now)
-	n.repairs.arriving.until(what, now+n.cfg.Timing.NomineeFor, now)
+	n.repairs.arriving.once(what, now+n.cfg.Timing.NomineeFor, now) // who says so for ever keeps nobody waiting
 }
 
 // arrives reports whether a segment needs no repair once those candidates have

@@ -16,13 +16,14 @@ type repairs struct {
 	once sync.Mutex // one round at a time
 	wake chan struct{}
 
-	thin     *rests[place]    // slots for which no candidate was found
-	declined *rests[borrower] // nodes that would not take a slot of a group
-	failed   *rests[kin]      // segments that could not be repaired
-	partial  *partials        // what was gathered for them
-	given    *rests[loan]     // shards that others have, by their own word or because this node put them
-	arriving *rests[loan]     // of these, those whose holders are yet to enter
-	late     *undelivered     // what was made for peers that did not answer
+	thin     *rests[place]            // slots for which no candidate was found
+	declined *rests[borrower]         // nodes that would not take a slot of a group
+	failed   *rests[kin]              // segments that could not be repaired
+	partial  *partials                // what was gathered for them
+	given    *rests[loan]             // shards that others have, by their own word or because this node put them
+	arriving *rests[loan]             // of these, those whose holders are yet to enter
+	late     *undelivered             // what was made for peers that did not answer
+	ahead    *rests[protocol.GroupID] // groups of which most members see no need yet
 
 	mu    sync.Mutex
 	since map[protocol.GroupID]time.Duration // when a group was first seen to need repair, on the watch
@@ -30,7 +31,7 @@ type repairs struct {
 
 func newRepairs() *repairs {
 	return &repairs{
-		thin: newRests[place](), declined: newRests[borrower](), failed: newRests[kin](), given: newRests[loan](), arriving: newRests[loan](), late: newUndelivered(), partial: newPartials(),
+		thin: newRests[place](), declined: newRests[borrower](), failed: newRests[kin](), given: newRests[loan](), arriving: newRests[loan](), late: newUndelivered(), ahead: newRests[protocol.GroupID](), partial: newPartials(),
 		wake:  make(chan struct{}, 1),
 		since: make(map[protocol.GroupID]time.Duration),
 	}
@@ -181,6 +182,11 @@ func (n *Node) agreed() time.Duration {
 	return max(2*t.RetryEvery, t.GoneAfter/7)
 }
 
+// patience is for how long lazy repair waits for members that see no need yet, and
+// for candidates of at least half of what is missing. Who does not know a member that
+// came by proof sees the need days before the others.
+func (n *Node) patience() time.Duration { return 4 * n.agreed() }
+
 // examine draws candidates for a group's vacant slots if some segment needs
 // repair, and returns the segments whose repair falls to this node.
 func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, error) {
@@ -195,7 +201,7 @@ func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, 
 		return nil, nil
 	}
 	vacant := v.table.Vacant(v.view, urgent)
-	if !urgent && vacant.Count() > 0 && waited < n.agreed() {
+	if !urgent && vacant.Count() > 0 && (waited < n.agreed() || waited < n.patience() && n.repairs.ahead.resting(id, n.neighbours.at())) {
 		return nil, nil
 	}
 	f, err := n.factsOf(ctx, id)
@@ -252,11 +258,13 @@ func (r *roll) needs(t *group.Tally) (repair, urgent bool) {
 // mine returns the job of a segment whose repair falls to this node now.
 func (n *Node) mine(w *weighing, s protocol.SegmentID, f *groupFacts) *repairJob {
 	v := w.weigh(s, w.lacking(s))
-	if v.answer != repair.Mine || n.arrives(w.roll, s, v.missing, v.count) {
+	urgent := v.condition == group.Urgent
+	few := 2*v.takers < v.missing.Count() && n.repairs.waited(w.id, n.neighbours.at()) < n.patience()
+	if v.answer != repair.Mine || !urgent && few || n.arrives(w.roll, s, v.missing, v.count) {
 		return nil
 	}
 	return &repairJob{
-		roll: w.roll, facts: f, segment: s, missing: v.missing, urgent: v.condition == group.Urgent,
+		roll: w.roll, facts: f, segment: s, missing: v.missing, urgent: urgent,
 		work: repair.Work{
 			Score: group.Endangered(w.decide.Profile, v.count, w.wasSafe(s)),
 			Cost:  repair.Cost(w.decide.Profile.K, v.takers, f.shardSize(s, w.decide.Profile.N), true),

@@ -34,6 +34,16 @@ func (r *rests[K]) until(k K, at, now time.Duration) {
 	}
 }
 
+// once lets a thing rest that has not rested before, as far as is remembered.
+func (r *rests[K]) once(k K, at, now time.Duration) {
+	r.mu.Lock()
+	_, known := r.m[k]
+	r.mu.Unlock()
+	if !known {
+		r.until(k, at, now)
+	}
+}
+
 // resting reports whether a thing is to be left alone now.
 func (r *rests[K]) resting(k K, now time.Duration) bool {
 	r.mu.Lock()

@@ -13,54 +13,73 @@ import (
 // A candidate that is off when its shards are made gets them when it is back,
 // and nobody lends for it again.
 func TestWhoWasOffIsBroughtWhatWasMade(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const segments, dead, newcomers = 2, 2, 3
-		w := newTown(t, profile.N+newcomers)
-		o, coder, c := w.founded(profile)
-		for i := range segments {
-			w.putTo(c, o, coder.code(randomBytes(seeded(t, uint64(90+i)), 30_000)), 0, 1, 2, 3, 4, 5)
+	for range 5 { // one that is drawn last of all is fed before it can be switched off
+		inTime := false
+		synctest.Test(t, func(t *testing.T) { inTime = broughtLater(t) })
+		if inTime {
+			return
 		}
-		c.Close()
-		time.Sleep(2 * day)
-		w.peers[4].Stop()
-		w.peers[5].Stop()
-		off := -1 // the newcomer that is drawn first
-		for begun := time.Now(); off < 0; time.Sleep(time.Minute) {
-			if time.Since(begun) > 14*day {
-				t.Fatal("nobody is drawn")
+	}
+	t.Error("each time all candidates were drawn at once")
+}
+
+// broughtLater reports whether a candidate could be switched off before it was
+// fed.
+func broughtLater(t *testing.T) (inTime bool) {
+	const segments, dead, newcomers = 2, 2, 3
+	w := newTown(t, profile.N+newcomers)
+	defer w.close()
+	o, coder, c := w.founded(profile)
+	for i := range segments {
+		w.putTo(c, o, coder.code(randomBytes(seeded(t, uint64(90+i)), 30_000)), 0, 1, 2, 3, 4, 5)
+	}
+	c.Close()
+	time.Sleep(2 * day)
+	w.peers[4].Stop()
+	w.peers[5].Stop()
+	off := w.firstDrawn(profile.N)
+	if w.nodes[off].store.Usage().Shards > 0 {
+		return false
+	}
+	w.peers[off].Stop()
+	time.Sleep(12 * time.Hour)
+	repaired, lent := w.mended()
+	if repaired != (dead-1)*segments {
+		t.Fatalf("%d shards were made for who is there, not %d", repaired, (dead-1)*segments)
+	}
+	w.peers[off].Start()
+	time.Sleep(2 * day)
+	again, more := w.mended()
+	if again != dead*segments || w.nodes[off].store.Usage().Shards != segments {
+		t.Errorf("%d shards repaired; who was off has %d", again, w.nodes[off].store.Usage().Shards)
+	}
+	if more != lent {
+		t.Errorf("%d more were lent for them, after %d", more-lent, lent)
+	}
+	return true
+}
+
+// firstDrawn waits until one of the nodes from some on is nominated.
+func (w *town) firstDrawn(from int) int {
+	w.t.Helper()
+	for range 14 * 24 * 60 {
+		for i := from; i < len(w.nodes); i++ {
+			if w.nodes[i].store.Usage().Groups > 0 {
+				return i
 			}
-			for i := profile.N; i < len(w.nodes) && off < 0; i++ {
-				if w.nodes[i].store.Usage().Groups > 0 {
-					off = i
-				}
-			}
 		}
-		if w.nodes[off].store.Usage().Shards > 0 {
-			t.Fatal("it has its shards already: the test comes too late")
-		}
-		w.peers[off].Stop()
-		sum := func() (repaired, lent int64) {
-			for _, n := range w.nodes {
-				repaired, lent = repaired+n.count.repaired.Load(), lent+n.count.lent.Load()
-			}
-			return repaired, lent
-		}
-		time.Sleep(12 * time.Hour)
-		repaired, lent := sum()
-		if repaired != (dead-1)*segments {
-			t.Fatalf("%d shards were made for who is there, not %d", repaired, (dead-1)*segments)
-		}
-		w.peers[off].Start()
-		time.Sleep(2 * day)
-		again, more := sum()
-		if again != dead*segments || w.nodes[off].store.Usage().Shards != segments {
-			t.Errorf("%d shards repaired; who was off has %d", again, w.nodes[off].store.Usage().Shards)
-		}
-		if more != lent {
-			t.Errorf("%d more were lent for them, after %d", more-lent, lent)
-		}
-		w.close()
-	})
+		time.Sleep(time.Minute)
+	}
+	w.t.Fatal("nobody is drawn")
+	return -1
+}
+
+// mended returns how many shards all nodes have repaired and lent.
+func (w *town) mended() (repaired, lent int64) {
+	for _, n := range w.nodes {
+		repaired, lent = repaired+n.count.repaired.Load(), lent+n.count.lent.Load()
+	}
+	return repaired, lent
 }
 
 // What waits for peers waits for a time, and within bounds.
