@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -206,9 +205,7 @@ func (n *Node) readSound(ctx context.Context, id protocol.GroupID, sh keptShard,
 	r, err := n.store.OpenShard(ctx, sh.key)
 	if err == nil {
 		defer func() { _ = r.Close() }()
-		if _, err = io.ReadFull(io.NewSectionReader(r, 0, sh.size), buf); err == nil {
-			err = r.Check(buf)
-		}
+		err = r.ReadAll(buf)
 	}
 	switch {
 	case errors.Is(err, storage.ErrCorrupt):

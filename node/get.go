@@ -91,15 +91,16 @@ func (n *Node) readBody(ctx context.Context, from protocol.Remote, sh storage.Sh
 	free := func() { room(); done() }
 	buf := n.buffers.get(length)
 	release := func() { n.buffers.put(buf); free() }
-	if _, err := io.ReadFull(io.NewSectionReader(sh, off, length), *buf); err != nil {
+	if r.Length == 0 {
+		err = sh.ReadAll(*buf)
+	} else {
+		_, err = io.ReadFull(io.NewSectionReader(sh, off, length), *buf)
+	}
+	switch {
+	case err != nil:
 		release()
 		return nil, nil, n.misread(ctx, sh, "read shard", err)
-	}
-	if r.Length == 0 {
-		if err := sh.Check(*buf); err != nil {
-			release()
-			return nil, nil, n.misread(ctx, sh, "read shard", err)
-		}
+	case r.Length == 0:
 		return *buf, release, nil
 	}
 	defer n.buffers.put(buf)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"iter"
 	"sync"
@@ -158,14 +159,36 @@ func (r *diskReader) Outboard() ([]byte, error) {
 	return b, nil
 }
 
-// Check implements ShardReader.
-func (r *diskReader) Check(data []byte) error {
+// readStep is how many bytes are read before their checksum is taken: they are
+// still in the processor's cache then.
+const readStep = 128 << 10
+
+// ReadAll implements ShardReader.
+func (r *diskReader) ReadAll(dst []byte) error {
 	h := &r.r.header
-	if len(data) != int(h.data) || checksum(data) != h.dataSum {
-		r.disk.damage.add(touch(h))
-		return fmt.Errorf("check data of %s: %w", h.shardKey(), ErrCorrupt)
+	if len(dst) != int(h.data) {
+		return fmt.Errorf("read %s into %d bytes: %w", h.shardKey(), len(dst), ErrLimit)
+	}
+	sum := uint32(0)
+	for lo := 0; lo < len(dst); lo += readStep {
+		step := dst[lo:min(lo+readStep, len(dst))]
+		if _, err := r.ReadAt(step, int64(lo)); err != nil {
+			return r.bad(r.disk.unread(err))
+		}
+		sum = crc32.Update(sum, castagnoli, step)
+	}
+	if sum != h.dataSum {
+		return r.bad(ErrCorrupt)
 	}
 	return nil
+}
+
+// bad notes damage that was met in reading, and names what was read.
+func (r *diskReader) bad(err error) error {
+	if errors.Is(err, ErrCorrupt) {
+		r.disk.damage.add(touch(&r.r.header))
+	}
+	return fmt.Errorf("read %s: %w", r.r.header.shardKey(), err)
 }
 
 // Close implements ShardReader.

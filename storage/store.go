@@ -114,14 +114,14 @@ type Usage struct {
 }
 
 // ShardReader reads one held shard. It stays valid while the shard is deleted
-// or moved by others. Bytes read are as the disk gives them: who passes on a
-// part proves it by the outboard, who passes on all asks Check.
+// or moved by others. ReadAt gives bytes as the disk does: who passes on a part
+// proves it by the outboard.
 type ShardReader interface {
 	Info() ShardInfo
 	Descriptor() []byte        // must not be changed
 	Outboard() ([]byte, error) // ErrCorrupt when damaged
 	io.ReaderAt                // over the data
-	Check(data []byte) error   // ErrCorrupt unless data is what was stored, all of it
+	ReadAll(dst []byte) error  // fills dst, as long as the data; ErrCorrupt unless that is what was stored
 	io.Closer
 }
 
