@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -42,6 +43,7 @@ func redactAttr(_ []string, at slog.Attr) slog.Attr {
 	switch v := at.Value.Any().(type) {
 	case string:
 		at.Value = slog.StringValue(redact(v))
+	case time.Time: // each format has its own way to write it
 	case error:
 		at.Value = slog.StringValue(redact(v.Error()))
 	case fmt.Stringer: // JSON would spell a group's ID as a list of numbers
