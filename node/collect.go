@@ -127,6 +127,7 @@ func (c *collection) take(h holder, l loaned) {
 	default:
 		c.have[h.slot] = l.raw
 		c.got++
+		c.job.fetched += int64(len(l.raw))
 		c.count.borrowed.Add(int64(len(l.raw)))
 		return
 	}

@@ -134,7 +134,7 @@ func New(cfg Config) (*Node, error) {
 		started: cfg.Now(), rand: lockedRand{r: cfg.Rand},
 		caller: protocol.NewCaller(meteredNet{cfg.Net, deal.line}), book: newLedger(cfg.Caps, cfg.Donated),
 		frees: newFrees(), exchange: newExchanger(), revisits: newRevisits(), pendings: newPendings(), entropy: crand.Reader, mending: newMending(cfg.Timing), loans: newLoans(cfg.Timing), leases: newLeases(cfg.Timing.Lease, cfg.Mono), donors: newDonors(), opened: cfg.Opened,
-		nominees: newNominees(), entering: newEntering(), handovers: newHandovers(), handings: newHandings(), verdicts: newVerdicts(), repairs: newRepairs(),
+		nominees: newNominees(), entering: newEntering(), handovers: newHandovers(), handings: newHandings(), verdicts: newVerdicts(), repairs: newRepairs(cfg.Limits.Body / 2),
 		announce: newAnnouncer(), door: newDoor(cfg.Limits, cfg.Now),
 		strikes: newStrikes(), visits: newVisits(), scrub: newScrubber(cfg.Scrub, cfg.Timing), answers: newAnswers(),
 		deal: deal, drain: newDrainer(),

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -94,6 +96,7 @@ func (n *Node) askWhoHas(ctx context.Context, j *repairJob) {
 // repairSegment makes the missing shards of a segment and gives them to who
 // shall have them. What fails is looked at again in a later round.
 func (n *Node) repairSegment(ctx context.Context, j *repairJob) {
+	begun := n.now()
 	made, err := n.remake(ctx, j)
 	switch {
 	case errors.Is(err, errInconsistent):
@@ -104,7 +107,7 @@ func (n *Node) repairSegment(ctx context.Context, j *repairJob) {
 		n.repairs.failed.until(kin{j.roll.id, j.segment}, now+n.cfg.Timing.RepairDay/4, now) // till it is another's turn
 		n.log.Info("a segment is not repaired", "group", j.roll.id.Prefix(), "segment", j.segment, "made", made, "err", err)
 	case made > 0:
-		n.log.Info("repaired a segment", "group", j.roll.id.Prefix(), "segment", j.segment, "shards", made)
+		n.log.Info("repaired a segment", "group", j.roll.id.Prefix(), "segment", j.segment, "shards", made, "fetched", j.fetched, "took", n.now().Sub(begun))
 	}
 	if made > 0 {
 		n.count.repaired.Add(int64(made))
@@ -171,7 +174,7 @@ func (n *Node) remake(ctx context.Context, j *repairJob) (made int, err error) {
 		return 0, err
 	}
 	defer done()
-	free, err := n.door.own(ctx, most+size)
+	free, err := n.repairRoom(ctx, most+size*int64(min(n.atOnce(givesAtOnce), j.missing.Count())))
 	if err != nil {
 		return 0, err
 	}
@@ -179,34 +182,59 @@ func (n *Node) remake(ctx context.Context, j *repairJob) (made int, err error) {
 	if err := c.gather(ctx); err != nil {
 		return 0, err
 	}
-	d, desc, have := c.d, c.desc, c.have
-	code, err := erasure.New(d.K, d.N)
+	return n.giveAll(ctx, c, grant)
+}
+
+// repairRoom takes memory for one repair, of which all together have half of
+// what the node has for bytes of shards: who asks for one waits for no two.
+func (n *Node) repairRoom(ctx context.Context, bytes int64) (release func(), err error) {
+	part := min(bytes, n.repairs.most)
+	if err := n.repairs.room.Acquire(ctx, part); err != nil {
+		return nil, err
+	}
+	free, err := n.door.own(ctx, bytes)
+	if err != nil {
+		n.repairs.room.Release(part)
+		return nil, err
+	}
+	return func() { free(); n.repairs.room.Release(part) }, nil
+}
+
+// giveAll makes the missing shards of what was collected and gives each to who
+// shall have it. It returns how many were taken.
+func (n *Node) giveAll(ctx context.Context, c *collection, grant []byte) (made int, err error) {
+	code, err := erasure.New(c.d.K, c.d.N)
 	if err != nil {
 		return 0, err
 	}
-	buf := make([]byte, 0, d.ShardSize)
-	for slot := range d.N {
-		to := n.takers(j.roll, slot, j.segment)
-		if !j.missing.Has(slot) || len(to) == 0 || have[slot] != nil {
+	var taken atomic.Int64
+	var all errgroup.Group
+	all.SetLimit(n.atOnce(givesAtOnce))
+	for slot := range c.d.N {
+		to := n.takers(c.job.roll, slot, c.job.segment)
+		if !c.job.missing.Has(slot) || len(to) == 0 || c.have[slot] != nil {
 			continue
 		}
-		shard, err := remakeSlot(code, d, have, slot, buf)
-		if err != nil {
-			return made, err
-		}
-		r := &protocol.PutRequest{Record: j.facts.record, Slot: slot, Descriptor: desc, Grant: grant, Length: d.ShardSize}
-		if n.give(ctx, j, slot, to, r, shard) {
-			made++
-		}
+		all.Go(func() error {
+			shard, err := remakeSlot(code, c.d, c.have, slot)
+			if err != nil {
+				return err
+			}
+			r := &protocol.PutRequest{Record: c.job.facts.record, Slot: slot, Descriptor: c.desc, Grant: grant, Length: c.d.ShardSize}
+			if n.give(ctx, c.job, slot, to, r, shard) {
+				taken.Add(1)
+			}
+			return nil
+		})
 	}
-	return made, nil
+	err = all.Wait()
+	return int(taken.Load()), err
 }
 
-// remakeSlot makes one slot's shard of k others, in buf, and checks its root.
-func remakeSlot(code *erasure.Code, d *protocol.Descriptor, have [][]byte, slot int, buf []byte) ([]byte, error) {
-	shards, want := make([][]byte, d.N), make([]bool, d.N)
-	copy(shards, have)
-	shards[slot], want[slot] = buf[:0:d.ShardSize], true
+// remakeSlot makes one slot's shard of k others and checks its root.
+func remakeSlot(code *erasure.Code, d *protocol.Descriptor, have [][]byte, slot int) ([]byte, error) {
+	shards, want := slices.Clone(have), make([]bool, d.N)
+	shards[slot], want[slot] = make([]byte, 0, d.ShardSize), true
 	if err := code.Reconstruct(shards, want); err != nil {
 		return nil, err
 	}

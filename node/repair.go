@@ -6,6 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
 	"github.com/cairnstore/cairn/node/repair"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
@@ -25,12 +28,16 @@ type repairs struct {
 	late     *undelivered             // what was made for peers that did not answer
 	ahead    *rests[protocol.GroupID] // groups of which most members see no need yet
 
+	most int64 // bytes that the segments being repaired may take in memory
+	room *semaphore.Weighted
+
 	mu    sync.Mutex
 	since map[protocol.GroupID]time.Duration // when a group was first seen to need repair, on the watch
 }
 
-func newRepairs() *repairs {
+func newRepairs(most int64) *repairs {
 	return &repairs{
+		most: most, room: semaphore.NewWeighted(most),
 		thin: newRests[place](), declined: newRests[borrower](), failed: newRests[kin](), given: newRests[loan](), arriving: newRests[loan](), late: newUndelivered(), ahead: newRests[protocol.GroupID](), partial: newPartials(),
 		wake:  make(chan struct{}, 1),
 		since: make(map[protocol.GroupID]time.Duration),
@@ -116,13 +123,17 @@ func (n *Node) repairOnce(ctx context.Context) error {
 		}
 	}
 	batch, _ := repair.Plan(work, n.repairBudget(work), n.repairMost())
+	var all errgroup.Group
+	all.SetLimit(n.atOnce(repairsAtOnce))
 	for _, w := range batch {
-		if ctx.Err() != nil {
+		all.Go(func() error {
+			if ctx.Err() == nil {
+				n.repairSegment(ctx, jobs[w.Segment])
+			}
 			return ctx.Err()
-		}
-		n.repairSegment(ctx, jobs[w.Segment])
+		})
 	}
-	return nil
+	return all.Wait()
 }
 
 // groupFacts is what repair needs of a group's facts.
@@ -170,6 +181,7 @@ type repairJob struct {
 	missing group.Set // slots
 	urgent  bool
 	work    repair.Work
+	fetched int64 // bytes of shards that others lent
 }
 
 // agreed is within what time of one another members find a holder gone: each
@@ -286,6 +298,23 @@ func (r *roll) wasSafe(s protocol.SegmentID) bool {
 	return never <= r.table.Profile.N-group.SafeAt(r.table.Profile)
 }
 
-// repairPause is how long a repairer rests between two segments, so that what
-// others ask comes between.
-const repairPause = 10 * time.Millisecond
+const (
+	// repairPause is how long a repairer rests between two segments, so that what
+	// others ask comes between.
+	repairPause = 10 * time.Millisecond
+	// repairsAtOnce is how many segments are repaired at a time, where they have
+	// room: while one's shards are put, others' come.
+	repairsAtOnce = 4
+	// givesAtOnce is how many shards of one segment are put at a time.
+	givesAtOnce = 4
+)
+
+// atOnce returns how many of a repairer's transfers go on at a time: on a line
+// with a limit one after the other, for together they would take as long, and
+// each of them longer than its peer waits.
+func (n *Node) atOnce(most int) int {
+	if l := n.deal.line; l.up != nil || l.down != nil {
+		return 1
+	}
+	return most
+}

@@ -31,6 +31,7 @@ type settings struct {
 	rounds  int
 	json    bool
 	quick   bool // bulk only
+	repair  bool // repair only
 }
 
 func main() {
@@ -43,6 +44,7 @@ func main() {
 	flag.IntVar(&s.rounds, "rounds", 3, "repetitions; the median counts")
 	flag.BoolVar(&s.json, "json", false, "one JSON object instead of a table")
 	flag.BoolVar(&s.quick, "quick", false, "put and get of the one file, nothing else")
+	flag.BoolVar(&s.repair, "repair", false, "repair of the one file, nothing else")
 	flag.Parse()
 	s.size = *size << 20
 	var err error
@@ -77,6 +79,13 @@ func memoryDir(s settings) string {
 }
 
 func bench(ctx context.Context, s settings) error {
+	if s.repair {
+		mended, err := measureRepair(ctx, s)
+		if err != nil {
+			return fmt.Errorf("repair: %w", err)
+		}
+		return s.tell(report{Profile: s.profile.String(), Nodes: s.nodes, Bytes: s.size, Rounds: s.rounds, Figures: mended})
+	}
 	yard, err := measureYardstick(s)
 	if err != nil {
 		return err
@@ -90,8 +99,17 @@ func bench(ctx context.Context, s settings) error {
 		if err != nil {
 			return fmt.Errorf("idle: %w", err)
 		}
-		r.Figures = append(r.Figures, idle...)
+		mended, err := measureRepair(ctx, s)
+		if err != nil {
+			return fmt.Errorf("repair: %w", err)
+		}
+		r.Figures = append(append(r.Figures, idle...), mended...)
 	}
+	return s.tell(r)
+}
+
+// tell prints a report.
+func (s settings) tell(r report) error {
 	if s.json {
 		return json.NewEncoder(os.Stdout).Encode(r)
 	}

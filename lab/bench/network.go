@@ -66,15 +66,16 @@ func measureNetwork(ctx context.Context, s settings, y yardstick) (report, error
 	return r, err
 }
 
-// startNetwork starts so many nodes in a new lab. close ends it.
-func startNetwork(ctx context.Context, s settings, nodes int) (*network, error) {
+// startNetwork starts so many nodes in a new lab, with further flags. close ends
+// it.
+func startNetwork(ctx context.Context, s settings, nodes int, args ...string) (*network, error) {
 	dir, err := os.MkdirTemp(s.dir, "cairn-bench-")
 	if err != nil {
 		return nil, err
 	}
 	donate := 2000 + (s.size*int64(s.rounds+1)+rangeFile+smallBytes())>>20*int64(s.profile.N)/int64(s.profile.K)
 	n := &network{settings: s, dir: dir}
-	n.lab, err = launch.New(launch.Config{Binary: s.cairn, Dir: dir, Donate: fmt.Sprintf("%dMB", donate), NodeArgs: []string{"--no-mdns"}})
+	n.lab, err = launch.New(launch.Config{Binary: s.cairn, Dir: dir, Donate: fmt.Sprintf("%dMB", donate), NodeArgs: append([]string{"--no-mdns"}, args...)})
 	if err == nil {
 		_, err = n.lab.AddNodes(ctx, nodes)
 	}
