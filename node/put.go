@@ -214,14 +214,15 @@ func (n *Node) keepTaken(ctx context.Context, o *putOrder, r *protocol.PutReques
 }
 
 func readShard(body io.Reader, buf []byte, root protocol.Hash) (*storage.Shard, error) {
-	outboard, got, err := protocol.ReadOutboard(body, buf)
+	sum := new(storage.Sum)
+	outboard, got, err := protocol.ReadOutboard(io.TeeReader(body, sum), buf)
 	if err != nil {
 		return nil, fmt.Errorf("read shard: %w", err)
 	}
 	if got != root {
 		return nil, protocol.Refuse(protocol.CodeForged, "the bytes do not fit the slot's root")
 	}
-	return &storage.Shard{Data: buf, Outboard: outboard}, nil
+	return &storage.Shard{Data: buf, Outboard: outboard, Sum: sum}, nil
 }
 
 // keepShard makes shard and grant durable, in one group commit where the store

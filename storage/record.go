@@ -95,12 +95,18 @@ func (s *Shard) recordSize() int64 {
 
 func (f *Fact) recordSize() int64 { return recordSize(0, 0, len(f.Bytes)) }
 
-// shardHeader describes a shard's record. It reads all of the shard.
+// shardHeader describes a shard's record. It reads all of the shard, but for
+// data whose checksum was taken before.
 func shardHeader(s *Shard, now time.Time) header {
+	sum := s.Sum
+	if sum == nil {
+		sum = new(Sum)
+		_, _ = sum.Write(s.Data)
+	}
 	return header{
 		kind: shardRecord, slot: s.Key.Slot, group: s.Group, id: s.Key.Segment, stored: now.UnixNano(),
 		desc: uint32(len(s.Descriptor)), outboard: uint32(len(s.Outboard)), data: uint32(len(s.Data)),
-		descSum: checksum(s.Descriptor), outSum: checksum(s.Outboard), dataSum: checksum(s.Data),
+		descSum: checksum(s.Descriptor), outSum: checksum(s.Outboard), dataSum: sum.crc,
 	}
 }
 

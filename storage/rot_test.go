@@ -88,6 +88,56 @@ func TestRotIsFoundAndMended(t *testing.T) {
 	}
 }
 
+// readAll reads a shard whole, as a holder does that passes it on.
+func readAll(t *testing.T, d *storage.Disk, sh *storage.Shard) error {
+	t.Helper()
+	r, err := d.OpenShard(t.Context(), sh.Key)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.Close() }()
+	return r.ReadAll(make([]byte, len(sh.Data)))
+}
+
+// Rot that is met in reading is noted, so that the shard is taken again.
+func TestRotIsFoundByReading(t *testing.T) {
+	fs, cfg, shards := rotten(t)
+	d := openDisk(t, cfg)
+	sh := shards[1]
+	fs.Spoil(firstLog, offsetOf(t, fs, sh.Data))
+	if err := readAll(t, d, sh); !errors.Is(err, storage.ErrCorrupt) {
+		t.Fatalf("read: %v, want ErrCorrupt", err)
+	}
+	if err := d.PutShard(t.Context(), sh); err != nil {
+		t.Fatal(err)
+	}
+	if err := storagetest.Holds(t.Context(), d, sh); err != nil {
+		t.Error(err)
+	}
+}
+
+// A checksum of other data makes a shard that is damaged from the beginning,
+// and is mended by putting it again.
+func TestSumOfOtherData(t *testing.T) {
+	d := openDisk(t, crashConfig(storagetest.NewFS(), filepath.Join(fast(t), "index.db")))
+	sh := storagetest.Shard(1, 1, 1, 1, 5000)
+	sh.Sum = new(storage.Sum)
+	_, _ = sh.Sum.Write(make([]byte, len(sh.Data)))
+	if err := d.PutShard(t.Context(), sh); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Verify(t.Context(), sh.Key); !errors.Is(err, storage.ErrCorrupt) {
+		t.Errorf("verify: %v, want ErrCorrupt", err)
+	}
+	sh.Sum = nil
+	if err := d.PutShard(t.Context(), sh); err != nil {
+		t.Fatal(err)
+	}
+	if err := storagetest.Holds(t.Context(), d, sh); err != nil {
+		t.Error(err)
+	}
+}
+
 // A rotten header in the middle costs its own record and no other.
 func TestRebuildPassesOverRot(t *testing.T) {
 	fs, cfg, shards := rotten(t)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"hash/crc32"
 	"io"
 	"iter"
 	"strconv"
@@ -71,6 +72,23 @@ type Shard struct {
 	Descriptor []byte // of the segment; 1 to MaxDescriptor bytes
 	Data       []byte // 1 to MaxData bytes
 	Outboard   []byte // the tree of hashes over Data; at most MaxOutboard bytes
+	Sum        *Sum   // of all of Data, taken as it came; nil: the store takes it
+}
+
+// Sum is a checksum of data that is written to it. Who reads a shard step by
+// step takes it at the same time, and so spares the store to read all of it
+// once more. One of other data makes a shard that counts as damaged from the
+// beginning.
+type Sum struct {
+	crc uint32
+	n   int // bytes written
+}
+
+// Write takes b into the checksum. It never fails.
+func (s *Sum) Write(b []byte) (int, error) {
+	s.crc = crc32.Update(s.crc, castagnoli, b)
+	s.n += len(b)
+	return len(b), nil
 }
 
 // ShardInfo tells of a held shard without reading it.
@@ -202,6 +220,7 @@ func (s *Shard) check() error {
 	switch {
 	case len(s.Descriptor) < 1 || len(s.Descriptor) > MaxDescriptor,
 		len(s.Data) < 1 || len(s.Data) > MaxData,
+		s.Sum != nil && s.Sum.n != len(s.Data),
 		len(s.Outboard) > MaxOutboard:
 		return ErrLimit
 	}

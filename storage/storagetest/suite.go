@@ -105,6 +105,9 @@ func Holds(ctx context.Context, s storage.Store, want *storage.Shard) error {
 func testSizes(t *testing.T, s storage.Store) {
 	for i, size := range Sizes {
 		sh := Shard(seed, 1, i, i, size)
+		if i%2 == 1 {
+			sh.Sum = sumOf(sh.Data)
+		}
 		put(t, s, sh)
 		same(t, s, sh)
 	}
@@ -315,6 +318,15 @@ func sameInfos(t *testing.T, s storage.Store, group int, want []storage.Fact) {
 	}
 }
 
+// sumOf returns the checksum of data that comes in two pieces.
+func sumOf(data []byte) *storage.Sum {
+	s := new(storage.Sum)
+	for _, b := range [][]byte{data[:len(data)/2], data[len(data)/2:]} {
+		_, _ = s.Write(b)
+	}
+	return s
+}
+
 func testLimits(t *testing.T, s storage.Store) {
 	for name, change := range map[string]func(*storage.Shard){
 		"no descriptor":   func(sh *storage.Shard) { sh.Descriptor = nil },
@@ -322,6 +334,7 @@ func testLimits(t *testing.T, s storage.Store) {
 		"no data":         func(sh *storage.Shard) { sh.Data = nil },
 		"long data":       func(sh *storage.Shard) { sh.Data = make([]byte, storage.MaxData+1) },
 		"long outboard":   func(sh *storage.Shard) { sh.Outboard = make([]byte, storage.MaxOutboard+1) },
+		"sum of less":     func(sh *storage.Shard) { sh.Sum = sumOf(sh.Data[1:]) },
 	} {
 		sh := Shard(seed, 1, 1, 1, 100)
 		change(sh)
