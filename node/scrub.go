@@ -227,6 +227,7 @@ func (n *Node) scrubFacts(ctx context.Context, id protocol.GroupID, budget *int6
 	if !damaged {
 		return
 	}
+	n.dropNotes(ctx, id)
 	g, release, err := n.groups.openTurn(ctx, id)
 	if err != nil {
 		return // it cannot be loaded: what is loaded later lacks the fact

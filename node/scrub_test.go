@@ -233,6 +233,37 @@ func TestScrubFindsRottenFact(t *testing.T) {
 	}
 }
 
+// A rotten note of the node's own is dropped: nobody brings it again, and it
+// would be told of at each look for ever.
+func TestScrubDropsRottenNote(t *testing.T) {
+	w := newScrubWorld(t, 83, 0)
+	o := w.newOwner().found()
+	o.mustPut(o.newSegment(1000))
+	count := func() (notes, facts int) {
+		for f, err := range w.store.Facts(t.Context(), o.id) {
+			switch {
+			case err == nil && isNote(f.Kind):
+				notes++
+			case err == nil:
+				facts++
+			default:
+				t.Error(err)
+			}
+		}
+		return notes, facts
+	}
+	notes, facts := count()
+	for f, err := range w.store.Facts(t.Context(), o.id) {
+		if err == nil && f.Kind == noteOrigin {
+			w.rot(f.Bytes)
+		}
+	}
+	w.pass()
+	if n, f := count(); n != notes-1 || f != facts {
+		t.Errorf("%d notes and %d facts after a pass, of %d and %d", n, f, notes, facts)
+	}
+}
+
 // A pass goes on where it was when the node ended, and a crash costs at most
 // what was read in the last minutes. Every shard is read exactly once.
 func TestScrubResumes(t *testing.T) {

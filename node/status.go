@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"strings"
 	"sync/atomic"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -112,7 +113,7 @@ func NewStoreStatus(dir string, u storage.Usage) StoreStatus {
 	if u.Err == nil {
 		return s
 	}
-	s.State, s.Why = StoreFailed, u.Err.Error()
+	s.State, s.Why = StoreFailed, strings.ReplaceAll(u.Err.Error(), "\n", "; ") // one line
 	if errors.Is(u.Err, storage.ErrSuspended) {
 		s.State = StoreSuspended
 	}

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -133,4 +135,19 @@ func openBody(thing string, b []byte, v any) error {
 		return err
 	}
 	return protocol.Decode(thing, s.Body, v)
+}
+
+// dropNotes drops this node's own notes about a group that the disk damaged:
+// nobody can bring them again.
+func (n *Node) dropNotes(ctx context.Context, id protocol.GroupID) {
+	var rotten []protocol.Hash
+	for info, err := range n.store.FactInfos(ctx, id) {
+		if err != nil || !isNote(info.Kind) {
+			continue
+		}
+		if _, err := n.store.Fact(ctx, id, info.ID); errors.Is(err, storage.ErrCorrupt) {
+			rotten = append(rotten, info.ID)
+		}
+	}
+	n.dropFacts(ctx, id, rotten)
 }

@@ -27,7 +27,7 @@ const (
 // closed, so that nothing keeps the disk from being unmounted or checked, and
 // nothing is written into files that have lost their names; when the disk is
 // back it is opened again. Likewise where another copy of the store has come
-// into its place, and where a file system that had become read-only can be
+// into its place, or its logs were removed, and where a file system that had become read-only can be
 // written to. A store that failed for any other cause stays so: what its disk
 // has lost, a person should see to.
 type Folder struct {
@@ -103,8 +103,8 @@ func (f *Folder) look() {
 		if f.missed++; f.missed >= missedLooks {
 			f.letGo(d, ErrSuspended)
 		}
-	case f.isOther():
-		f.cfg.Log.Warn("another copy of the store lies in its place; it is opened anew", "dir", f.cfg.Dir)
+	case f.isOther() || d.lost():
+		f.cfg.Log.Warn("other files lie in a donated folder than its store has open; it is opened anew", "dir", f.cfg.Dir)
 		f.letGo(d, ErrSuspended)
 		f.reopen()
 	case errors.Is(d.failure(), syscall.EROFS) && f.tryWrite() == nil:

@@ -139,6 +139,36 @@ func TestFolderReplacedByCopy(t *testing.T) {
 	mustHold(t, openFolder(t, cfg), a, b)
 }
 
+// Nor into logs that somebody removed: what they held is lost, what comes is not.
+func TestFolderLosesLogs(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("an open file cannot be removed there")
+	}
+	cfg := folderIn(t)
+	f := openFolder(t, cfg)
+	a, b := storagetest.Shard(1, 1, 1, 1, 3000), storagetest.Shard(1, 1, 2, 1, 3000)
+	if err := f.PutShard(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	f.Look()
+	mustHold(t, f, a)
+	if err := os.Remove(filepath.Join(cfg.Dir, "logs", "0000000001.log")); err != nil {
+		t.Fatal(err)
+	}
+	f.Look()
+	if err := f.PutShard(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f = openFolder(t, cfg)
+	mustHold(t, f, b)
+	if u := f.Usage(); u.Shards != 1 {
+		t.Errorf("%+v", u)
+	}
+}
+
 // An empty folder, or another node's, in the store's place is never taken for it.
 func TestFolderOfAnotherInItsPlace(t *testing.T) {
 	if runtime.GOOS == "windows" {

@@ -162,6 +162,16 @@ func (s *logSet) remove(id uint64) error {
 	return nil
 }
 
+// newest returns the highest number of the logs that are open.
+func (s *logSet) newest() (id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for other := range s.open {
+		id = max(id, other)
+	}
+	return id
+}
+
 // leave stops waiting for readers.
 func (s *logSet) leave() {
 	s.mu.Lock()

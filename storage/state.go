@@ -58,6 +58,16 @@ func (d *Disk) save() error {
 	return d.spoil(err)
 }
 
+// lost reports whether the log that is written to has lost its name: what was
+// written there would be gone with the process.
+func (d *Disk) lost() bool {
+	f, err := d.cfg.FS.Open(d.logs.name(d.logs.newest()))
+	if err == nil {
+		_ = f.Close() // nothing was written
+	}
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 func (d *Disk) failure() error {
 	d.stateMu.Lock()
 	defer d.stateMu.Unlock()
