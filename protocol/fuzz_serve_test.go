@@ -37,6 +37,9 @@ func FuzzServe(f *testing.F) {
 			t.Fatalf("%v, ended %v, reset %v", err, s.ended, s.wasLost)
 		}
 		wholeReplies(t, &s.out)
+		if err == nil {
+			t.Accepted()
+		}
 	})
 }
 
@@ -156,6 +159,7 @@ func FuzzAudit(f *testing.F) {
 		if err != nil {
 			return
 		}
+		t.Accepted()
 		if len(a.Results) != len(q.Shards) || len(a.Slices) != len(q.Shards) {
 			t.Fatalf("%d results, %d slices", len(a.Results), len(a.Slices))
 		}

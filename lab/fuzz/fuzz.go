@@ -51,6 +51,14 @@ func (t *T) Frugal(most uint64, f func()) {
 	t.TB.Fatalf("it allocates %d bytes, more than %d", spent, most)
 }
 
+// Accepted tells that the input is one that the decoder takes. A soak changes
+// such inputs more often: what is wrong already is mostly refused for that.
+func (t *T) Accepted() {
+	if t.batch != nil {
+		t.batch.accepted = true
+	}
+}
+
 // Allocated returns how many bytes this process has allocated so far, within
 // what the runtime keeps back for speed.
 func Allocated() uint64 {

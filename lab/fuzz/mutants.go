@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 )
 
 // maxChanges bounds how many changes are made to a seed at the least, one upon
@@ -16,6 +17,8 @@ const maxChanges = 16
 // generator draws that only the soak's seed and the mutant's number set going.
 type mutants struct {
 	corpus []input
+	good   []input // accepted seeds and mutants, a ring
+	next   int     // place in it
 	seed   uint64
 	least  int // changes of each
 	draw   draw
@@ -61,10 +64,45 @@ func (m *mutants) at(i uint64) input {
 	return m.out
 }
 
+// maxGood is how many accepted inputs are at hand, and maxLonger by how many
+// bytes one may be longer than every seed.
+const (
+	maxGood   = 512
+	maxLonger = 256
+)
+
+// adopt takes accepted inputs as seeds.
+func (m *mutants) adopt(good []input) {
+	for _, in := range good {
+		switch {
+		case size(in) > m.editor.most-maxGrowth+maxLonger:
+		case len(m.good) < maxGood:
+			m.good = append(m.good, in)
+		default:
+			m.good[m.next] = in
+			m.next = (m.next + 1) % maxGood
+		}
+	}
+}
+
+func clone(in input) input {
+	out := slices.Clone(in)
+	for i, v := range out {
+		if b, ok := v.([]byte); ok {
+			out[i] = bytes.Clone(b)
+		}
+	}
+	return out
+}
+
 // pick draws a seed, the short ones more often: they cost less, and most of what
 // can be wrong is wrong in them, too.
 func (m *mutants) pick() input {
-	a, b := m.corpus[m.draw.below(len(m.corpus))], m.corpus[m.draw.below(len(m.corpus))]
+	from := m.corpus
+	if len(m.good) > 0 && m.draw.below(2) == 0 {
+		from = m.good
+	}
+	a, b := from[m.draw.below(len(from))], from[m.draw.below(len(from))]
 	if size(b) < size(a) && m.draw.below(4) > 0 {
 		return b
 	}

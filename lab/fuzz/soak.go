@@ -49,8 +49,10 @@ func fromEnvironment() (o options, err error) {
 
 // batch is what some executions have in common.
 type batch struct {
-	least uint64 // the least limit of any, in bytes
-	ran   uint64
+	least    uint64 // the least limit of any, in bytes
+	ran      uint64
+	accepted bool // the last input
+	good     []input
 }
 
 // soak is one target on its way through its mutants.
@@ -78,6 +80,7 @@ func (s *soak) run() {
 	defer debug.SetGCPercent(debug.SetGCPercent(collectAt))
 	defer s.report()
 	began, cpu := time.Now(), ownCPU()
+	s.learn()
 	for s.ran < s.options.executions {
 		before := s.fresh
 		s.window()
@@ -91,28 +94,36 @@ func (s *soak) run() {
 		s.ran, s.fresh, s.tried, s.options.seed, (ownCPU() - cpu).Seconds(), time.Since(began).Seconds())
 }
 
+// learn finds out which seeds are accepted. They do not count.
+func (s *soak) learn() {
+	b := new(batch)
+	for _, in := range s.mutants.corpus {
+		s.seen.first(in)
+		s.execute(&T{TB: s.f, batch: b}, in)
+	}
+	s.mutants.adopt(b.good)
+}
+
 // window tries some mutants in batches, and once more one by one where a batch
 // allocates too much to tell whether each of it was within its limit.
 func (s *soak) window() {
 	end := s.tried + window
 	for s.tried < end && s.ran < s.options.executions {
 		from := s.tried
-		if s.batch(min(s.size, end-from)) {
-			s.size = min(2*s.size, maxBatch)
-			continue
+		b, frugal := s.batch(min(s.size, end-from))
+		s.size = min(2*s.size, maxBatch)
+		if !frugal {
+			s.size = max(s.size/4, 1)
+			s.measure(from, s.tried)
 		}
-		s.size = max(s.size/2, 1)
-		t := &T{TB: s.f}
-		for i := from; i < s.tried; i++ {
-			s.execute(t, s.mutants.at(i))
-		}
+		s.mutants.adopt(b.good) // not before: measure must meet the same mutants
 	}
 }
 
 // batch runs those of the next mutants that were not seen before, and reports
 // whether together they allocated no more than each of them may.
-func (s *soak) batch(size uint64) bool {
-	b := &batch{least: math.MaxUint64}
+func (s *soak) batch(size uint64) (b *batch, frugal bool) {
+	b = &batch{least: math.MaxUint64}
 	t := &T{TB: s.f, batch: b}
 	before := Allocated()
 	for range size {
@@ -124,7 +135,14 @@ func (s *soak) batch(size uint64) bool {
 		}
 	}
 	s.ran += b.ran
-	return Allocated()-before <= b.least
+	return b, Allocated()-before <= b.least
+}
+
+// measure runs some mutants again, each measured by itself.
+func (s *soak) measure(from, to uint64) {
+	for i := from; i < to; i++ {
+		s.execute(&T{TB: s.f}, s.mutants.at(i))
+	}
 }
 
 func (s *soak) execute(t *T, in input) {
@@ -134,6 +152,10 @@ func (s *soak) execute(t *T, in input) {
 		s.f.FailNow()
 	}
 	s.current = nil
+	if t.batch != nil && t.batch.accepted {
+		t.batch.accepted = false
+		t.batch.good = append(t.batch.good, clone(in))
+	}
 }
 
 // report writes the input that was being executed when the body panicked or

@@ -49,12 +49,14 @@ var someMap = append([]byte{0xa2, 0x61, 'a', 0x45, 1, 2, 3, 4, 5, 0x61, 'b', 0x8
 func TestSoakCountsDifferentInputs(t *testing.T) {
 	const want = 50_000
 	runs := make(map[string]int)
-	s, w := soaked(t, want, []input{{someMap, uint8(1)}}, func(t *T, in input) {
+	corpus := input{someMap, uint8(1)}
+	s, w := soaked(t, want, []input{corpus}, func(t *T, in input) {
 		runs[fmt.Sprint(in)]++
 		for range 2 {
 			t.Frugal(1<<30, func() {})
 		}
 	})
+	delete(runs, fmt.Sprint(corpus))
 	if w.failed || s.ran < want || s.ran > want+2*maxBatch || s.ran != 2*s.fresh || s.fresh != uint64(len(runs)) {
 		t.Errorf("%d executions on %d inputs; really %d inputs\n%s", s.ran, s.fresh, len(runs), w.said.String())
 	}
@@ -65,6 +67,27 @@ func TestSoakCountsDifferentInputs(t *testing.T) {
 	}
 	if !strings.Contains(w.said.String(), fmt.Sprintf("%d executions on %d different inputs", s.ran, s.fresh)) {
 		t.Error(w.said.String())
+	}
+}
+
+// What is accepted becomes a seed: inputs many steps from the corpus are met.
+func TestSoakBuildsOnWhatIsAccepted(t *testing.T) {
+	longest := func(accept bool) (most int) {
+		soaked(t, 20_000, []input{{[]byte{0x80}}}, func(t *T, in input) {
+			t.Frugal(1<<30, func() {})
+			b := in[0].([]byte)
+			if items := scan(b, nil); len(items) == 0 || items[0].major != majorArray || items[0].end != len(b) || len(items) != 1+int(items[0].arg) {
+				return // an array of plain items
+			}
+			most = max(most, len(b))
+			if accept {
+				t.Accepted()
+			}
+		})
+		return most
+	}
+	if alone, built := longest(false), longest(true); built < 2*alone {
+		t.Errorf("the longest array has %d bytes, and %d without telling", built, alone)
 	}
 }
 

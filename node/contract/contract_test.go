@@ -390,6 +390,7 @@ func FuzzState(f *testing.F) {
 		if err != nil {
 			return
 		}
+		t.Accepted()
 		again, err := s.Encode()
 		if err != nil || string(again) != string(b) {
 			t.Fatalf("%x is written as %x, %v", b, again, err)
