@@ -255,12 +255,13 @@ func (n *Node) Terminate(ctx context.Context) (int, error) {
 	}
 }
 
-// Restart starts a node again that has ended, with the home that it had, and
-// waits until it is ready.
-func (n *Node) Restart(ctx context.Context) error {
+// Restart starts a node again that has ended, with the home that it had and
+// further flags behind those that it had, and waits until it is ready.
+func (n *Node) Restart(ctx context.Context, args ...string) error {
 	if n.Running() {
 		return fmt.Errorf("restart %s: it runs", n.Name)
 	}
+	n.args = slices.Concat(n.args, args)
 	boot := n.lab.Bootstrap(3, n)
 	if len(boot) == 0 {
 		boot = n.boot
