@@ -42,7 +42,7 @@ lint: ## golangci-lint, built from tools/go.mod
 fuzz: ## each decoder for FUZZTIME
 	GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh .ci/fuzz
 
-soak: ## each decoder SOAK times on mutants of its corpus, on one core: about a minute for each of the 64 targets
+soak: ## each decoder SOAK times on mutants of its corpus, on one core: a minute or less for most of the 64 targets
 	GO='$(GO)' SOAK='$(SOAK)' sh .ci/fuzz
 
 matrix: ## every operation on a disk upset in every way: some 9,000 crashes and failures

@@ -35,16 +35,24 @@ type options struct {
 }
 
 func fromEnvironment() (o options, err error) {
-	for name, to := range map[string]*uint64{Variable: &o.executions, seedVariable: &o.seed} {
-		text := os.Getenv(name)
-		if text == "" {
-			continue
-		}
-		if *to, err = strconv.ParseUint(text, 10, 64); err != nil {
-			return o, fmt.Errorf("%s: %w", name, err)
-		}
+	if o.executions, err = number(Variable); err != nil || o.executions == 0 {
+		return o, err
 	}
-	return o, nil
+	o.seed, err = number(seedVariable) // others read it, too, and otherwise
+	return o, err
+}
+
+// number reads a variable; 0 stands for none.
+func number(variable string) (uint64, error) {
+	text := os.Getenv(variable)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", variable, err)
+	}
+	return n, nil
 }
 
 // batch is what some executions have in common.
