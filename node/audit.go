@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/cairnstore/cairn/node/audit"
 	"github.com/cairnstore/cairn/protocol"
@@ -59,20 +58,12 @@ func (n *Node) auditGroup(ctx context.Context, id protocol.GroupID) error {
 	}
 	jobs := n.neighbours.planPass(id, segments, n.rand.float)
 	t := &auditTurn{Node: n, group: id, segments: segments, known: make(map[protocol.SegmentID]*protocol.Descriptor)}
-	var all errgroup.Group
-	all.SetLimit(auditsAtOnce)
-	for i := range jobs {
-		all.Go(func() error { jobs[i] = t.hear(ctx, jobs[i]); return nil })
-	}
-	_ = all.Wait()
+	_ = atOnce(auditsAtOnce, len(jobs), func(i int) error { jobs[i] = t.hear(ctx, jobs[i]); return nil })
 	for _, j := range jobs {
 		t.describe(ctx, j.byLot)
 		t.describe(ctx, j.besides)
 	}
-	for _, j := range jobs {
-		all.Go(func() error { t.do(ctx, j); return nil })
-	}
-	return all.Wait()
+	return atOnce(auditsAtOnce, len(jobs), func(i int) error { t.do(ctx, jobs[i]); return nil })
 }
 
 // segmentsOf lists the segments of a group of which a sound shard is held here,

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
@@ -43,16 +42,11 @@ func (n *Node) beatFor(id peer.ID) protocol.Beat {
 // beatOnce asks the neighbours that are due, and returns when the next one is.
 func (n *Node) beatOnce(ctx context.Context) (wait time.Duration, err error) {
 	due, wait := n.neighbours.beatsDue(n.rand.float)
-	var round errgroup.Group
-	round.SetLimit(beatsAtOnce)
-	for _, id := range due {
-		round.Go(func() error {
-			n.beat(ctx, id)
-			n.neighbours.beatDone(id, n.rand.float())
-			return nil
-		})
-	}
-	return wait, round.Wait()
+	return wait, atOnce(beatsAtOnce, len(due), func(i int) error {
+		n.beat(ctx, due[i])
+		n.neighbours.beatDone(due[i], n.rand.float())
+		return nil
+	})
 }
 
 // beat asks one neighbour. Any answer counts, a refusal, too; what is in it,

@@ -9,7 +9,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
@@ -56,23 +55,28 @@ func newExchanger() *exchanger { return &exchanger{plans: make(map[protocol.Grou
 func (e *exchanger) plan(held []protocol.GroupID, now time.Time, every time.Duration, rand *lockedRand) []protocol.GroupID {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	plans := make(map[protocol.GroupID]*exchangePlan, len(held))
 	var due []protocol.GroupID
 	for _, id := range held {
 		p := e.plans[id]
 		if p == nil {
 			p = &exchangePlan{next: now.Add(rand.upTo(every))}
+			e.plans[id] = p
 		}
 		if p.next.Sub(now) > 2*every {
 			p.next = now.Add(rand.upTo(every)) // the clock was set back
 		}
-		plans[id] = p
 		if !now.Before(p.next) {
 			due = append(due, id)
 		}
 	}
-	e.plans = plans
-	slices.SortFunc(due, func(a, b protocol.GroupID) int { return plans[a].next.Compare(plans[b].next) })
+	if len(e.plans) > len(held) { // some are held no more
+		still := make(map[protocol.GroupID]*exchangePlan, len(held))
+		for _, id := range held {
+			still[id] = e.plans[id]
+		}
+		e.plans = still
+	}
+	slices.SortFunc(due, func(a, b protocol.GroupID) int { return e.plans[a].next.Compare(e.plans[b].next) })
 	return due
 }
 
@@ -152,12 +156,8 @@ func (n *Node) exchangeOnce(ctx context.Context) error {
 	}
 	due := n.exchange.plan(held, n.now(), every, &n.rand)
 	most := 1 + 4*catchUpPart*len(held)/roundsPerExchange
-	var all errgroup.Group
-	all.SetLimit(exchangeAtOnce)
-	for _, id := range due[:min(len(due), most)] {
-		all.Go(func() error { return n.exchangeGroup(ctx, id) })
-	}
-	return errors.Join(all.Wait(), n.revisit(ctx))
+	err := atOnce(exchangeAtOnce, min(len(due), most), func(i int) error { return n.exchangeGroup(ctx, due[i]) })
+	return errors.Join(err, n.revisit(ctx))
 }
 
 // exchangeGroup compares one group's facts with some of its members, or with

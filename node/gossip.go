@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/cairnstore/cairn/protocol"
 )
@@ -24,12 +23,7 @@ const (
 func (n *Node) gossipOnce(ctx context.Context) error {
 	due := n.donors.due(n.cfg.Net.Known(), n.self, n.now())
 	n.rand.shuffle(len(due), func(i, j int) { due[i], due[j] = due[j], due[i] })
-	var round errgroup.Group
-	round.SetLimit(roundAtOnce)
-	for _, id := range due[:min(len(due), roundPeers)] {
-		round.Go(func() error { n.askInfo(ctx, id); return nil })
-	}
-	return round.Wait()
+	return atOnce(roundAtOnce, min(len(due), roundPeers), func(i int) error { n.askInfo(ctx, due[i]); return nil })
 }
 
 func (n *Node) askInfo(ctx context.Context, id peer.ID) {
