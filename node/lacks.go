@@ -215,9 +215,9 @@ func (h *neighbours) ownHas(g *seats, seg protocol.SegmentID) {
 }
 
 // missing returns the segments of each group that this node has lacked for a
-// time at least, twice that where it was nominated, for then its shards are on
-// their way; of the groups in which these are no more than their members lend it
-// in a month. Where it lacks more, its co-members repair.
+// time at least, four times that where it was nominated: lazy repair may take as
+// long to bring them. It leaves out groups in which these are more than their
+// members lend it in a month: its co-members repair.
 func (h *neighbours) missing(long time.Duration) map[protocol.GroupID][]protocol.SegmentID {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -229,7 +229,7 @@ func (h *neighbours) missing(long time.Duration) map[protocol.GroupID][]protocol
 		}
 		wait := long
 		if !g.mine {
-			wait = 2 * long
+			wait = 4 * long
 		}
 		for seg, since := range g.without {
 			if now-since >= wait {

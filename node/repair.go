@@ -194,6 +194,18 @@ func (n *Node) agreed() time.Duration {
 	return max(2*t.RetryEvery, t.GoneAfter/7)
 }
 
+// needed returns for how long a group has needed repair. Since when this node has
+// seen that, its restart forgets; but not when it last found a holder gone, and
+// that counts once those that entered meanwhile have had time to ask it.
+func (n *Node) needed(v *roll, needs bool) time.Duration {
+	seen := n.repairs.needed(v.id, needs, n.neighbours.at())
+	if !needs || v.lastly == 0 {
+		return seen
+	}
+	lost := n.now().Sub(time.Unix(v.lastly, 0))
+	return max(seen, min(lost, seen+n.agreed()-n.cfg.Timing.EnterAgain))
+}
+
 // patience is for how long lazy repair waits for members that see no need yet, and
 // for candidates of at least half of what is missing. Who does not know a member that
 // came by proof sees the need days before the others.
@@ -208,7 +220,7 @@ func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, 
 	}
 	t := group.NewTally(v.table.Slots(), v.view)
 	needs, urgent := v.needs(&t)
-	waited := n.repairs.needed(id, needs, n.neighbours.at())
+	waited := n.needed(v, needs)
 	if !needs || !v.accepted() || !n.isAlive(id) {
 		return nil, nil
 	}
@@ -271,7 +283,7 @@ func (r *roll) needs(t *group.Tally) (repair, urgent bool) {
 func (n *Node) mine(w *weighing, s protocol.SegmentID, f *groupFacts) *repairJob {
 	v := w.weigh(s, w.lacking(s))
 	urgent := v.condition == group.Urgent
-	few := 2*v.takers < v.missing.Count() && n.repairs.waited(w.id, n.neighbours.at()) < n.patience()
+	few := 2*v.takers < v.missing.Count() && n.needed(w.roll, true) < n.patience()
 	if v.answer != repair.Mine || !urgent && few || n.arrives(w.roll, s, v.missing, v.count) {
 		return nil
 	}

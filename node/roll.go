@@ -23,6 +23,7 @@ type roll struct {
 	living group.Set   // who answers, this node among them
 	knows  int         // how many of these this node proved a shard to
 	missed group.Set   // whose last message was not answered
+	lastly int64       // Unix seconds: when a slot was last found to have lost its holder; 0: none has
 	lack   map[protocol.SegmentID]group.Set
 }
 
@@ -103,6 +104,9 @@ func (p *neighbour) domain(private bool) group.Domain {
 func (r *roll) add(h *neighbours, s *seat, private bool, now time.Duration) {
 	x := group.Seat{Slot: s.slot, Peer: s.who.id, Key: s.who.key, Domain: s.who.domain(private), Drawn: s.drawn}
 	if !s.counts() {
+		if s.lost != 0 {
+			r.lastly = max(r.lastly, s.since)
+		}
 		if s.drawn || s.proven {
 			r.table.Former = append(r.table.Former, x)
 		}

@@ -88,8 +88,16 @@ func (n *Node) bringUndelivered(ctx context.Context) {
 			n.repairs.late.drop(p)
 			continue
 		}
+		m, err := n.askHave(ctx, p.to, &protocol.HaveRequest{Group: p.group, Named: []protocol.SegmentID{p.segment}})
+		if err == nil && m.Held[0] {
+			n.repairs.late.drop(p) // whose turn came next was there before
+			continue
+		}
+		if errors.Is(err, protocol.ErrUnreachable) {
+			continue
+		}
 		ask, cancel := context.WithTimeout(ctx, mendTimeout)
-		err := n.caller.Put(ask, p.to, v.request, v.shard)
+		err = n.caller.Put(ask, p.to, v.request, v.shard)
 		cancel()
 		if errors.Is(err, protocol.ErrUnreachable) {
 			continue
