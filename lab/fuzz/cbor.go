@@ -89,9 +89,10 @@ func scanItem(b []byte, at, limit, up, nth, depth int, to []item) (items []item,
 		}
 	case majorArray, majorMap, majorTag:
 		count := arg
-		if b[at]>>5 == majorMap {
+		switch b[at] >> 5 {
+		case majorMap:
 			count = 2 * min(arg, math.MaxUint32)
-		} else if b[at]>>5 == majorTag {
+		case majorTag:
 			count = 1
 		}
 		for n := 0; uint64(n) < count; n++ {
