@@ -27,9 +27,9 @@ const (
 // closed, so that nothing keeps the disk from being unmounted or checked, and
 // nothing is written into files that have lost their names; when the disk is
 // back it is opened again. Likewise where another copy of the store has come
-// into its place, or its logs were removed, and where a file system that had become read-only can be
-// written to. A store that failed for any other cause stays so: what its disk
-// has lost, a person should see to.
+// into its place, or its logs were removed, and where a file system that had
+// become read-only can be written to. A store that failed for any other cause
+// stays so: what its disk has lost, a person should see to.
 type Folder struct {
 	cfg Config
 
