@@ -56,10 +56,11 @@ func newRefusals(now func() time.Time) *refusals {
 	return &refusals{now: now, at: make(map[refuser]time.Time)}
 }
 
-// note keeps the outcome of a TCP dial, if it was refused.
+// note keeps the outcome of a TCP dial, if it was refused: a node that is just
+// stopping resets it instead.
 func (r *refusals) note(p peer.ID, a multiaddr.Multiaddr, err error) {
 	ip, ok := addrIP(a)
-	if !ok || !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, windowsRefused) {
+	if !ok || !isRefusal(err) {
 		return
 	}
 	r.mu.Lock()
@@ -68,6 +69,15 @@ func (r *refusals) note(p peer.ID, a multiaddr.Multiaddr, err error) {
 		clear(r.at)
 	}
 	r.at[refuser{p, ip}] = r.now()
+}
+
+func isRefusal(err error) bool {
+	for _, no := range [...]error{syscall.ECONNREFUSED, windowsRefused, syscall.ECONNRESET, io.EOF} {
+		if errors.Is(err, no) {
+			return true
+		}
+	}
+	return false
 }
 
 // refused reports whether a peer's address just refused TCP.

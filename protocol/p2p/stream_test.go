@@ -247,12 +247,14 @@ func TestRestartedNodeIsReachedAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the client sees it go", func() bool { return client.Peers() == 0 })
-	for range 6 { // enough for libp2p to keep away for a good while
+	for i := range 6 { // enough for libp2p to keep away for a good while
 		started := time.Now()
 		if _, err := client.Open(deadline(t), node.Self()); err == nil {
 			t.Fatal("opened a stream to a dead node")
 		}
-		if took := time.Since(started); took > time.Second {
+		// The first may wait for a dial that the client began by itself when it
+		// saw the node go, whose end the node still heard over TCP.
+		if took := time.Since(started); i > 0 && took > time.Second {
 			t.Fatalf("a dead node was given up after %v", took)
 		}
 	}
