@@ -14,7 +14,7 @@ export CGO_ENABLED ?= 0
 export GOFLAGS     ?= -trimpath
 TARGETS  := linux/amd64 linux/arm64 linux/arm windows/amd64 darwin/arm64 freebsd/amd64
 
-.PHONY: build demo test test-all race lint fuzz soak matrix campaign million idle year bench cross clean sixty
+.PHONY: build demo test test-all race lint fuzz soak matrix campaign million idle year bench cross clean sixty audits
 
 build: ## bin/cairn
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/cairn ./cmd/cairn
@@ -53,6 +53,9 @@ campaign: ## a node killed by SIGKILL during puts, ROUNDS times, its index delet
 
 million: ## a node with a million small shards: how long it starts, what it takes when idle
 	CAIRN_MILLION=1 $(GO) test -count=1 -timeout 1h -v -run '^TestMillionShards$$' ./integration
+
+audits: ## what audits send in a month for each stored TB, with few members and with many: some minutes
+	CAIRN_AUDITS=1 $(GO) test -count=1 -timeout 1h -v -run '^TestAuditTraffic$$' ./integration
 
 idle: ## a node with 100,000 shards in 1,000 groups while nobody asks anything of it: what it takes, sends and receives
 	CAIRN_IDLE=1 $(GO) test -count=1 -timeout 1h -v -run '^TestIdleNode$$' ./integration
