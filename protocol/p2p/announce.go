@@ -35,44 +35,18 @@ const (
 //   - it does not notice that a network outgrew the peers that hold the
 //     records: when the routing table has doubled, all is announced again;
 //   - records of others die with the servers that restart: each peer records
-//     its own keys, and tells of them when it is asked itself;
-//   - it begins with some lookups that measure the network, be there anything
-//     to announce or not: whoever announces nothing, as no client does, starts
-//     none.
+//     its own keys, and tells of them when it is asked itself.
 type announcer struct {
-	h *Host
+	h        *Host
+	provider *provider.SweepingProvider
 
-	mu       sync.Mutex
-	keys     map[protocol.Key]struct{}  // guarded by mu
-	provider *provider.SweepingProvider // nil before the first key; guarded by mu
-	closed   bool                       // guarded by mu
+	mu   sync.Mutex
+	keys map[protocol.Key]struct{} // guarded by mu
 }
 
-func newAnnouncer(h *Host) *announcer {
-	return &announcer{h: h, keys: make(map[protocol.Key]struct{})}
-}
-
-var errClosed = errors.New("the host is closed")
-
-// sweeper returns the provider, and starts it where it does not run yet.
-func (a *announcer) sweeper() (*provider.SweepingProvider, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.closed {
-		return nil, errClosed
-	}
-	if a.provider == nil {
-		p, err := a.h.newProvider()
-		if err != nil {
-			return nil, err
-		}
-		a.provider = p
-	}
-	return a.provider, nil
-}
-
-func (h *Host) newProvider() (*provider.SweepingProvider, error) {
-	return provider.New(
+func newAnnouncer(h *Host) (*announcer, error) {
+	a := &announcer{h: h, keys: make(map[protocol.Key]struct{})}
+	p, err := provider.New(
 		// Not WithHost: the provider would forget the addresses of every peer
 		// that failed to answer once.
 		provider.WithPeerID(h.Self()),
@@ -84,18 +58,16 @@ func (h *Host) newProvider() (*provider.SweepingProvider, error) {
 			return h.dht.Provide(ctx, cid.NewCidV1(cid.Raw, m), false)
 		}),
 	)
+	if err != nil {
+		return nil, fmt.Errorf("start announcing: %w", err)
+	}
+	a.provider = p
+	return a, nil
 }
 
 // close stops announcing; records of before live on for their time.
 func (a *announcer) close() {
-	a.mu.Lock()
-	a.closed = true
-	p := a.provider
-	a.mu.Unlock()
-	if p == nil {
-		return
-	}
-	if err := p.Close(); err != nil {
+	if err := a.provider.Close(); err != nil {
 		a.h.log.Debug("announcer closed", "error", err)
 	}
 }
@@ -168,14 +140,7 @@ func (a *announcer) again() error {
 		all = append(all, hashOf(k))
 	}
 	a.mu.Unlock()
-	if len(all) == 0 {
-		return nil
-	}
-	p, err := a.sweeper()
-	if err != nil {
-		return err
-	}
-	return p.StartProviding(true, all...)
+	return a.provider.StartProviding(true, all...)
 }
 
 // Announce keeps this peer announced in the DHT as a provider of keys, until
@@ -205,19 +170,12 @@ func (h *Host) Announce(keys ...protocol.Key) error {
 
 // tell records keys here and has others told.
 func (a *announcer) tell(fresh []multihash.Multihash) error {
-	if len(fresh) == 0 {
-		return nil
-	}
 	for _, m := range fresh {
 		if err := a.h.dht.Provide(context.Background(), cid.NewCidV1(cid.Raw, m), false); err != nil {
 			return err
 		}
 	}
-	p, err := a.sweeper()
-	if err != nil {
-		return err
-	}
-	return p.StartProviding(false, fresh...)
+	return a.provider.StartProviding(false, fresh...)
 }
 
 // Withdraw stops announcing keys. Records made before fade within 48 hours.
@@ -231,12 +189,8 @@ func (h *Host) Withdraw(keys ...protocol.Key) error {
 			gone = append(gone, hashOf(k))
 		}
 	}
-	p := a.provider
 	a.mu.Unlock()
-	if len(gone) == 0 || p == nil {
-		return nil
-	}
-	if err := p.StopProviding(gone...); err != nil {
+	if err := a.provider.StopProviding(gone...); err != nil {
 		return fmt.Errorf("withdraw: %w", err)
 	}
 	return nil

@@ -2,13 +2,11 @@ package p2p
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
-	"github.com/multiformats/go-multihash"
 )
 
 func TestAnnouncedAlone(t *testing.T) {
@@ -139,35 +137,5 @@ func TestAlone(t *testing.T) {
 	}
 	if n := h.Peers(); n != 0 {
 		t.Fatalf("%d peers", n)
-	}
-}
-
-// TestNothingToAnnounce checks that who announces nothing measures no network
-// for it, and that a withdrawal or the end needs no announcement before.
-func TestNothingToAnnounce(t *testing.T) {
-	first := startNode(t, Config{})
-	node := startNode(t, Config{}, first)
-	if err := node.Wait(deadline(t)); err != nil {
-		t.Fatal(err)
-	}
-	if err := node.Withdraw(testKey(t)); err != nil {
-		t.Fatal(err)
-	}
-	if err := node.announcer.again(); err != nil {
-		t.Fatal(err)
-	}
-	if node.announcer.provider != nil {
-		t.Error("an announcer runs without anything to announce")
-	}
-	key := testKey(t)
-	if err := node.Announce(key); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the record arrives", func() bool { return recorded(first, key, node.Self()) })
-	if err := node.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := node.announcer.tell([]multihash.Multihash{hashOf(testKey(t))}); !errors.Is(err, errClosed) {
-		t.Errorf("announced after the end: %v", err)
 	}
 }

@@ -121,7 +121,9 @@ func (h *Host) start(ctx context.Context) error {
 	if err := h.startDHT(); err != nil {
 		return err
 	}
-	h.announcer = newAnnouncer(h)
+	if h.announcer, err = newAnnouncer(h); err != nil {
+		return err
+	}
 	if err := h.listen(); err != nil {
 		return err
 	}
