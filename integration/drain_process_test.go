@@ -44,7 +44,11 @@ func TestDrainProcess(t *testing.T) {
 	}
 	w.must(leaver.Restart(w.ctx))
 	begun := time.Now()
-	r := donor.run("", "node", "drain", "--json")
+	var r launch.Result
+	w.await("others are known again who take it over", func() bool {
+		r = donor.run("", "node", "drain", "--json")
+		return r.Code == 0
+	})
 	var p node.DrainProgress
 	if err := json.Unmarshal([]byte(lastLine(r.Stdout)), &p); err != nil || r.Code != 0 || !p.Done || p.SlotsLeft != 0 || p.BytesLeft != 0 || p.Slots == 0 {
 		t.Fatalf("drain: exit status %d: %s%s", r.Code, r.Stdout, r.Stderr)
