@@ -55,7 +55,7 @@ func TestAnyMixOfLosses(t *testing.T) {
 	}
 	t.Logf("seed %d: slot by slot%s", w.seed, mix)
 
-	boot := w.honest(nodes, order[:10])
+	boot := w.honest(nodes, order[:11]) // the eleventh is killed at the end
 	fresh := func(name string) *person { return &person{w, w.Home(name), boot} }
 	fresh("hints").catInTime("hints", res.Link, sum)
 	fresh("bare").catInTime("no hints", bare, sum)
