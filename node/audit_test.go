@@ -495,7 +495,12 @@ func throwAway(t *testing.T, oneSided bool) {
 		for _, m := range h.all[:slot] {
 			ask(m, h.segments[r.IntN(len(h.segments))])
 		}
-		time.Sleep(24 * time.Hour)
+		for range 4 { // the watch of a node that is on is read more often than once a day
+			time.Sleep(6 * time.Hour)
+			for _, m := range h.all {
+				_ = m.node.neighbours.at()
+			}
+		}
 	}
 	t.Logf("passed %d of %d audits, %d of %d first ones; leaves by audits, mending, repair: %v", passed, asked, first, firsts, c.leaves)
 	switch {
