@@ -24,6 +24,9 @@ const (
 	maxPending = 1024
 	// maxReveals is how often one challenge is answered.
 	maxReveals = 2
+	// proofRoom is the memory, in bytes, that proofs take beside themselves, one
+	// after another: a leaf, and an outboard of a parent for each leaf.
+	proofRoom = protocol.LeafSize + protocol.MaxShardSize/protocol.LeafSize*64
 )
 
 // pendings are the challenges that were taken and not yet revealed, one a peer.
@@ -93,7 +96,7 @@ func (p *pendings) take(id peer.ID, now time.Time) *pending {
 }
 
 // Audit takes a member's challenge: it uses up what is owed of the shards that
-// it names, so that nobody picks a leaf by asking again, and gives this node's
+// it names, so that nobody picks a chunk by asking again, and gives this node's
 // half.
 func (n *Node) Audit(ctx context.Context, from protocol.Remote, r *protocol.AuditRequest) (*protocol.AuditReply, error) {
 	now := n.now()
@@ -178,7 +181,7 @@ func (g *seats) byLot(c *council, shard group.Lot, ref protocol.ShardRef, member
 }
 
 // Reveal answers the challenge that the peer's last Audit announced: of each
-// shard the leaf that both halves select, or why not.
+// shard the chunk that both halves select, or why not.
 func (n *Node) Reveal(ctx context.Context, from protocol.Remote, r *protocol.RevealRequest) (*protocol.RevealReply, []byte, func(), error) {
 	p := n.pendings.take(from.Peer, n.now())
 	if p == nil {
@@ -187,7 +190,7 @@ func (n *Node) Reveal(ctx context.Context, from protocol.Remote, r *protocol.Rev
 	if err := protocol.CheckCommit(p.request.Commit, r.Secret); err != nil {
 		return nil, nil, nil, err
 	}
-	free, err := n.door.body(ctx, from, int64(len(p.owed))*protocol.MaxLeafSlice)
+	free, err := n.door.body(ctx, from, proofRoom+int64(len(p.owed))*protocol.MaxChunkSlice)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -214,8 +217,8 @@ func (n *Node) Reveal(ctx context.Context, from protocol.Remote, r *protocol.Rev
 	return reply, raw, free, nil
 }
 
-// prove reads the challenged leaf of one shard and its path. A shard that is
-// known to be damaged, or turns out to be, it owns up to.
+// prove cuts the slice of the challenged chunk of one shard, out of its leaf. A
+// shard that is known to be damaged, or turns out to be in that leaf, it owns up to.
 func (n *Node) prove(ctx context.Context, g protocol.GroupID, ref protocol.ShardRef, c protocol.Challenge) ([]byte, error) {
 	if n.frees.has(kin{g, ref.Segment}) {
 		return nil, protocol.Refuse(protocol.CodeDeleted, "segment %s", ref.Segment)
@@ -237,13 +240,17 @@ func (n *Node) prove(ctx context.Context, g protocol.GroupID, ref protocol.Shard
 	if err != nil {
 		return nil, protocol.Refuse(protocol.CodeCorrupt, "descriptor of %s", ref.Segment)
 	}
-	off, length := protocol.LeafRange(c.Leaf(ref, d.ShardSize), d.ShardSize)
-	buf := n.buffers.get(length)
-	defer n.buffers.put(buf)
-	if _, err := io.ReadFull(io.NewSectionReader(sh, off, length), *buf); err != nil {
+	size, root, chunk := d.ShardSize, d.Roots[info.Key.Slot], c.Chunk(ref, d.ShardSize)
+	off, length := protocol.ChunkRange(chunk, size)
+	off, length = protocol.AlignRange(off, length, size)
+	leaf := n.buffers.get(length)
+	defer n.buffers.put(leaf)
+	if _, err := io.ReadFull(io.NewSectionReader(sh, off, length), *leaf); err != nil {
 		return nil, n.misread(ctx, sh, "read leaf", err)
 	}
-	return n.cut(ctx, sh, *buf, d, &protocol.GetRequest{Segment: ref.Segment, Offset: off, Length: length})
+	return n.cut(ctx, sh, func(outboard []byte) ([]byte, error) {
+		return protocol.ChunkSlice(*leaf, outboard, chunk, size, root)
+	})
 }
 
 // notice takes down that a shard which should be here is not, so that it is

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -245,6 +246,52 @@ func mendOne(t *testing.T, harm func(*testing.T, string, *villager, *segment)) {
 	h.close()
 }
 
+// An audit of any chunk shows rot anywhere in its leaf, and none elsewhere.
+func TestRotBesideTheChunk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		d, err := storage.Open(storage.Config{Dir: dir, Owner: "test", Reserve: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := newHamlet(t, profile, 1, int64(profile.K)*40_000, func(i int) storage.Store {
+			if i > 0 {
+				return storage.NewMemory(storage.Config{})
+			}
+			return d
+		})
+		one, s := h.all[0], h.segments[0]
+		flip(t, dir, s.shards[0])
+		rotten := s.desc.ShardSize / 2 / protocol.ChunkSize
+		const perLeaf = protocol.LeafSize / protocol.ChunkSize
+		proves := func(chunk int64) error {
+			c, ref := protocol.Challenge{}, protocol.ShardRef{Segment: s.id}
+			for i := uint32(0); c.Chunk(ref, s.desc.ShardSize) != chunk; i++ {
+				binary.BigEndian.PutUint32(c.Nonce[:], i)
+			}
+			slice, err := one.node.prove(t.Context(), h.id, ref, c)
+			if err == nil {
+				err = c.Check(ref, s.desc, slice)
+			}
+			return err
+		}
+		for chunk := range protocol.Chunks(s.desc.ShardSize) {
+			if chunk/perLeaf == rotten/perLeaf {
+				continue
+			}
+			if err := proves(chunk); err != nil {
+				t.Errorf("chunk %d of a sound leaf: %v", chunk, err)
+			}
+		}
+		wantCode(t, "a sound chunk of the rotten leaf", proves(rotten-1), protocol.CodeCorrupt)
+		if len(one.node.scrub.damages()) != 1 {
+			t.Error("the rot was not taken down")
+		}
+		h.close()
+		_ = d.Close()
+	})
+}
+
 // Co-members lend little. While nothing can be kept, as on a disk that is
 // missing, a node borrows nothing.
 func TestNothingIsBorrowedForAMissingDisk(t *testing.T) {
@@ -300,7 +347,7 @@ func flip(t *testing.T, dir string, b []byte) {
 }
 
 // cheater stands before a node that has thrown its shards away and kept the
-// trees of hashes over them. Asked to prove a shard, it asks its co-members for
+// trees of hashes over them, down to single chunks. Asked to prove a shard, it asks its co-members for
 // what it needs, in every way that there is.
 type cheater struct {
 	protocol.Handler
@@ -312,7 +359,7 @@ type cheater struct {
 
 	mu     sync.Mutex
 	asked  map[peer.ID]*protocol.AuditRequest
-	leaves [3]int // rebuilt by audits, by mending, by repair
+	chunks [3]int // rebuilt by audits, by mending, by repair
 	reads  int
 }
 
@@ -341,7 +388,7 @@ func (c *cheater) Reveal(ctx context.Context, from protocol.Remote, r *protocol.
 	return reply, raw, nil, nil
 }
 
-// forge rebuilds the challenged leaf of its own shard from k others' and cuts
+// forge rebuilds the challenged chunk of its own shard from k others' and cuts
 // the slice by the tree that it kept.
 func (c *cheater) forge(ctx context.Context, auditor peer.ID, ref protocol.ShardRef, ch protocol.Challenge) []byte {
 	var s *segment
@@ -351,8 +398,9 @@ func (c *cheater) forge(ctx context.Context, auditor peer.ID, ref protocol.Shard
 		}
 	}
 	d := s.desc
-	off, length := protocol.LeafRange(ch.Leaf(ref, d.ShardSize), d.ShardSize)
-	for way, leaf := range []func(context.Context, *villager, *segment, int, int64, int64) []byte{c.byAudit, c.byMending, c.byRepair} {
+	at := ch.Chunk(ref, d.ShardSize)
+	off, length := protocol.ChunkRange(at, d.ShardSize)
+	for way, chunk := range []func(context.Context, *villager, *segment, int, int64, int64) []byte{c.byAudit, c.byMending, c.byRepair} {
 		got := make([][]byte, d.N)
 		n := 0
 		for i, m := range c.h.all {
@@ -360,7 +408,7 @@ func (c *cheater) forge(ctx context.Context, auditor peer.ID, ref protocol.Shard
 				continue
 			}
 			c.byGet(ctx, m, s, i, off, length)
-			if b := leaf(ctx, m, s, i, off, length); b != nil {
+			if b := chunk(ctx, m, s, i, off, length); b != nil {
 				got[i], n = b, n+1
 			}
 		}
@@ -376,10 +424,14 @@ func (c *cheater) forge(ctx context.Context, auditor peer.ID, ref protocol.Shard
 		if err != nil {
 			continue
 		}
-		outboard, _ := protocol.Outboard(s.shards[c.slot]) // the tree, not the bytes
-		if slice, err := protocol.Slice(got[c.slot], outboard, off, length); err == nil {
+		// The tree, not the bytes: what a leaf's other chunks hash to.
+		outboard, root := protocol.Outboard(s.shards[c.slot])
+		lo, size := protocol.AlignRange(off, length, d.ShardSize)
+		leaf := bytes.Clone(s.shards[c.slot][lo : lo+size])
+		copy(leaf[off-lo:], got[c.slot])
+		if slice, err := protocol.ChunkSlice(leaf, outboard, at, d.ShardSize, root); err == nil {
 			c.mu.Lock()
-			c.leaves[way]++
+			c.chunks[way]++
 			c.mu.Unlock()
 			return slice
 		}
@@ -387,7 +439,7 @@ func (c *cheater) forge(ctx context.Context, auditor peer.ID, ref protocol.Shard
 	return nil
 }
 
-// byGet reads the leaf, for which it has no proof.
+// byGet reads the chunk, for which it has no proof.
 func (c *cheater) byGet(ctx context.Context, m *villager, s *segment, slot int, off, length int64) {
 	own := m.peer.Self() // any signature but the right one
 	proof := protocol.SignRead(c.forgedKey, network, s.id, own)
@@ -398,15 +450,14 @@ func (c *cheater) byGet(ctx context.Context, m *villager, s *segment, slot int, 
 	}
 }
 
-// byAudit audits the co-member and hopes for the leaf that it needs; where it
+// byAudit audits the co-member and hopes for the chunk that it needs; where it
 // knows the other half, it draws its own so that it must be.
 func (c *cheater) byAudit(ctx context.Context, m *villager, s *segment, slot int, off, length int64) []byte {
 	ref := protocol.ShardRef{Segment: s.id, Slot: slot}
 	var secret protocol.Half
 	for i := range 100_000 {
 		copy(secret[:], fmt.Append(nil, "secret ", i, slot, off))
-		at, _ := protocol.LeafRange(protocol.Challenge{Secret: secret}.Leaf(ref, s.desc.ShardSize), s.desc.ShardSize)
-		if !c.oneSided || at == off {
+		if !c.oneSided || (protocol.Challenge{Secret: secret}).Chunk(ref, s.desc.ShardSize) == off/protocol.ChunkSize {
 			break
 		}
 	}
@@ -414,11 +465,11 @@ func (c *cheater) byAudit(ctx context.Context, m *villager, s *segment, slot int
 	if err != nil || a.Results[0] != 0 {
 		return nil
 	}
-	leaf, err := protocol.VerifySlice(a.Slices[0], off, length, s.desc.ShardSize, s.desc.Roots[slot])
+	chunk, err := protocol.VerifyChunk(a.Slices[0], off/protocol.ChunkSize, s.desc.ShardSize, s.desc.Roots[slot])
 	if err != nil {
 		return nil
 	}
-	return leaf
+	return chunk
 }
 
 func (c *cheater) byMending(ctx context.Context, m *villager, s *segment, slot int, off, length int64) []byte {
@@ -502,10 +553,10 @@ func throwAway(t *testing.T, oneSided bool) {
 			}
 		}
 	}
-	t.Logf("passed %d of %d audits, %d of %d first ones; leaves by audits, mending, repair: %v", passed, asked, first, firsts, c.leaves)
+	t.Logf("passed %d of %d audits, %d of %d first ones; chunks by audits, mending, repair: %v", passed, asked, first, firsts, c.chunks)
 	switch {
-	case c.reads > 0 || c.leaves[2] > 0:
-		t.Errorf("%d leaves read, %d had for repair", c.reads, c.leaves[2])
+	case c.reads > 0 || c.chunks[2] > 0:
+		t.Errorf("%d chunks read, %d had for repair", c.reads, c.chunks[2])
 	case oneSided && first*100 < 95*firsts:
 		t.Errorf("the control passes only %d of %d: the test shows nothing", first, firsts)
 	case !oneSided && passed*100 > asked:
@@ -600,5 +651,5 @@ func BenchmarkAuditsOfADay(b *testing.B) {
 	}
 	perDay := float64(asked) / float64(days)
 	b.ReportMetric(perDay, "shards/day")
-	b.ReportMetric(perDay*30*protocol.MaxLeafSlice/(groups*segments)*(1e12/3.3e6)/1e9, "GB/TB/month")
+	b.ReportMetric(perDay*30*protocol.MaxChunkSlice/(groups*segments)*(1e12/3.3e6)/1e9, "GB/TB/month")
 }

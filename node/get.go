@@ -104,7 +104,14 @@ func (n *Node) readBody(ctx context.Context, from protocol.Remote, sh storage.Sh
 		return *buf, release, nil
 	}
 	defer n.buffers.put(buf)
-	raw, err := n.cut(ctx, sh, *buf, d, r)
+	root := d.Roots[sh.Info().Key.Slot]
+	raw, err := n.cut(ctx, sh, func(outboard []byte) ([]byte, error) {
+		raw, err := protocol.Slice(*buf, outboard, r.Offset, r.Length)
+		if err == nil {
+			_, err = protocol.VerifySlice(raw, r.Offset, r.Length, size, root)
+		}
+		return raw, err
+	})
 	if err != nil {
 		free()
 		return nil, nil, err
@@ -141,17 +148,14 @@ func (n *Node) misread(ctx context.Context, sh storage.ShardReader, op string, e
 	return n.hideStore(op, err)
 }
 
-// cut makes the slice and proves it to itself.
-func (n *Node) cut(ctx context.Context, sh storage.ShardReader, leaves []byte, d *protocol.Descriptor, r *protocol.GetRequest) ([]byte, error) {
+// cut has a slice made by the shard's outboard, and verified. What does not fit
+// is damage of this disk.
+func (n *Node) cut(ctx context.Context, sh storage.ShardReader, slice func(outboard []byte) ([]byte, error)) ([]byte, error) {
 	outboard, err := sh.Outboard()
 	if err != nil {
 		return nil, n.misread(ctx, sh, "read outboard", err)
 	}
-	key := sh.Info().Key
-	raw, err := protocol.Slice(leaves, outboard, r.Offset, r.Length)
-	if err == nil {
-		_, err = protocol.VerifySlice(raw, r.Offset, r.Length, d.ShardSize, d.Roots[key.Slot])
-	}
+	raw, err := slice(outboard)
 	if err != nil {
 		return nil, n.misread(ctx, sh, "cut shard", fmt.Errorf("%w: %w", storage.ErrCorrupt, err))
 	}

@@ -13,7 +13,7 @@ import (
 // seededReader gives the same bytes each time.
 func seededReader(b byte) *rand.ChaCha8 { return rand.NewChaCha8([32]byte{b}) }
 
-// An honest holder proves each challenged leaf; what it has not it says.
+// An honest holder proves each challenged chunk; what it has not it says.
 func TestAudit(t *testing.T) {
 	const size = 5*LeafSize + 64
 	h := &echo{shard: generated(size)}
@@ -37,7 +37,7 @@ func TestAudit(t *testing.T) {
 			t.Errorf("a slot that the segment has not: %v", err)
 		}
 	}
-	// The other half of the challenge selects other leaves.
+	// The other half of the challenge selects other chunks.
 	other, wrong := a.Challenge, 0
 	for i := range 16 {
 		other.Nonce[5] = byte(i + 1)
@@ -46,28 +46,7 @@ func TestAudit(t *testing.T) {
 		}
 	}
 	if wrong == 0 {
-		t.Error("sixteen other nonces select the same leaf")
-	}
-}
-
-// Each leaf of a shard has a slice of at most MaxLeafSlice bytes, the last and
-// shorter one too, and the largest shard's take just as many.
-func TestLeafSlices(t *testing.T) {
-	for _, size := range []int64{64, LeafSize, 5*LeafSize + 64, MaxShardSize} {
-		data := generated(int(size))
-		outboard, root := Outboard(data)
-		longest := 0
-		for leaf := range Leaves(size) {
-			off, n := LeafRange(leaf, size)
-			slice := encoded(Slice(data[off:off+n], outboard, off, n))
-			longest = max(longest, len(slice))
-			if got, err := VerifySlice(slice, off, n, size, root); err != nil || !bytes.Equal(got, data[off:off+n]) {
-				t.Fatalf("leaf %d of %d bytes: %v", leaf, size, err)
-			}
-		}
-		if longest > MaxLeafSlice || size == MaxShardSize && longest != MaxLeafSlice {
-			t.Errorf("%d bytes: slices of up to %d", size, longest)
-		}
+		t.Error("sixteen other nonces select the same chunk")
 	}
 }
 
@@ -95,7 +74,7 @@ func TestRevealKeepsStep(t *testing.T) {
 		"more bytes":      {&RevealReply{Results: []Code{0}, Lengths: []int{8}}, 9, ErrUnavailable},
 		"fewer results":   {&RevealReply{}, 0, ErrMalformed},
 		"refusal and raw": {&RevealReply{Results: []Code{5}, Lengths: []int{8}}, 8, ErrMalformed},
-		"long slice":      {&RevealReply{Results: []Code{0}, Lengths: []int{MaxLeafSlice + 1}}, MaxLeafSlice + 1, ErrMalformed},
+		"long slice":      {&RevealReply{Results: []Code{0}, Lengths: []int{MaxChunkSlice + 1}}, MaxChunkSlice + 1, ErrMalformed},
 	} {
 		h := &shifty{m: c.m, raw: make([]byte, c.raw)}
 		net := &dialled{next: serveAll(h)}
@@ -122,20 +101,20 @@ func TestAuditWithoutRandomness(t *testing.T) {
 	}
 }
 
-// Every leaf is selected, none much more often than others.
-func TestChallengeLeaf(t *testing.T) {
-	const leaves, draws = 5, 5000
-	var count [leaves]int
+// Every chunk is selected, none much more often than others.
+func TestChallengeChunk(t *testing.T) {
+	const chunks, draws = 5, 5000
+	var count [chunks]int
 	rng := seededReader(2)
 	for range draws {
 		var c Challenge
 		_, _ = rng.Read(c.Secret[:])
 		_, _ = rng.Read(c.Nonce[:])
-		count[c.Leaf(ShardRef{SegmentID{1}, 3}, leaves*LeafSize)]++
+		count[c.Chunk(ShardRef{SegmentID{1}, 3}, chunks*ChunkSize)]++
 	}
 	for i, n := range count {
-		if n < draws/leaves*8/10 || n > draws/leaves*12/10 {
-			t.Errorf("leaf %d selected %d times of %d", i, n, draws)
+		if n < draws/chunks*8/10 || n > draws/chunks*12/10 {
+			t.Errorf("chunk %d selected %d times of %d", i, n, draws)
 		}
 	}
 }

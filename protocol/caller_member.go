@@ -18,7 +18,7 @@ type Audited struct {
 	Slices  [][]byte // for each shard asked about, unverified; nil where none came
 }
 
-// Audit challenges a holder for a leaf of each of r.Shards: it draws its half
+// Audit challenges a holder for a chunk of each of r.Shards: it draws its half
 // from random, commits to it, and reveals it once the holder gave its own.
 // An error that names reveal came after the holder had taken the challenge.
 func (c *Caller) Audit(ctx context.Context, to peer.ID, r *AuditRequest, random io.Reader) (*Audited, error) {
@@ -42,7 +42,7 @@ func (c *Caller) Audit(ctx context.Context, to peer.ID, r *AuditRequest, random 
 // read reads the reply to a Reveal, and the slices behind it.
 func (a *Audited) read(s Stream, shards int) error {
 	m := new(RevealReply)
-	if err := readReply(s, m, int64(shards)*MaxLeafSlice); err != nil {
+	if err := readReply(s, m, int64(shards)*MaxChunkSlice); err != nil {
 		return err
 	}
 	if len(m.Results) != shards {

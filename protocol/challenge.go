@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// leafContext keeps the choice of leaves apart from whatever else is hashed.
-const leafContext = "cairn/v1/leaf\x00"
+// chunkContext keeps the choice of chunks apart from whatever else is hashed.
+const chunkContext = "cairn/v1/chunk\x00"
 
 // Half is one side's random 32 bytes of a challenge.
 type Half [32]byte
@@ -35,7 +35,7 @@ func CheckCommit(commit Hash, secret Half) error {
 	return nil
 }
 
-// Challenge is what selects the leaves of an audit. Neither side chooses them:
+// Challenge is what selects the chunks of an audit. Neither side chooses them:
 // the asker's half is fixed before it sees the holder's, and the holder's is
 // given before it sees the asker's (SPEC.md, Audit).
 type Challenge struct {
@@ -43,31 +43,23 @@ type Challenge struct {
 	Nonce  Half // the holder's
 }
 
-// Leaf returns the number of the leaf to prove of a shard of shardSize bytes,
-// from 0. Of the at most 256 leaves none is likelier than another by more than
-// one part in 2^56.
-func (c Challenge) Leaf(s ShardRef, shardSize int64) int64 {
-	b := make([]byte, 0, len(leafContext)+3*32+1)
-	b = append(append(append(b, leafContext...), c.Secret[:]...), c.Nonce[:]...)
+// Chunk returns the number of the chunk to prove of a shard of shardSize bytes,
+// from 0. Of the at most 4,096 chunks none is likelier than another by more than
+// one part in 2^52.
+func (c Challenge) Chunk(s ShardRef, shardSize int64) int64 {
+	b := make([]byte, 0, len(chunkContext)+3*32+1)
+	b = append(append(append(b, chunkContext...), c.Secret[:]...), c.Nonce[:]...)
 	b = append(append(b, s.Segment[:]...), byte(s.Slot))
 	h := Sum(b)
-	return int64(binary.BigEndian.Uint64(h[:8]) % uint64(Leaves(shardSize)))
+	return int64(binary.BigEndian.Uint64(h[:8]) % uint64(Chunks(shardSize)))
 }
 
-// LeafRange returns where a leaf lies in a shard of shardSize bytes: the range
-// of the slice that proves it.
-func LeafRange(leaf, shardSize int64) (off, length int64) {
-	off = leaf * LeafSize
-	return off, min(LeafSize, shardSize-off)
-}
-
-// Check reports ErrForged unless slice proves the challenged leaf of a shard
+// Check reports ErrForged unless slice proves the challenged chunk of a shard
 // of the segment that d describes. d must be the descriptor of s.Segment.
 func (c Challenge) Check(s ShardRef, d *Descriptor, slice []byte) error {
 	if s.Slot < 0 || s.Slot >= len(d.Roots) {
 		return fmt.Errorf("slot %d of %d: %w", s.Slot, len(d.Roots), ErrForged)
 	}
-	off, length := LeafRange(c.Leaf(s, d.ShardSize), d.ShardSize)
-	_, err := VerifySlice(slice, off, length, d.ShardSize, d.Roots[s.Slot])
+	_, err := VerifyChunk(slice, c.Chunk(s, d.ShardSize), d.ShardSize, d.Roots[s.Slot])
 	return err
 }

@@ -11,7 +11,7 @@ func (e *echo) Audit(_ context.Context, _ Remote, r *AuditRequest) (*AuditReply,
 	return &AuditReply{Nonce: echoNonce[:]}, nil
 }
 
-// Reveal proves the leaves of the shard that echo keeps, whatever shard is
+// Reveal proves the chunks of the shard that echo keeps, whatever shard is
 // named; slot 9 it has not.
 func (e *echo) Reveal(_ context.Context, _ Remote, r *RevealRequest) (*RevealReply, []byte, func(), error) {
 	if e.pending == nil {
@@ -24,15 +24,14 @@ func (e *echo) Reveal(_ context.Context, _ Remote, r *RevealRequest) (*RevealRep
 		m   RevealReply
 		raw []byte
 	)
-	outboard, _ := Outboard(e.shard)
+	outboard, root := Outboard(e.shard)
 	size := int64(len(e.shard))
 	for _, s := range e.pending.Shards {
 		if s.Slot == 9 || size == 0 {
 			m.Results, m.Lengths = append(m.Results, CodeNotFound), append(m.Lengths, 0)
 			continue
 		}
-		off, n := LeafRange(Challenge{r.Secret, echoNonce}.Leaf(s, size), size)
-		slice, err := Slice(e.shard[off:off+n], outboard, off, n)
+		slice, err := cutChunk(e.shard, outboard, Challenge{r.Secret, echoNonce}.Chunk(s, size), root)
 		if err != nil {
 			return nil, nil, nil, err
 		}

@@ -143,11 +143,11 @@ func FuzzAudit(f *testing.F) {
 	nonce := frameOf(statusOK, mustEncode(&AuditReply{challenge.Nonce[:]}))
 	seed(f, func(v vector) []byte { return append(bytes.Clone(nonce), frameOf(statusOK, v.input())...) }, "reveal reply")
 	outboard, _ := Outboard(w.shards[2])
-	slice := encoded(Slice(w.shards[2], outboard, 0, int64(len(w.shards[2]))))
+	slice := encoded(cutChunk(w.shards[2], outboard, 0, w.desc.Roots[2]))
 	two := frameOf(statusOK, mustEncode(&RevealReply{[]Code{0, CodeNotFound}, []int{len(slice), 0}}))
 	f.Add(slices.Concat(nonce, two, slice))
 	f.Add(slices.Concat(nonce, two, slice[:len(slice)-1]))
-	f.Add(slices.Concat(nonce, frameOf(statusOK, mustEncode(&RevealReply{[]Code{0, 0}, []int{MaxLeafSlice, MaxLeafSlice}})), slice))
+	f.Add(slices.Concat(nonce, frameOf(statusOK, mustEncode(&RevealReply{[]Code{0, 0}, []int{MaxChunkSlice, MaxChunkSlice}})), slice))
 	f.Add(slices.Concat(nonce, frameOf(statusError, mustEncode(&refusal{Code: CodeForged}))))
 	q := w.auditRequest()
 	fuzz.Run(f, func(t *fuzz.T, b []byte) {

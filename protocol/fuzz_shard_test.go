@@ -36,6 +36,37 @@ func FuzzVerifySlice(f *testing.F) {
 	})
 }
 
+// Whatever a chunk's slice holds, it proves the shard's own chunk or nothing, and
+// only in the one form that a holder would send.
+func FuzzVerifyChunk(f *testing.F) {
+	const size = 5*LeafSize + 64
+	data := generated(size)
+	outboard, root := Outboard(data)
+	for _, v := range readVectors(f, "testdata/shards.txt") {
+		if v.kind == "chunk slice" {
+			f.Add(v.bytes, int64(v.number(f, "chunk")))
+		}
+	}
+	for chunk := range Chunks(size) {
+		f.Add(encoded(cutChunk(data, outboard, chunk, root)), chunk)
+	}
+	fuzz.Run2(f, func(t *fuzz.T, slice []byte, chunk int64) {
+		var got []byte
+		var err error
+		t.Frugal(uint64(1<<20+64*len(slice)), func() { got, err = VerifyChunk(slice, chunk, size, root) })
+		if err != nil {
+			return
+		}
+		off, length := ChunkRange(chunk, size)
+		if !bytes.Equal(got, data[off:off+length]) {
+			t.Fatalf("other bytes in chunk %d", chunk)
+		}
+		if again := encoded(cutChunk(data, outboard, chunk, root)); !bytes.Equal(again, slice) {
+			t.Fatalf("a second form of the slice of chunk %d", chunk)
+		}
+	})
+}
+
 // tree is what stands over a shard's bytes; to make it takes most of the time.
 type tree struct {
 	outboard []byte

@@ -8,8 +8,8 @@ import (
 	"lukechampine.com/blake3/bao"
 )
 
-// LeafSize is the unit of checking, range reads and audits, in bytes. A shard
-// is hashed as BLAKE3 over 1 KiB chunks; bao groups 2^leafGroup of them.
+// LeafSize is the unit of checking and of range reads, in bytes. A shard is
+// hashed as BLAKE3 over chunks of 1 KiB; bao groups 2^leafGroup of them.
 const (
 	LeafSize  = 16 << 10
 	leafGroup = 4

@@ -81,7 +81,7 @@ func TestFullMessagesFit(t *testing.T) {
 	nominate.Table, nominate.Candidate = widestTable(w), make(Envelope, MaxEnvelope)
 	results, lengths := make([]Code, MaxAuditShards), make([]int, MaxAuditShards)
 	for i := range lengths {
-		lengths[i] = MaxLeafSlice
+		lengths[i] = MaxChunkSlice
 	}
 	for name, m := range map[string]Message{
 		"put of the widest descriptor":   put,
@@ -95,7 +95,7 @@ func TestFullMessagesFit(t *testing.T) {
 		"facts offered, a page of them":  &FactsRequest{Offer: page(Fact{FactGrant, w.grant()})},
 		"facts reply, a page of results": &FactsReply{Results: make([]Code, MaxFactsPage)},
 		"audit of 64 shards":             &AuditRequest{Shards: manyShards(MaxAuditShards)},
-		"reveal of 64 leaves":            &RevealReply{results, lengths},
+		"reveal of 64 chunks":            &RevealReply{results, lengths},
 		"beat with 16 renewals":          &BeatRequest{full},
 		"nominate for the widest group":  nominate,
 	} {

@@ -3,10 +3,6 @@ package protocol
 // MaxAuditShards bounds the shards of one audit.
 const MaxAuditShards = 64
 
-// MaxLeafSlice is the greatest length in bytes of the slice that proves one
-// leaf: the shard's length, a parent on each of eight levels, the leaf.
-const MaxLeafSlice = 8 + 8*64 + LeafSize
-
 // ShardRef names one shard.
 type ShardRef struct {
 	Segment SegmentID `cbor:"segment"`
@@ -37,7 +33,7 @@ type RevealRequest struct {
 }
 
 // RevealReply says for each shard of the challenge, in order, how it went. The
-// slices of the challenged leaves follow raw, one after another.
+// slices of the challenged chunks follow raw, one after another.
 type RevealReply struct {
 	Results []Code `cbor:"results"` // 0: a slice follows
 	Lengths []int  `cbor:"lengths"` // bytes of each slice; 0 where there is none
@@ -109,7 +105,7 @@ func (m *RevealReply) Validate() error {
 		if c > MaxInt {
 			return malformed("reveal", "result %d", uint64(c))
 		}
-		if l := m.Lengths[i]; l < 0 || l > MaxLeafSlice || (l == 0) != (c != 0) {
+		if l := m.Lengths[i]; l < 0 || l > MaxChunkSlice || (l == 0) != (c != 0) {
 			return malformed("reveal", "slice of %d bytes with result %d", l, uint64(c))
 		}
 	}

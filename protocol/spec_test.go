@@ -98,7 +98,7 @@ func TestSpecTables(t *testing.T) {
 			t.Errorf("code %d, %s, is not in the table", uint64(code), name)
 		}
 	}
-	for _, n := range []int64{SliceSize(MaxShardSize, MaxShardSize), MaxLeafSlice, MaxAuditShards * MaxLeafSlice, PayloadSize, MaxInt, MaxSegment, MaxShardSize} {
+	for _, n := range []int64{SliceSize(MaxShardSize, MaxShardSize), MaxChunkSlice, MaxAuditShards * MaxChunkSlice, PayloadSize, MaxInt, MaxSegment, MaxShardSize} {
 		if plain := strconv.FormatInt(n, 10); !strings.Contains(strings.ReplaceAll(text, ",", ""), plain) {
 			t.Errorf("nowhere does it say %d", n)
 		}

@@ -12,13 +12,13 @@ import (
 
 const memberHead = `
 What members of a group ask one another: SPEC.md, "Handover", "Audit" and what follows it. Keys, network, group and
-segment are those of records.txt. A challenged leaf is the number of the leaf that "secret" and "nonce" select of
+segment are those of records.txt. A challenged chunk is the number of the chunk that "secret" and "nonce" select of
 "slot" of "segment", a shard of "size" bytes; the bytes are those that are hashed.`
 
 func memberVectors(w *world) (string, []vector) {
 	var list []vector
 	list = append(list, w.handoverVectors()...)
-	list = append(list, w.leafVectors()...)
+	list = append(list, w.chunkVectors()...)
 	list = append(list, w.memberMessages()...)
 	return memberHead, append(list, w.badMemberMessages()...)
 }
@@ -55,7 +55,7 @@ func (w *world) handoverVectors() []vector {
 // challenge is that of all vectors: secret 32 times 0xa1, nonce 32 times 0xb2.
 var challenge = Challenge{Half(bytes.Repeat([]byte{0xa1}, 32)), Half(bytes.Repeat([]byte{0xb2}, 32))}
 
-func (w *world) leafVectors() []vector {
+func (w *world) chunkVectors() []vector {
 	var out []vector
 	for _, c := range []struct {
 		slot int
@@ -63,32 +63,32 @@ func (w *world) leafVectors() []vector {
 	}{{0, 64}, {0, MaxShardSize}, {1, MaxShardSize}, {127, MaxShardSize}, {2, 5*LeafSize + 64}, {2, 3 * LeafSize}} {
 		s := ShardRef{w.segment, c.slot}
 		// As SPEC.md says, apart from the code under test.
-		in := slices.Concat([]byte("cairn/v1/leaf\x00"), challenge.Secret[:], challenge.Nonce[:], w.segment[:], []byte{byte(c.slot)})
-		out = append(out, okVector("leaf/slot-"+strconv.Itoa(c.slot)+"-of-"+strconv.FormatInt(c.size, 10), "challenged leaf",
-			"which leaf a challenge selects", in).
+		in := slices.Concat([]byte("cairn/v1/chunk\x00"), challenge.Secret[:], challenge.Nonce[:], w.segment[:], []byte{byte(c.slot)})
+		out = append(out, okVector("chunk/slot-"+strconv.Itoa(c.slot)+"-of-"+strconv.FormatInt(c.size, 10), "challenged chunk",
+			"which chunk a challenge selects", in).
 			with("secret", challenge.Secret).with("nonce", challenge.Nonce).with("commit", challenge.Secret.Commit()).
-			with("segment", w.segment).with("slot", c.slot).with("size", c.size).with("leaf", challenge.Leaf(s, c.size)))
+			with("segment", w.segment).with("slot", c.slot).with("size", c.size).with("chunk", challenge.Chunk(s, c.size)))
 	}
 	return out
 }
 
-// checkLeaf selects the leaf as any implementation would, from the text alone.
-func checkLeaf(t *testing.T, v vector) {
+// checkChunk selects the chunk as any implementation would, from the text alone.
+func checkChunk(t *testing.T, v vector) {
 	sum := Sum(v.bytes)
 	var mod int
-	for _, b := range sum[:8] { // a number of 64 bits, modulo few leaves
-		mod = (mod*256 + int(b)) % ((v.number(t, "size") + LeafSize - 1) / LeafSize)
+	for _, b := range sum[:8] { // a number of 64 bits, modulo few chunks
+		mod = (mod*256 + int(b)) % ((v.number(t, "size") + ChunkSize - 1) / ChunkSize)
 	}
-	if mod != v.number(t, "leaf") {
-		t.Errorf("leaf %d", mod)
+	if mod != v.number(t, "chunk") {
+		t.Errorf("chunk %d", mod)
 	}
 	id, err := ParseSegmentID(v.value(t, "segment"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := Challenge{Half(v.hash(t, "secret")), Half(v.hash(t, "nonce"))}
-	if got := c.Leaf(ShardRef{id, v.number(t, "slot")}, int64(v.number(t, "size"))); got != int64(mod) {
-		t.Errorf("the code selects leaf %d", got)
+	if got := c.Chunk(ShardRef{id, v.number(t, "slot")}, int64(v.number(t, "size"))); got != int64(mod) {
+		t.Errorf("the code selects chunk %d", got)
 	}
 	if err := CheckCommit(v.hash(t, "commit"), c.Secret); err != nil {
 		t.Error(err)
@@ -126,8 +126,8 @@ func (w *world) memberMessages() []vector {
 	named.Candidate = w.envelope(1)
 	beat := w.beat()
 	return []vector{
-		ok("plain", "audit request", "commits to the secret of the challenged leaves, for two shards", w.auditRequest()),
-		ok("plain", "audit reply", "the nonce of the challenged leaves", &AuditReply{challenge.Nonce[:]}),
+		ok("plain", "audit request", "commits to the secret of the challenged chunks, for two shards", w.auditRequest()),
+		ok("plain", "audit reply", "the nonce of the challenged chunks", &AuditReply{challenge.Nonce[:]}),
 		ok("plain", "reveal request", "the secret", &RevealRequest{challenge.Secret}),
 		ok("plain", "reveal reply", "a slice of 72 bytes follows; of the second shard nothing is held", &RevealReply{[]Code{0, CodeNotFound}, []int{72, 0}}),
 		ok("plain", "beat request", "away for a day, with the renewal of one group", &BeatRequest{beat}),
@@ -163,7 +163,7 @@ func (w *world) badMemberMessages() []vector {
 	bad("lengths", "reveal reply", "two results, one length", &RevealReply{[]Code{5, 5}, []int{0}})
 	bad("slice-0", "reveal reply", "a result of 0 without a slice", &RevealReply{[]Code{0}, []int{0}})
 	bad("slice-refused", "reveal reply", "a slice of a shard that is not held", &RevealReply{[]Code{5}, []int{72}})
-	bad("slice-long", "reveal reply", "a slice longer than any of one leaf", &RevealReply{[]Code{0}, []int{MaxLeafSlice + 1}})
+	bad("slice-long", "reveal reply", "a slice longer than any of one chunk", &RevealReply{[]Code{0}, []int{MaxChunkSlice + 1}})
 	bad("slice-negative", "reveal reply", "a slice of -1 bytes", &RevealReply{[]Code{0}, []int{-1}})
 	bad("result", "reveal reply", "a result of 2^53", &RevealReply{[]Code{MaxInt + 1}, []int{0}})
 	bad("negative", "beat request", "away until before 1970", &BeatRequest{Beat{AwayUntil: -1}})

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -29,7 +30,7 @@ const shardHead = `
 Shards, outboards and slices: SPEC.md, "Shard". The shard of a vector is its "size" bytes of the
 generator: SHA-256("cairn vector" ‖ i as 8 big-endian bytes) for i = 0, 1, 2 …, one after another.
 A slice proves the range "offset", "length" of it against "root". A slice too long to stand here is
-given by the BLAKE3-256 of its bytes.`
+given by the BLAKE3-256 of its bytes. A chunk slice proves the chunk of that number, from 0, against "root".`
 
 func shardVectors(*world) (string, []vector) {
 	const leaf = LeafSize
@@ -48,7 +49,11 @@ func shardVectors(*world) (string, []vector) {
 		sliceVector("across", "across a boundary: two leaves", 5*leaf+64, 2*leaf-1, 2),
 		sliceVector("all", "the whole shard as a slice", 5*leaf+64, 0, 5*leaf+64),
 	)
-	return shardHead, append(list, badSlices()...)
+	list = append(list, badSlices()...)
+	for _, c := range [][2]int{{64, 0}, {1024, 0}, {1088, 1}, {leaf, 9}, {leaf + 64, 16}, {5*leaf + 64, 0}, {5*leaf + 64, 70}, {5*leaf + 64, 80}, {MaxShardSize, 4095}} {
+		list = append(list, chunkSliceVector(c[0], c[1]))
+	}
+	return shardHead, append(list, badChunkSlices()...)
 }
 
 func cutSlice(size, off, length int) ([]byte, Hash) {
@@ -93,18 +98,55 @@ func badSlices() []vector {
 	}
 }
 
+func chunkSliceVector(size, chunk int) vector {
+	data := generated(size)
+	outboard, root := Outboard(data)
+	slice := encoded(cutChunk(data, outboard, int64(chunk), root))
+	v := okVector(fmt.Sprintf("chunk-slice/%d-of-%d", chunk, size), "chunk slice", "one chunk and its path", slice).
+		with("size", size).with("root", root).with("chunk", chunk)
+	if len(slice) > 1<<10 {
+		sum := Sum(slice)
+		v.kind, v.bytes = "chunk slice digest", sum[:]
+		v = v.with("sliceLength", len(slice))
+	}
+	return v
+}
+
+func badChunkSlices() []vector {
+	const size, chunk = LeafSize + 64, 16
+	data := generated(size)
+	outboard, root := Outboard(data)
+	good := encoded(cutChunk(data, outboard, chunk, root))
+	bad := func(name, about string, b []byte, size, chunk int) vector {
+		return vector{name: "chunk-slice/" + name, kind: "chunk slice", about: about, expect: expectation(ErrForged), bytes: b}.
+			with("size", size).with("root", root).with("chunk", chunk)
+	}
+	return []vector{
+		bad("flipped", "one bit of the data is wrong", flipLast(good), size, chunk),
+		bad("flipped-path", "one bit of the path is wrong", append(append(slices.Clone(good[:8]), good[8]^1), good[9:]...), size, chunk),
+		bad("cut", "the last byte is missing", good[:len(good)-1], size, chunk),
+		bad("long", "a byte too many", append(slices.Clone(good), 0), size, chunk),
+		bad("other-size", "asked for a shard of another size", good, size+64, chunk),
+		bad("other-chunk", "asked for another chunk", good, size, chunk-1),
+		bad("beyond", "a chunk that the shard has not", good, size, chunk+1),
+		bad("empty", "no slice", nil, size, chunk),
+	}
+}
+
 // computed checks the vectors that are no encoding of one thing.
 var computed = map[string]func(*testing.T, vector){
-	"outboard":        checkOutboard,
-	"slice":           checkSlice,
-	"slice digest":    checkSliceDigest,
-	"coding":          checkCoding,
-	"name":            checkName,
-	"challenged leaf": checkLeaf,
-	"lot":             checkHashed("lot"),
-	"lot key":         checkHashed("key"),
-	"lot domain":      checkHashed("key"),
-	"group day":       checkDay,
+	"outboard":           checkOutboard,
+	"slice":              checkSlice,
+	"slice digest":       checkSliceDigest,
+	"chunk slice":        checkChunkSlice,
+	"chunk slice digest": checkChunkSliceDigest,
+	"coding":             checkCoding,
+	"name":               checkName,
+	"challenged chunk":   checkChunk,
+	"lot":                checkHashed("lot"),
+	"lot key":            checkHashed("key"),
+	"lot domain":         checkHashed("key"),
+	"group day":          checkDay,
 }
 
 func (v vector) number(t testing.TB, key string) int {
@@ -152,4 +194,31 @@ func checkSliceDigest(t *testing.T, v vector) {
 	}
 	v.bytes = slice
 	checkSlice(t, v)
+}
+
+func checkChunkSlice(t *testing.T, v vector) {
+	size, chunk := int64(v.number(t, "size")), int64(v.number(t, "chunk"))
+	got, err := VerifyChunk(v.bytes, chunk, size, v.hash(t, "root"))
+	if expectation(err) != v.expect {
+		t.Fatalf("%v, not %s", err, v.expect)
+	}
+	if err != nil {
+		return
+	}
+	off, length := ChunkRange(chunk, size)
+	if !bytes.Equal(got, generated(int(size))[off:off+length]) {
+		t.Error("it proves other bytes")
+	}
+}
+
+func checkChunkSliceDigest(t *testing.T, v vector) {
+	data := generated(v.number(t, "size"))
+	outboard, root := Outboard(data)
+	slice := encoded(cutChunk(data, outboard, int64(v.number(t, "chunk")), root))
+	sum := Sum(slice)
+	if !bytes.Equal(sum[:], v.bytes) || len(slice) != v.number(t, "sliceLength") || root != v.hash(t, "root") {
+		t.Errorf("slice of %d bytes hashes to %s", len(slice), sum)
+	}
+	v.bytes = slice
+	checkChunkSlice(t, v)
 }

@@ -29,7 +29,7 @@ const (
 	Forget     Lie = "forget"      // acknowledges and keeps nothing
 	Stall      Lie = "stall"       // answers only when the asker has long given up
 	Boast      Lie = "boast"       // offers endless space, proves everything, and knows only liars
-	WrongLeaf  Lie = "wrong-leaf"  // proves another leaf than the one that an audit selects
+	WrongChunk Lie = "wrong-chunk" // proves another chunk than the one that an audit selects
 	BadNonce   Lie = "bad-nonce"   // gives half of a challenge that is too short
 	Recruit    Lie = "recruit"     // names one peer as holder of every slot, and as candidate
 	Away       Lie = "away"        // is away for ever, by its own word, and serves nothing
@@ -42,7 +42,7 @@ const (
 
 // All names every lie.
 func All() []Lie {
-	return []Lie{WrongBytes, Swap, Deny, Refuse, Forget, Stall, Boast, WrongLeaf, BadNonce, Recruit, Away, Suspended, Withhold, Excuse, TwoFaced, Invent}
+	return []Lie{WrongBytes, Swap, Deny, Refuse, Forget, Stall, Boast, WrongChunk, BadNonce, Recruit, Away, Suspended, Withhold, Excuse, TwoFaced, Invent}
 }
 
 // Proves are the lies of holders that keep what they hold and pass every audit:

@@ -30,9 +30,10 @@ func (h *honest) Reveal(_ context.Context, _ protocol.Remote, r *protocol.Reveal
 		return nil, nil, nil, err
 	}
 	size := int64(len(h.shard))
-	leaf := protocol.Challenge{Secret: r.Secret, Nonce: nonce}.Leaf(h.pending.Shards[0], size)
-	off, n := protocol.LeafRange(leaf, size)
-	raw, err := protocol.Slice(h.shard[off:off+n], h.outboard, off, n)
+	chunk := protocol.Challenge{Secret: r.Secret, Nonce: nonce}.Chunk(h.pending.Shards[0], size)
+	off, n := protocol.ChunkRange(chunk, size)
+	off, n = protocol.AlignRange(off, n, size)
+	raw, err := protocol.ChunkSlice(h.shard[off:off+n], h.outboard, chunk, size, protocol.Sum(h.shard))
 	return &protocol.RevealReply{Results: []protocol.Code{0}, Lengths: []int{len(raw)}}, raw, nil, err
 }
 
@@ -82,13 +83,13 @@ func audit(t *testing.T, h protocol.Handler, d *protocol.Descriptor) error {
 func TestAuditOfLiars(t *testing.T) {
 	shard := make([]byte, 64*protocol.LeafSize)
 	for i := range shard {
-		shard[i] = byte(i >> 14)
+		shard[i] = byte(i >> 10)
 	}
 	outboard, root := protocol.Outboard(shard)
 	d := &protocol.Descriptor{ShardSize: int64(len(shard)), Roots: []protocol.Hash{{}, {}, root}}
 	for lie, want := range map[Lie]error{
 		"": nil, Forget: nil, Recruit: nil, Withhold: nil, Invent: nil,
-		WrongBytes: protocol.ErrForged, Swap: protocol.ErrForged, Boast: protocol.ErrForged, WrongLeaf: protocol.ErrForged,
+		WrongBytes: protocol.ErrForged, Swap: protocol.ErrForged, Boast: protocol.ErrForged, WrongChunk: protocol.ErrForged,
 		BadNonce: protocol.ErrMalformed, Deny: protocol.ErrNotFound, Away: protocol.ErrUnavailable, Suspended: protocol.ErrSuspended,
 	} {
 		err := audit(t, Wrap(&honest{shard: shard, outboard: outboard}, lie, 5), d)

@@ -25,7 +25,7 @@ func (h *handler) Audit(ctx context.Context, from protocol.Remote, r *protocol.A
 	if h.lie == Excuse && h.coin() {
 		return nil, h.excuse()
 	}
-	if h.lie == WrongLeaf {
+	if h.lie == WrongChunk {
 		own := *r
 		own.Commit = h.secret(from).Commit()
 		r = &own
@@ -42,7 +42,7 @@ func (h *handler) Reveal(ctx context.Context, from protocol.Remote, r *protocol.
 	if err := h.early(ctx, from); err != nil {
 		return nil, nil, nil, err
 	}
-	if h.lie == WrongLeaf {
+	if h.lie == WrongChunk {
 		r = &protocol.RevealRequest{Secret: h.secret(from)}
 	}
 	m, raw, release, err := h.Handler.Reveal(ctx, from, r)
@@ -57,7 +57,7 @@ func (h *handler) Reveal(ctx context.Context, from protocol.Remote, r *protocol.
 		raw = swapped(raw)
 	case Boast:
 		for i := range m.Results {
-			m.Results[i], m.Lengths[i] = 0, protocol.MaxLeafSlice
+			m.Results[i], m.Lengths[i] = 0, protocol.MaxChunkSlice
 		}
 		raw = make([]byte, m.Size())
 	case Suspended:

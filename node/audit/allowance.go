@@ -21,7 +21,7 @@ type Asked uint8
 // cycle, and returns what to remember if so. members, living and the indexes are
 // the holder's own view of the group; who is not a member is owed nothing. The
 // allowance is used up by asking, whatever comes of it: who asks twice to choose
-// a leaf is refused.
+// a chunk is refused.
 func (a Asked) Allow(shard group.Lot, members []group.Key, living group.Set, holder, asker int) (Asked, bool) {
 	if asker == holder || asker < 0 {
 		return a, false

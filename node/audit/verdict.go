@@ -11,11 +11,11 @@ type Outcome uint8
 
 // The outcomes.
 const (
-	OK        Outcome = iota // the leaf fits the root
+	OK        Outcome = iota // the chunk fits the root
 	Offline                  // no answer, nor to a beat at once after: liveness judges, not audit
 	Slow                     // no whole answer in time from one who answers beats
 	Missing                  // the holder says that it has no such shard, which it never reported before
-	Corrupt                  // the leaf does not fit the root
+	Corrupt                  // the chunk does not fit the root
 	Suspended                // the holder has lost sight of its disk
 	Reported                 // the holder had reported the loss itself before it was asked
 )
