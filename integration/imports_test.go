@@ -47,7 +47,8 @@ var mayImport = map[string][]string{
 	"lab/liar":   {"protocol", "node"},
 	"lab/bench":  {"client", "client/seal", "lab/launch", "protocol", "protocol/p2p", "storage/erasure"},
 
-	"cmd/cairn": {"client", "lab/launch", "node", "node/contract", "node/control", "protocol", "protocol/group", "protocol/p2p", "storage"},
+	"cmd/cairn/crash": {},
+	"cmd/cairn":       {"client", "cmd/cairn/crash", "lab/launch", "node", "node/contract", "node/control", "protocol", "protocol/group", "protocol/p2p", "storage"},
 
 	"integration":      {},
 	"integration/liar": {"lab/liar", "node", "protocol", "protocol/p2p", "storage"},

@@ -17,13 +17,14 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	_ "github.com/cairnstore/cairn/cmd/cairn/crash" // while packages are initialised
 )
 
 // version is set by the linker (Makefile).
 var version = "devel"
 
 func main() {
-	protectSecrets()
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

@@ -34,6 +34,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("CAIRN_HOME", e.WorkDir+"/home")
 			e.Setenv("CAIRN_NO_MDNS", "true")
+			e.Setenv("GOTRACEBACK", "single") // for whoever reads why a session failed
 			return placeTexts(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "await": await, "capture": capture},
