@@ -35,18 +35,49 @@ const (
 //   - it does not notice that a network outgrew the peers that hold the
 //     records: when the routing table has doubled, all is announced again;
 //   - records of others die with the servers that restart: each peer records
-//     its own keys, and tells of them when it is asked itself.
+//     its own keys, and tells of them when it is asked itself;
+//   - it begins with some lookups that measure the network, be there anything
+//     to announce or not: clients, which announce nothing, start none. Nodes
+//     do: what the lookups tell them of others is of use to them.
 type announcer struct {
-	h        *Host
-	provider *provider.SweepingProvider
+	h *Host
 
-	mu   sync.Mutex
-	keys map[protocol.Key]struct{} // guarded by mu
+	mu       sync.Mutex
+	keys     map[protocol.Key]struct{}  // guarded by mu
+	provider *provider.SweepingProvider // nil on a client before its first key; guarded by mu
+	closed   bool                       // guarded by mu
 }
 
 func newAnnouncer(h *Host) (*announcer, error) {
 	a := &announcer{h: h, keys: make(map[protocol.Key]struct{})}
-	p, err := provider.New(
+	if !h.cfg.Server {
+		return a, nil
+	}
+	_, err := a.sweeper()
+	return a, err
+}
+
+var errClosed = errors.New("the host is closed")
+
+// sweeper returns the provider, and starts it where it does not run yet.
+func (a *announcer) sweeper() (*provider.SweepingProvider, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return nil, errClosed
+	}
+	if a.provider == nil {
+		p, err := a.h.newProvider()
+		if err != nil {
+			return nil, err
+		}
+		a.provider = p
+	}
+	return a.provider, nil
+}
+
+func (h *Host) newProvider() (*provider.SweepingProvider, error) {
+	return provider.New(
 		// Not WithHost: the provider would forget the addresses of every peer
 		// that failed to answer once.
 		provider.WithPeerID(h.Self()),
@@ -58,16 +89,18 @@ func newAnnouncer(h *Host) (*announcer, error) {
 			return h.dht.Provide(ctx, cid.NewCidV1(cid.Raw, m), false)
 		}),
 	)
-	if err != nil {
-		return nil, fmt.Errorf("start announcing: %w", err)
-	}
-	a.provider = p
-	return a, nil
 }
 
 // close stops announcing; records of before live on for their time.
 func (a *announcer) close() {
-	if err := a.provider.Close(); err != nil {
+	a.mu.Lock()
+	a.closed = true
+	p := a.provider
+	a.mu.Unlock()
+	if p == nil {
+		return
+	}
+	if err := p.Close(); err != nil {
 		a.h.log.Debug("announcer closed", "error", err)
 	}
 }
@@ -140,7 +173,14 @@ func (a *announcer) again() error {
 		all = append(all, hashOf(k))
 	}
 	a.mu.Unlock()
-	return a.provider.StartProviding(true, all...)
+	if len(all) == 0 {
+		return nil
+	}
+	p, err := a.sweeper()
+	if err != nil {
+		return err
+	}
+	return p.StartProviding(true, all...)
 }
 
 // Announce keeps this peer announced in the DHT as a provider of keys, until
@@ -170,12 +210,19 @@ func (h *Host) Announce(keys ...protocol.Key) error {
 
 // tell records keys here and has others told.
 func (a *announcer) tell(fresh []multihash.Multihash) error {
+	if len(fresh) == 0 {
+		return nil
+	}
 	for _, m := range fresh {
 		if err := a.h.dht.Provide(context.Background(), cid.NewCidV1(cid.Raw, m), false); err != nil {
 			return err
 		}
 	}
-	return a.provider.StartProviding(false, fresh...)
+	p, err := a.sweeper()
+	if err != nil {
+		return err
+	}
+	return p.StartProviding(false, fresh...)
 }
 
 // Withdraw stops announcing keys. Records made before fade within 48 hours.
@@ -189,8 +236,12 @@ func (h *Host) Withdraw(keys ...protocol.Key) error {
 			gone = append(gone, hashOf(k))
 		}
 	}
+	p := a.provider
 	a.mu.Unlock()
-	if err := a.provider.StopProviding(gone...); err != nil {
+	if len(gone) == 0 || p == nil {
+		return nil
+	}
+	if err := p.StopProviding(gone...); err != nil {
 		return fmt.Errorf("withdraw: %w", err)
 	}
 	return nil

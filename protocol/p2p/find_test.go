@@ -2,11 +2,13 @@ package p2p
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
+	"github.com/multiformats/go-multihash"
 )
 
 func TestAnnouncedAlone(t *testing.T) {
@@ -137,5 +139,32 @@ func TestAlone(t *testing.T) {
 	}
 	if n := h.Peers(); n != 0 {
 		t.Fatalf("%d peers", n)
+	}
+}
+
+// TestNothingToAnnounce checks that a client which announces nothing measures no
+// network for it, and that a withdrawal or the end needs no announcement before.
+func TestNothingToAnnounce(t *testing.T) {
+	client := startClient(t, Config{}, startNode(t, Config{}))
+	if err := client.Withdraw(testKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.announcer.again(); err != nil {
+		t.Fatal(err)
+	}
+	if client.announcer.provider != nil {
+		t.Error("an announcer runs without anything to announce")
+	}
+	if err := client.Announce(testKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	if client.announcer.provider == nil {
+		t.Error("no announcer runs for a key")
+	}
+	if err := client.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.announcer.tell([]multihash.Multihash{hashOf(testKey(t))}); !errors.Is(err, errClosed) {
+		t.Errorf("announced after the end: %v", err)
 	}
 }

@@ -39,6 +39,7 @@ type Host struct {
 	relayMeter *relayMeter
 	ports      *portMapper // nil: no router is asked
 	punched    punchCount
+	moved      sought
 	punching   bool          // it has ports to punch holes from
 	ready      chan struct{} // closed once it can answer whoever punches
 	started    time.Time
