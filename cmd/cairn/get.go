@@ -102,7 +102,7 @@ func (a *app) get(ctx context.Context, arg, dest string, force bool) error {
 
 // resume completes a partial file under a progress display.
 func (a *app) resume(ctx context.Context, f *client.File, p client.Partial) (had int64, err error) {
-	thrifty()
+	thrifty(f.Size)
 	m := a.getMeter(f.Name, f.Size)
 	defer m.close()
 	if had, err = f.Resume(ctx, p, m.get); err != nil {
@@ -149,7 +149,7 @@ func (a *app) openLink(ctx context.Context, link protocol.Link) (*client.File, e
 
 // fetch brings a file's bytes to w under a progress display.
 func (a *app) fetch(ctx context.Context, f *client.File, w io.Writer) error {
-	thrifty()
+	thrifty(f.Size)
 	m := a.getMeter(f.Name, f.Size)
 	defer m.close()
 	if err := f.WriteTo(ctx, w, m.get); err != nil {

@@ -70,7 +70,7 @@ func (a *app) put(cmd *cobra.Command, arg string, f putFlags) error {
 	}
 	m := a.putMeter(src.Name, src.Size)
 	begun := false
-	opt.Progress = func(p client.PutProgress) { thrifty(); begun = begun || p.Safe > 0; m.put(p) }
+	opt.Progress = func(p client.PutProgress) { thrifty(p.Read); begun = begun || p.Safe > 0; m.put(p) }
 	res, err := s.client.Put(cmd.Context(), src, opt)
 	m.close()
 	if err != nil {

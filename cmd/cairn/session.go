@@ -120,16 +120,28 @@ func (a *app) openMet(ctx context.Context, h home, o *client.Owner) (*session, e
 	return s, nil
 }
 
-// clientGCPercent keeps what a client leaves behind small beside its buffers
-// of known size. They hold no pointers, so a collection costs next to nothing.
-const clientGCPercent = 15
+// When a client's garbage is collected. While a command looks for holders its heap
+// is so small that it would be collected a few times in vain. Once buffers are
+// filled, collecting early keeps what a client leaves behind small beside them:
+// they are of known size and hold no pointers, so that it costs next to nothing.
+const (
+	startGCPercent  = 400 // from 16 MB on: the runtime takes 4 MB for the least there is
+	clientGCPercent = 15
+	bulk            = 4 << 20 // bytes of a file for which it is worth while
+)
 
-// thrifty has the collector keep to that from now on: once buffers are filled,
-// and not before. While a command looks for holders its heap is so small that
-// it would be collected a dozen times.
-var thrifty = sync.OnceFunc(func() { debug.SetGCPercent(clientGCPercent) })
+// thrifty has the collector come early from now on, once a command moves so many
+// bytes of a file.
+func thrifty(bytes int64) {
+	if bytes >= bulk {
+		collectEarly()
+	}
+}
+
+var collectEarly = sync.OnceFunc(func() { debug.SetGCPercent(clientGCPercent) })
 
 func (a *app) openSession(ctx context.Context, h home, o *client.Owner) (*session, error) {
+	debug.SetGCPercent(startGCPercent)
 	boot, err := parsePeers(a.flags.bootstrap)
 	if err != nil {
 		return nil, err

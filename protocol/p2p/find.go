@@ -21,6 +21,10 @@ import (
 // empty: a peer that was just met enters it some milliseconds later.
 const tableWait = 3 * time.Second
 
+// clientChecks is how many peers a client asks something at a time before they
+// enter its routing table. Others enter when a lookup has led to them.
+const clientChecks = 3
+
 // startDHT joins the network's DHT: providers only, under the network's own
 // prefix.
 func (h *Host) startDHT() error {
@@ -43,8 +47,9 @@ func (h *Host) startDHT() error {
 	}
 	if !h.cfg.Server {
 		// Most clients are gone within seconds. What they look up themselves
-		// fills their table; looking up more beforehand costs every node some.
-		opts = append(opts, dht.DisableAutoRefresh())
+		// fills their table; looking up more beforehand costs every node some,
+		// and so does a question to everybody who is met.
+		opts = append(opts, dht.DisableAutoRefresh(), dht.LookupCheckConcurrency(clientChecks))
 	}
 	d, err := dht.New(guarded(h.host), opts...)
 	if err != nil {
