@@ -57,6 +57,9 @@ func TestAuditTraffic(t *testing.T) {
 			if perTB > most {
 				t.Errorf("%.1f GB are the most", most)
 			}
+			if each := lots.bytes[protocol.KindHave] / max(1, lots.asked[protocol.KindHave]); each > 1000 {
+				t.Errorf("members that know the same compare it by %d bytes each time", each)
+			}
 			all := auditedMonth{profile: c.profile, segments: c.segments, samples: true}
 			all.run(t)
 			t.Logf("with samples: %s", &all.wire)

@@ -229,7 +229,7 @@ func (n *Node) comembers(id protocol.GroupID, all bool) []peer.ID {
 // learns what the member lacks of its segments; told is false where it does not
 // say.
 func (n *Node) compare(ctx context.Context, g *groupState, with peer.ID) (told bool, err error) {
-	have, err := n.askHave(ctx, with, &protocol.HaveRequest{Group: g.id})
+	have, err := n.askDigests(ctx, g, with)
 	if errors.Is(err, protocol.ErrNotFound) || errors.Is(err, protocol.ErrUnknown) {
 		if !n.isAlive(g.id) {
 			return false, nil // or its lease has ended there already
@@ -267,6 +267,26 @@ func (n *Node) compareFacts(ctx context.Context, g *groupState, with peer.ID, di
 		return err
 	}
 	return n.offerFacts(ctx, g, with, lacks)
+}
+
+// askDigests asks a member for its digests. Mostly it has all facts of this node's,
+// and a shard of each segment that is granted: then it only says so.
+func (n *Node) askDigests(ctx context.Context, g *groupState, with peer.ID) (*protocol.HaveReply, error) {
+	now, release, err := n.groups.openTurn(ctx, g.id)
+	if err != nil {
+		return nil, n.hideStore("open group", err)
+	}
+	now.mu.Lock()
+	facts := now.digestsOf(digestFacts)
+	now.mu.Unlock()
+	granted, _ := now.grantedSegments()
+	release()
+	segments := digestsAmong(granted)
+	have, err := n.askHave(ctx, with, &protocol.HaveRequest{Group: g.id, Root: protocol.DigestsRoot(facts, segments)})
+	if err == nil && have.Same {
+		have.FactDigests, have.SegmentDigests = facts, segments
+	}
+	return have, err
 }
 
 func (n *Node) askHave(ctx context.Context, with peer.ID, r *protocol.HaveRequest) (*protocol.HaveReply, error) {

@@ -49,15 +49,18 @@ func (n *Node) Have(ctx context.Context, from protocol.Remote, r *protocol.HaveR
 	if !truth && len(r.Segments) > 0 {
 		return nil, protocol.Refuse(protocol.CodeUnavailable, "this node was away and has not heard all members yet")
 	}
-	reply.FactDigests = g.digestsOf(digestFacts)
+	facts, segments := g.digestsOf(digestFacts), []byte(nil)
 	if truth {
-		reply.SegmentDigests = g.digestsOf(digestSegments)
+		segments = g.digestsOf(digestSegments)
+	}
+	if reply.Same = len(r.Root) > 0 && bytes.Equal(r.Root, protocol.DigestsRoot(facts, segments)); !reply.Same {
+		reply.FactDigests, reply.SegmentDigests = facts, segments
 	}
 	room := listRoom
 	reply.Facts, reply.FactsDone = fillPage(g.buckets(digestFacts, r.Facts), r.Facts, &room)
-	segments, done := fillPage(g.buckets(digestSegments, r.Segments), r.Segments, &room)
+	names, done := fillPage(g.buckets(digestSegments, r.Segments), r.Segments, &room)
 	reply.SegmentsDone = done
-	for _, h := range segments {
+	for _, h := range names {
 		reply.Segments = append(reply.Segments, protocol.SegmentID(h))
 	}
 	return reply, nil

@@ -54,6 +54,19 @@ func TestHaveRights(t *testing.T) {
 		if err := m.Validate(); err != nil {
 			t.Error(err)
 		}
+		root := protocol.DigestsRoot(m.FactDigests, m.SegmentDigests)
+		if m.Same {
+			t.Errorf("%s: the same as nothing", name)
+		}
+		if m, err := ask(c.from, protocol.HaveRequest{Proof: c.proof, Root: root}); err != nil || !m.Same || len(m.FactDigests)+len(m.SegmentDigests) != 0 || m.Validate() != nil {
+			t.Errorf("%s, by root: %+v, %v", name, m, err)
+		}
+		if other, err := ask(c.from, protocol.HaveRequest{Proof: c.proof, Root: make([]byte, 16)}); err != nil || other.Same || !bytes.Equal(other.FactDigests, m.FactDigests) {
+			t.Errorf("%s, by another root: %v", name, err)
+		}
+	}
+	if m, err := ask(at(stranger.id, ""), protocol.HaveRequest{Named: named, Root: protocol.DigestsRoot(nil, nil)}); err != nil || m.Same {
+		t.Errorf("a stranger is told that it has the same: %v", err)
 	}
 }
 

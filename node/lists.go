@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"iter"
 	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -55,26 +56,53 @@ func (n *Node) hearLists(ctx context.Context, id protocol.GroupID, of peer.ID, a
 // what a member's digests are of, and the segments in these.
 func differingLists(among []protocol.SegmentID, digests []byte) (buckets []int, differ []protocol.SegmentID) {
 	const size = len(protocol.Hash{})
-	at := 0
-	for b := range protocol.Buckets {
-		begin := at
-		for at < len(among) && int(among[at][0]) == b {
-			at++
-		}
-		var ours protocol.Hash
-		if here := among[begin:at]; len(here) > 0 {
-			names := make([]protocol.Hash, len(here))
-			for i, s := range here {
-				names[i] = protocol.Hash(s)
-			}
-			ours = digest(names)
-		}
+	for b, here := range bucketsOf(among) {
 		// Of a bucket without any of them nothing is to be learnt.
-		if begin < at && ours != [size]byte(digests[b*size:]) {
-			buckets, differ = append(buckets, b), append(differ, among[begin:at]...)
+		if len(here) > 0 && digestAmong(here) != [size]byte(digests[b*size:]) {
+			buckets, differ = append(buckets, b), append(differ, here...)
 		}
 	}
 	return buckets, differ
+}
+
+// bucketsOf yields each bucket with those of some segments, in order, that are
+// in it.
+func bucketsOf(among []protocol.SegmentID) iter.Seq2[int, []protocol.SegmentID] {
+	return func(yield func(int, []protocol.SegmentID) bool) {
+		at := 0
+		for b := range protocol.Buckets {
+			begin := at
+			for at < len(among) && int(among[at][0]) == b {
+				at++
+			}
+			if !yield(b, among[begin:at]) {
+				return
+			}
+		}
+	}
+}
+
+// digestsAmong returns the digests of a member that has just these segments, in
+// order.
+func digestsAmong(segments []protocol.SegmentID) []byte {
+	out := make([]byte, 0, protocol.Buckets*len(protocol.Hash{}))
+	for _, here := range bucketsOf(segments) {
+		d := digestAmong(here)
+		out = append(out, d[:]...)
+	}
+	return out
+}
+
+// digestAmong returns the digest of one bucket.
+func digestAmong(here []protocol.SegmentID) protocol.Hash {
+	if len(here) == 0 {
+		return protocol.Hash{}
+	}
+	names := make([]protocol.Hash, len(here))
+	for i, s := range here {
+		names[i] = protocol.Hash(s)
+	}
+	return digest(names)
 }
 
 // listSegments returns the names of a member's segments in some buckets.

@@ -63,7 +63,7 @@ func (c *Caller) Have(ctx context.Context, to peer.ID, r *HaveRequest) (*HaveRep
 	if err := c.call(ctx, to, r, m); err != nil {
 		return nil, err
 	}
-	if len(m.Held) != len(r.Named) || m.FactsDone > len(r.Facts) || m.SegmentsDone > len(r.Segments) {
+	if len(m.Held) != len(r.Named) || m.FactsDone > len(r.Facts) || m.SegmentsDone > len(r.Segments) || m.Same && len(r.Root) == 0 {
 		return nil, failed(r, to, malformed("have", "it answers more or less than was asked"))
 	}
 	return m, nil

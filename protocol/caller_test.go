@@ -201,6 +201,8 @@ func TestCallerBadReplies(t *testing.T) {
 		"less than announced":   {ok(&GetReply{Length: 3}, 1, 2), get},
 		"another message":       {ok(&PutReply{}), get},
 		"one answer for two":    {ok(&HaveReply{Held: []bool{true}}), have},
+		"the same as nothing":   {ok(&HaveReply{Held: []bool{true, true}, Same: true}), have},
+		"the same, and digests": {ok(&HaveReply{Held: []bool{true, true}, Same: true, FactDigests: make([]byte, Buckets*32)}), have},
 		"a bucket not asked":    {ok(&HaveReply{Held: []bool{true, true}, FactsDone: 1}), have},
 		"one result for two":    {ok(&FactsReply{Results: []Code{0}}), facts},
 		"three results for two": {ok(&FactsReply{Results: make([]Code, 3)}), facts},

@@ -1,5 +1,7 @@
 package protocol
 
+import "slices"
+
 // Kind is the first byte of a request. Kinds are only ever appended.
 type Kind uint8
 
@@ -162,11 +164,22 @@ type HaveRequest struct {
 	Facts    []int       `cbor:"facts"`    // buckets whose facts to list
 	Segments []int       `cbor:"segments"` // buckets whose segments to list
 	Named    []SegmentID `cbor:"named"`    // segments to answer yes or no about
+	Root     []byte      `cbor:"root"`     // DigestsRoot of what the asker expects; empty: of nothing
 }
 
-// HaveReply gives a digest for each bucket, then the lists asked for, as many
-// whole buckets as fit.
+// DigestsRoot returns what stands for both digests of a HaveReply, where the
+// asker may have the same: the first 16 bytes of their BLAKE3-256.
+func DigestsRoot(facts, segments []byte) []byte {
+	h := Sum(slices.Concat(facts, segments))
+	return h[:digestsRoot]
+}
+
+const digestsRoot = 16
+
+// HaveReply gives a digest for each bucket, or says that they are those that the
+// asker expects, then the lists asked for, as many whole buckets as fit.
 type HaveReply struct {
+	Same           bool        `cbor:"same"`           // the digests are those of the request's Root, and left out
 	FactDigests    []byte      `cbor:"factDigests"`    // Buckets × 32 bytes; empty without the right to lists
 	SegmentDigests []byte      `cbor:"segmentDigests"` // likewise
 	Facts          []Hash      `cbor:"facts"`

@@ -114,10 +114,13 @@ func (m *GetReply) Validate() error {
 	return inRange("get", "length", m.Length, SliceSize(MaxShardSize, MaxShardSize))
 }
 
-// Validate checks that buckets ascend and names are within bounds.
+// Validate checks that buckets ascend, and that names and root are within bounds.
 func (m *HaveRequest) Validate() error {
 	if len(m.Named) > MaxGroupSegments {
 		return malformed("have", "%d named segments", len(m.Named))
+	}
+	if len(m.Root) != 0 && len(m.Root) != digestsRoot {
+		return malformed("have", "root of %d bytes", len(m.Root))
 	}
 	if err := checkBuckets(m.Facts); err != nil {
 		return err
@@ -142,6 +145,9 @@ func (m *HaveReply) Validate() error {
 		if len(d) != 0 && len(d) != Buckets*len(Hash{}) {
 			return malformed("have", "digests of %d bytes", len(d))
 		}
+	}
+	if m.Same && len(m.FactDigests)+len(m.SegmentDigests) > 0 {
+		return malformed("have", "digests, and the same as the asker's")
 	}
 	if m.FactsDone < 0 || m.FactsDone > Buckets || m.SegmentsDone < 0 || m.SegmentsDone > Buckets {
 		return malformed("have", "%d and %d buckets done", m.FactsDone, m.SegmentsDone)

@@ -46,6 +46,7 @@ func (w *world) plainMessages() []vector {
 		ok("get reply", "of slot 2; 264 bytes follow the frame", &GetReply{Slot: 2, Length: 264, Descriptor: w.descBytes}),
 		ok("have request", "lists of two buckets, and yes or no about one segment",
 			&HaveRequest{Group: w.group, Proof: list, Facts: []int{0, 255}, Segments: []int{7}, Named: []SegmentID{w.segment}}),
+		okVector("have-reply/same", "have reply", "the digests that the asker expects", encoded(encodeMessage(&HaveReply{Same: true}))),
 		ok("have reply", "without the right to lists: one named segment is held", &HaveReply{Held: []bool{true}}),
 		ok("members request", "by a read proof", &MembersRequest{Group: w.group, Segment: w.segment, Proof: SignRead(w.read, vectorNetwork, w.segment, w.ids[0])}),
 		ok("members reply", "two slots are held", &MembersReply{Record: w.recordBytes, Table: w.table(),
@@ -86,6 +87,7 @@ func (w *world) badMessages() []vector {
 	bad("length", "get reply", "more than any slice", &GetReply{Length: SliceSize(MaxShardSize, MaxShardSize) + 1})
 	bad("buckets", "have request", "buckets that do not ascend", &HaveRequest{Facts: []int{3, 3}})
 	bad("bucket-256", "have request", "bucket 256", &HaveRequest{Segments: []int{256}})
+	bad("root", "have request", "a root of 32 bytes", &HaveRequest{Root: make([]byte, 32)})
 	bad("digests", "have reply", "digests of 32 bytes", &HaveReply{FactDigests: make([]byte, 32)})
 	bad("done", "have reply", "257 buckets done", &HaveReply{FactsDone: 257})
 	bad("slot", "members reply", "slot 128", &MembersReply{Members: []Member{{MaxShards, nil}}})

@@ -50,7 +50,7 @@ func shardVectors(*world) (string, []vector) {
 		sliceVector("all", "the whole shard as a slice", 5*leaf+64, 0, 5*leaf+64),
 	)
 	list = append(list, badSlices()...)
-	for _, c := range [][2]int{{64, 0}, {1024, 0}, {1088, 1}, {leaf, 9}, {leaf + 64, 16}, {5*leaf + 64, 0}, {5*leaf + 64, 70}, {5*leaf + 64, 80}, {MaxShardSize, 4095}} {
+	for _, c := range [][2]int{{64, 0}, {1024, 0}, {leaf, 9}, {leaf + 64, 16}, {5*leaf + 64, 0}, {5*leaf + 64, 70}, {5*leaf + 64, 80}, {MaxShardSize, 4095}} {
 		list = append(list, chunkSliceVector(c[0], c[1]))
 	}
 	return shardHead, append(list, badChunkSlices()...)

@@ -225,6 +225,11 @@ func (h *handler) Have(ctx context.Context, from protocol.Remote, r *protocol.Ha
 	if err := h.early(ctx, from); err != nil {
 		return nil, err
 	}
+	if h.lie == WrongBytes || h.lie == Swap || h.lie == Invent {
+		all := *r // the digests, to falsify them
+		all.Root = nil
+		r = &all
+	}
 	m, err := h.Handler.Have(ctx, from, r)
 	if err != nil {
 		return m, err
