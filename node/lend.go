@@ -169,15 +169,17 @@ func (n *Node) mayLend(ctx context.Context, to peer.ID, r *protocol.MendRequest,
 	return n.loans.take(v, max(leastLent, held*d.K/(d.N*lentShare)), n.neighbours.at())
 }
 
-// mayRepair checks that a segment needs repair as this node sees it, and that
-// its repair may fall to a peer: now, or at the turn before.
+// mayRepair checks that a segment needs repair as this node sees it, or that too
+// few were audited by it to tell, and that its repair may fall to a peer: now, or
+// at the turn before. Of a group that lost many at once the rest are newcomers:
+// if each waited until it has audited the others, nobody would be lent enough.
 func (n *Node) mayRepair(to peer.ID, r *protocol.MendRequest) error {
 	v := n.neighbours.roll(r.Group)
 	if v == nil {
 		return protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
 	}
 	t := group.NewTally(v.table.Slots(), v.view)
-	if c := group.Assess(v.table.Profile, t.Count(v.lacking(r.Segment))); !c.NeedsRepair() {
+	if c := group.Assess(v.table.Profile, t.Count(v.lacking(r.Segment))); !c.NeedsRepair() && c != group.Unclear {
 		return protocol.Refuse(protocol.CodeDisputed, "segment %s is %s", r.Segment, c)
 	}
 	day := n.cfg.Timing.RepairDay

@@ -1,0 +1,38 @@
+package node
+
+import (
+	"testing"
+	"time"
+
+	"github.com/cairnstore/cairn/node/audit"
+	"github.com/cairnstore/cairn/node/liveness"
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// Who has audited too few of its co-members to tell whether a segment needs repair
+// takes the word of one whose turn it is, of nobody else, and no longer once it
+// knows that enough hold it.
+func TestLendsWhereUnclear(t *testing.T) {
+	h := newView(1, protocol.Profile{K: 8, R: 20, N: 30}, 100)
+	id := h.ids()[0]
+	n := &Node{neighbours: h, cfg: Config{Timing: DefaultTiming()}, now: func() time.Time { return epoch }}
+	lentTo := func() (some, none bool) {
+		for _, m := range h.holders(id) {
+			err := n.mayRepair(m.peer, &protocol.MendRequest{Group: id, Segment: protocol.SegmentID{1}, Slot: protocol.AnySlot, Purpose: protocol.PurposeRepair})
+			some, none = some || err == nil, none || protocol.CodeOf(err) == protocol.CodeDisputed
+		}
+		return some, none
+	}
+	for _, p := range h.peers {
+		p.standing = liveness.Standing{Heard: true}
+	}
+	if some, none := lentTo(); !some || !none {
+		t.Errorf("before anybody is audited: lent to some %v, refused to others %v", some, none)
+	}
+	for i := range h.groups[id].list {
+		h.groups[id].list[i].audits.Record = audit.Record{Audited: 1, Proved: true}
+	}
+	if some, _ := lentTo(); some {
+		t.Error("all hold the segment, and it is lent for repair")
+	}
+}
