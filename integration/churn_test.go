@@ -34,7 +34,7 @@ type churn struct {
 	config func(*cairnnode.Config)
 }
 
-// uptime is 0.9 in sessions of a day and a half, as of machines that are
+// uptime90 is 0.9 in sessions of a day and a half, as of machines that are
 // switched off at times.
 func uptime90(c churn) churn {
 	c.up, c.down = 36*time.Hour, 4*time.Hour
@@ -57,6 +57,7 @@ type moving struct {
 	seen  *protocol.EnvelopeCache // of all machines: a signature that one of them has checked is good
 	log   *slog.Logger
 	loops sync.WaitGroup
+	homes []string // of owners
 
 	mu       sync.Mutex
 	machines map[int]*machine // that have not left
@@ -296,11 +297,34 @@ func (w *moving) someUp(n int) []peer.AddrInfo {
 // it is to put.
 func (w *moving) client(owns bool) (c *client.Client, leave func()) {
 	w.t.Helper()
+	home := ""
+	if owns {
+		home = w.t.TempDir()
+		w.homes = append(w.homes, home)
+	}
+	return w.clientOf(home)
+}
+
+// renew has each owner come back for a moment.
+func (w *moving) renew() {
+	w.t.Helper()
+	for _, home := range w.homes {
+		c, leave := w.clientOf(home)
+		if _, err := c.Renew(w.ctx); err != nil {
+			w.t.Fatal(err)
+		}
+		leave()
+	}
+}
+
+// clientOf is a client with the owner's home, or with none if that is empty.
+func (w *moving) clientOf(home string) (c *client.Client, leave func()) {
+	w.t.Helper()
 	p := w.net.Peer(memnet.PeerConfig{NoListen: true, Bootstrap: w.someUp(4)})
 	cfg := client.Config{Network: worldNetwork, Log: w.log, Net: p}
 	closeOwner := func() error { return nil }
-	if owns {
-		o, err := client.OpenOwner(w.t.TempDir(), w.log)
+	if home != "" {
+		o, err := client.OpenOwner(home, w.log)
 		if err != nil {
 			w.t.Fatal(err)
 		}

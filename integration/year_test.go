@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/cairnstore/cairn/client"
+	"github.com/cairnstore/cairn/node/audit"
+	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
 
 	cairnnode "github.com/cairnstore/cairn/node"
@@ -26,6 +28,7 @@ type yearly struct {
 	owners  int
 	profile protocol.Profile
 	days    int
+	settle  int // days until the owners come back once, before those: what is new is kept for 60 only
 }
 
 // run returns how the network stood, at the end.
@@ -43,6 +46,11 @@ func (y yearly) run(t *testing.T) (end outcome) {
 		w.tally.owned = true
 		w.mu.Unlock()
 		t.Logf("stored after %s, %s of them real: %d files", time.Since(begun), real(), len(links))
+		if y.settle > 0 {
+			time.Sleep(time.Duration(y.settle) * day)
+			w.renew()
+			t.Logf("the owners were here for the last time after %d days", y.settle)
+		}
 		for d := range y.days {
 			time.Sleep(day)
 			if d%10 == 9 || d == y.days-1 {
@@ -68,7 +76,7 @@ func (y yearly) run(t *testing.T) (end outcome) {
 		end.upkeep = w.tally.upkeep(y.profile)
 		lent, put := w.tally.crossed()
 		w.mu.Unlock()
-		model := upkeepModel{y.profile, y.churn.life, verdict}.run(2000, time.Duration(y.days)*day, 1)
+		model := upkeepModel{y.profile, y.churn.life, verdict}.run(2000, time.Duration(y.settle+y.days)*day, 1)
 		end.model = model.monthly()
 		t.Logf("made %d shards again, %d of them twice, for which %d were lent and %d put", end.made, end.twice, lent, put)
 		t.Logf("%s: from each group's first repair to its last, in %.1f months and %d repairs, %.2f shards of a segment moved a month, %.2f by the model",
@@ -177,7 +185,8 @@ func env(name string, otherwise int) int {
 	return otherwise
 }
 
-// TestYear has owners put files and stay away for a year, while machines are
+// TestYear has owners put files, come back once a month later, as leases want it,
+// and stay away for a year, while machines are
 // switched off and on and a tenth of them leaves for ever each month. Nothing is
 // lost, and repair moves what the model says: a quarter at most of what it would
 // move if it made up for each loss by itself.
@@ -194,8 +203,8 @@ func aYear(t *testing.T, p protocol.Profile, nodes, owners int, lazier float64) 
 	if os.Getenv("CAIRN_YEAR") == "" {
 		t.Skip("takes up to an hour: CAIRN_YEAR=1")
 	}
-	c := calm(uptime90(churn{seed: uint64(env("CAIRN_SEED", 1)), nodes: env("CAIRN_NODES", nodes)}).monthlyLoss(float64(env("CAIRN_LOSS", 10)) / 100))
-	y := yearly{churn: c, owners: env("CAIRN_OWNERS", owners), profile: yearProfile(t, p), days: env("CAIRN_DAYS", 365)}
+	c := asAmongMany(uptime90(churn{seed: uint64(env("CAIRN_SEED", 1)), nodes: env("CAIRN_NODES", nodes)}).monthlyLoss(float64(env("CAIRN_LOSS", 10)) / 100))
+	y := yearly{churn: c, owners: env("CAIRN_OWNERS", owners), profile: yearProfile(t, p), days: env("CAIRN_DAYS", 365), settle: env("CAIRN_SETTLE", 31)}
 	o := y.run(t)
 	o.judge(t)
 	if o.upkeep.repairs == 0 {
@@ -231,7 +240,7 @@ func TestSixtyDays(t *testing.T) {
 		t.Skip("takes many minutes: CAIRN_SIXTY=1")
 	}
 	const owners, loss = 20, 0.3
-	c := calm(uptime90(churn{seed: 1, nodes: 60}).monthlyLoss(loss))
+	c := asAmongMany(uptime90(churn{seed: 1, nodes: 60}).monthlyLoss(loss))
 	p := protocol.Profile{K: 8, R: 20, N: 30}
 	o := yearly{churn: c, owners: owners, profile: p, days: 60}.run(t)
 	o.judge(t)
@@ -257,6 +266,21 @@ func calm(c churn) churn {
 		if err := level.UnmarshalText([]byte(os.Getenv("CAIRN_LOG"))); err == nil {
 			cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})).With("node", protocol.ShortPeer(cfg.Net.Self()))
 		}
+	}
+	return c
+}
+
+// asAmongMany is calm, and has nodes beat and sample as those with 2,000 neighbours
+// do.
+func asAmongMany(c churn) churn {
+	c = calm(c)
+	calmed := c.config
+	c.config = func(cfg *cairnnode.Config) {
+		calmed(cfg)
+		cfg.Timing.GossipEvery = 24 * time.Hour
+		cfg.Timing.Liveness, cfg.Timing.Audit = liveness.DefaultSettings(), audit.DefaultSettings()
+		cfg.Timing.Liveness.BeatGap *= time.Duration(2000 / c.nodes)
+		cfg.Timing.Audit.ManyNeighbours = 0
 	}
 	return c
 }
