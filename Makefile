@@ -39,10 +39,10 @@ race: ## needs a C compiler
 lint: ## golangci-lint, built from tools/go.mod
 	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...
 
-fuzz: ## each decoder for FUZZTIME
+fuzz: ## each decoder for FUZZTIME, two at a time
 	GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh .ci/fuzz
 
-soak: ## each decoder SOAK times on mutants of its corpus, on one core: a minute or less for most of the 64 targets
+soak: ## each decoder SOAK times on mutants of its corpus, two at a time: two minutes or less for most of the 65
 	GO='$(GO)' SOAK='$(SOAK)' sh .ci/fuzz
 
 matrix: ## every operation on a disk upset in every way: some 9,000 crashes and failures
@@ -63,7 +63,7 @@ idle: ## a node with 100,000 shards in 1,000 groups while nobody asks anything o
 # Two networks at a time, on a core each. Every run says its seed; CAIRN_SEED,
 # CAIRN_NODES, CAIRN_OWNERS, CAIRN_DAYS, CAIRN_EAGER_DAYS, CAIRN_LOSS and
 # CAIRN_PROFILE change it.
-sixty: ## sixty days of sixty nodes at three times the loss, in virtual time: many minutes
+sixty: ## sixty days of sixty nodes at three times the loss, in virtual time: some minutes
 	CAIRN_SIXTY=1 $(GO) test -count=1 -timeout 1h -v -run '^TestSixtyDays$$' ./integration
 
 year: ## a year without the owners, in virtual time: checks that nothing is lost, and that repair moves what the model says, and far less than eager repair
