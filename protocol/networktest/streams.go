@@ -30,9 +30,7 @@ func identity(t *testing.T, start Start) {
 	if known := b.Known(); len(known) == 0 || known[0] != a.Self() {
 		t.Fatalf("spoken to last: not the first of %v", known)
 	}
-	if !contains(a.Known(), b.Self()) {
-		t.Fatal("the dialled side does not know who dialled")
-	}
+	until(t, "the dialled side knows who dialled, which tells it that it serves", func(context.Context) bool { return contains(a.Known(), b.Self()) })
 }
 
 // hints: a peer is reachable by what Learn was told, and not before.
