@@ -305,15 +305,20 @@ func (w *moving) client(owns bool) (c *client.Client, leave func()) {
 	return w.clientOf(home)
 }
 
-// renew has each owner come back for a moment.
+// renew has each owner come back for a moment, and some hours later where too many
+// are off.
 func (w *moving) renew() {
 	w.t.Helper()
 	for _, home := range w.homes {
 		c, leave := w.clientOf(home)
-		if _, err := c.Renew(w.ctx); err != nil {
+		_, err := c.Renew(w.ctx)
+		for tries := 1; err != nil && tries < 10; tries++ {
+			time.Sleep(6 * time.Hour)
+			_, err = c.Renew(w.ctx)
+		}
+		if leave(); err != nil {
 			w.t.Fatal(err)
 		}
-		leave()
 	}
 }
 
