@@ -131,6 +131,9 @@ func (c *collection) take(h holder, l loaned) {
 		c.count.borrowed.Add(int64(len(l.raw)))
 		return
 	}
+	if protocol.CodeOf(l.err) == protocol.CodeNotFound { // it was put while nobody looked, or by nobody
+		c.neighbours.miss(c.job.roll.id, h.peer, h.slot, c.job.segment)
+	}
 	c.why = l.err
 	c.log.Debug("a co-member lends no shard", "peer", protocol.ShortPeer(h.peer), "segment", c.job.segment, "err", l.err)
 }

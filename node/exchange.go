@@ -201,20 +201,26 @@ func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
 }
 
 // comembers returns whom to compare a group's facts with, in random order: those
-// of its other holders that answer, or all that ever were some, for facts prove
-// themselves whoever gives them, and who was found gone may know a newer one.
+// of its other holders that answer, first who has not told yet what it has, or all
+// that ever were some, for facts prove themselves whoever gives them, and who was
+// found gone may know a newer one.
 func (n *Node) comembers(id protocol.GroupID, all bool) []peer.ID {
 	var answering, others []peer.ID
+	told := make(map[peer.ID]int)
 	for _, h := range n.neighbours.holders(id) {
 		switch {
 		case !h.drawn && !h.member && h.lost == 0: // it asks to be one
 		case h.state == liveness.Present:
 			answering = append(answering, h.peer)
+			if n.neighbours.hasTold(id, h.peer, h.slot) {
+				told[h.peer] = 1
+			}
 		default:
 			others = append(others, h.peer)
 		}
 	}
 	n.rand.shuffle(len(answering), func(i, j int) { answering[i], answering[j] = answering[j], answering[i] })
+	slices.SortStableFunc(answering, func(a, b peer.ID) int { return told[a] - told[b] })
 	if !all && len(answering) > 0 {
 		return answering[:min(len(answering), partners)]
 	}

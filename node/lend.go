@@ -8,6 +8,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/node/repair"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
@@ -180,6 +181,7 @@ func (n *Node) mayRepair(to peer.ID, r *protocol.MendRequest) error {
 	}
 	t := group.NewTally(v.table.Slots(), v.view)
 	if c := group.Assess(v.table.Profile, t.Count(v.lacking(r.Segment))); !c.NeedsRepair() && c != group.Unclear {
+		n.hearAll(r.Group)
 		return protocol.Refuse(protocol.CodeDisputed, "segment %s is %s", r.Segment, c)
 	}
 	day := n.cfg.Timing.RepairDay
@@ -192,6 +194,21 @@ func (n *Node) mayRepair(to peer.ID, r *protocol.MendRequest) error {
 		}
 	}
 	return protocol.Refuse(protocol.CodeDisputed, "segment %s is another's to repair", r.Segment)
+}
+
+// hearAll has all members of a group say soon what they have: one that was refused
+// a loan may know of somebody that lacks the segment, and comes again.
+func (n *Node) hearAll(id protocol.GroupID) {
+	every, now := n.cfg.Timing.ExchangeEvery, n.neighbours.at()
+	if n.revisits.heard.resting(id, now) {
+		return
+	}
+	n.revisits.heard.until(id, now+every/catchUpPart, now)
+	for _, h := range n.neighbours.holders(id) {
+		if h.member && h.state == liveness.Present {
+			n.revisits.add(borrower{h.peer, id}, now+n.rand.upTo(every/retryPart))
+		}
+	}
 }
 
 // count returns how many segments are held of the group.

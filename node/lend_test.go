@@ -1,6 +1,7 @@
 package node
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -11,11 +12,11 @@ import (
 
 // Who has audited too few of its co-members to tell whether a segment needs repair
 // takes the word of one whose turn it is, of nobody else, and no longer once it
-// knows that enough hold it.
+// knows that enough hold it. Then it asks the others whether they do.
 func TestLendsWhereUnclear(t *testing.T) {
 	h := newView(1, protocol.Profile{K: 8, R: 20, N: 30}, 100)
 	id := h.ids()[0]
-	n := &Node{neighbours: h, cfg: Config{Timing: DefaultTiming()}, now: func() time.Time { return epoch }}
+	n := &Node{neighbours: h, cfg: Config{Timing: DefaultTiming()}, now: func() time.Time { return epoch }, revisits: newRevisits(), rand: lockedRand{r: rand.New(rand.NewPCG(1, 1))}}
 	lentTo := func() (some, none bool) {
 		for _, m := range h.holders(id) {
 			err := n.mayRepair(m.peer, &protocol.MendRequest{Group: id, Segment: protocol.SegmentID{1}, Slot: protocol.AnySlot, Purpose: protocol.PurposeRepair})
@@ -34,5 +35,10 @@ func TestLendsWhereUnclear(t *testing.T) {
 	}
 	if some, _ := lentTo(); some {
 		t.Error("all hold the segment, and it is lent for repair")
+	}
+	// It may have missed that somebody lacks it: it asks each other member, once.
+	every := n.cfg.Timing.ExchangeEvery
+	if due := n.revisits.due(every/retryPart, every, 100); len(due) != 29 {
+		t.Errorf("%d members are asked what they have", len(due))
 	}
 }

@@ -10,10 +10,11 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// revisits are the members that answer again after an absence, till they were
-// asked what they have.
+// revisits are the members that are to be asked soon what they have: those that
+// answer again after an absence, and those of groups that others see otherwise.
 type revisits struct {
-	asked *rests[borrower] // who was asked whether it still lacks something
+	asked *rests[borrower]         // who was asked whether it still lacks something
+	heard *rests[protocol.GroupID] // of which all are asked by now
 
 	mu sync.Mutex
 	m  map[borrower]revisit
@@ -35,7 +36,7 @@ const (
 )
 
 func newRevisits() *revisits {
-	return &revisits{asked: newRests[borrower](), m: make(map[borrower]revisit)}
+	return &revisits{asked: newRests[borrower](), heard: newRests[protocol.GroupID](), m: make(map[borrower]revisit)}
 }
 
 // add plans to ask a member of a group.
