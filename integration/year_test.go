@@ -186,9 +186,8 @@ func env(name string, otherwise int) int {
 }
 
 // TestYear has owners put files, come back once a month later, as leases want it,
-// and stay away for a year, while machines are
-// switched off and on and a tenth of them leaves for ever each month. Nothing is
-// lost, and repair moves what the model says: a quarter at most of what it would
+// and stay away for a year, while machines are switched off and on and a tenth of
+// them leaves for ever each month. Nothing is lost, and repair moves what the model says: a quarter at most of what it would
 // move if it made up for each loss by itself.
 func TestYear(t *testing.T) {
 	aYear(t, protocol.Profile{K: 8, R: 20, N: 30}, 100, 100, 4)
@@ -201,7 +200,7 @@ func TestWideYear(t *testing.T) {
 
 func aYear(t *testing.T, p protocol.Profile, nodes, owners int, lazier float64) {
 	if os.Getenv("CAIRN_YEAR") == "" {
-		t.Skip("takes up to an hour: CAIRN_YEAR=1")
+		t.Skip("takes an hour or two: CAIRN_YEAR=1")
 	}
 	c := asAmongMany(uptime90(churn{seed: uint64(env("CAIRN_SEED", 1)), nodes: env("CAIRN_NODES", nodes)}).monthlyLoss(float64(env("CAIRN_LOSS", 10)) / 100))
 	y := yearly{churn: c, owners: env("CAIRN_OWNERS", owners), profile: yearProfile(t, p), days: env("CAIRN_DAYS", 365), settle: env("CAIRN_SETTLE", 31)}
@@ -237,7 +236,7 @@ func (y yearly) eager() yearly {
 // is repaired.
 func TestSixtyDays(t *testing.T) {
 	if os.Getenv("CAIRN_SIXTY") == "" {
-		t.Skip("takes many minutes: CAIRN_SIXTY=1")
+		t.Skip("takes some minutes: CAIRN_SIXTY=1")
 	}
 	const owners, loss = 20, 0.3
 	c := asAmongMany(uptime90(churn{seed: 1, nodes: 60}).monthlyLoss(loss))

@@ -131,7 +131,7 @@ func (c *collection) take(h holder, l loaned) {
 		c.count.borrowed.Add(int64(len(l.raw)))
 		return
 	}
-	if protocol.CodeOf(l.err) == protocol.CodeNotFound { // it was put while nobody looked, or by nobody
+	if protocol.CodeOf(l.err) == protocol.CodeNotFound { // its Have may not have been heard since
 		c.neighbours.miss(c.job.roll.id, h.peer, h.slot, c.job.segment)
 	}
 	c.why = l.err
