@@ -70,6 +70,7 @@ type putter struct {
 type placement struct {
 	group    *ownGroup
 	extent   protocol.Extent
+	sum      uint32 // of its source, by sumTable
 	desc     *protocol.Descriptor
 	bytes    []byte // of the descriptor
 	acked    []bool

@@ -2,8 +2,8 @@ package client
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 
 	"github.com/cairnstore/cairn/client/seal"
@@ -17,10 +17,11 @@ type safeState struct {
 	Extent     protocol.Extent `cbor:"extent"`
 	Descriptor []byte          `cbor:"descriptor"`
 	Acked      []bool          `cbor:"acked"` // by slot, as far as known when it became safe
+	Sum        uint32          `cbor:"sum"`   // of its source, by sumTable
 }
 
 // unfinished is a put that was cut off and can go on: its source is the same
-// file, untouched.
+// file, as far as the file system says.
 type unfinished struct {
 	id   putID
 	put  putState
@@ -108,37 +109,51 @@ func (p *putter) sendContent(src Source) error {
 	capacity := seal.PlainCapacity(segmentSize(p.group.profile.K))
 	for at := int64(0); at < src.Size; at += capacity {
 		length := min(capacity, src.Size-at)
+		if err := p.ctx.Err(); err != nil {
+			return err
+		}
 		pl, err := p.restore(len(p.placed), length)
-		if err != nil {
-			return err
+		if err == nil && pl != nil {
+			pl, err = compare(src.Reader.(io.Seeker), whole, pl, length)
 		}
-		if pl == nil {
-			err = p.send(io.LimitReader(whole, length), false)
-		} else {
-			err = p.skip(src.Reader, whole, pl, length)
-		}
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case pl != nil:
+			p.skip(pl, length)
+		default:
+			if err := p.send(io.LimitReader(whole, length), false); err != nil {
+				return err
+			}
 		}
 	}
 	_, err := io.Copy(io.Discard, whole) // has it grown meanwhile?
 	return err
 }
 
+// compare reads the source of a stored segment, and returns the placement if
+// these are the bytes that were stored. A file can change and keep its size, time
+// and inode: such a segment is read and sent anew, as one that nobody has.
+func compare(s io.Seeker, whole *exactReader, pl *placement, length int64) (*placement, error) {
+	sum := crc32.New(sumTable)
+	if _, err := io.CopyN(sum, whole, length); err != nil {
+		return nil, err
+	}
+	if sum.Sum32() == pl.sum {
+		return pl, nil
+	}
+	whole.n -= length
+	if _, err := s.Seek(-length, io.SeekCurrent); err != nil {
+		return nil, &sourceError{err}
+	}
+	return nil, nil
+}
+
 // skip passes over a segment that is stored.
-func (p *putter) skip(r io.Reader, whole *exactReader, pl *placement, length int64) error {
-	seeker, ok := r.(io.Seeker)
-	if !ok {
-		return errors.New("read source: it cannot be read from the middle")
-	}
-	if _, err := seeker.Seek(length, io.SeekCurrent); err != nil {
-		return fmt.Errorf("read source: %w", err)
-	}
-	whole.n += length
+func (p *putter) skip(pl *placement, length int64) {
 	p.read += length
 	p.placed = append(p.placed, pl)
 	p.report()
-	return nil
 }
 
 // restore returns the placement of a segment that an earlier session made
@@ -159,7 +174,7 @@ func (p *putter) restore(index int, length int64) (*placement, error) {
 	if err != nil || g == nil || g.profile != p.builder.profile || len(s.Acked) != g.profile.N {
 		return nil, err
 	}
-	pl := &placement{group: g, extent: s.Extent, desc: d, bytes: s.Descriptor, acked: s.Acked}
+	pl := &placement{group: g, extent: s.Extent, sum: s.Sum, desc: d, bytes: s.Descriptor, acked: s.Acked}
 	pl.isSafe = pl.stored() >= group.SafeAt(g.profile)
 	if !pl.isSafe {
 		return nil, nil

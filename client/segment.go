@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math/bits"
 
@@ -62,7 +63,8 @@ func (b *segmentBuffer) shards(size int64) [][]byte {
 // segment is a coded segment on its way to its holders.
 type segment struct {
 	buf    *segmentBuffer
-	plain  int64 // bytes of its sources
+	plain  int64  // bytes of its sources
+	sum    uint32 // of these, by sumTable; of a packed segment zero
 	secret protocol.Secret
 	key    protocol.Secret // of its one extent; zero where many are packed
 	sealed int64           // bytes of all extents
@@ -100,7 +102,7 @@ func (b *builder) build(ctx context.Context, src io.Reader, buf *segmentBuffer) 
 	if err != nil || x.plain == 0 {
 		return nil, err
 	}
-	s := &segment{buf: buf, plain: x.plain, key: x.key, sealed: x.length}
+	s := &segment{buf: buf, plain: x.plain, sum: x.sum, key: x.key, sealed: x.length}
 	return s, b.finish(ctx, s)
 }
 
@@ -136,11 +138,16 @@ func (b *builder) describe(s *segment, size, shard int64, roots []protocol.Hash)
 	return s.desc.Validate()
 }
 
+// sumTable is of the checksum by which a put that is taken up tells its source
+// from one that has changed. Nobody but the owner ever sees it.
+var sumTable = crc32.MakeTable(crc32.Castagnoli)
+
 // sealedExtent is an extent within a segment that is being made.
 type sealedExtent struct {
 	key         protocol.Secret
 	off, length int64 // sealed bytes
 	plain       int64
+	sum         uint32 // of the plain bytes, by sumTable
 }
 
 // sealExtent seals what src gives, or as much as the segment has room for, as
@@ -157,6 +164,7 @@ func (b *builder) sealExtent(src io.Reader, buf *segmentBuffer, off int64) (x se
 	part, err := readPart(src, buf.data, len(out), room)
 	for err == nil && len(part) > 0 {
 		x.plain += int64(len(part))
+		x.sum = crc32.Update(x.sum, sumTable, part)
 		var next []byte
 		next, err = readPart(src, buf.data, len(out)+len(part)+seal.Overhead, room-x.plain)
 		if err != nil {

@@ -67,7 +67,7 @@ func (p *putter) ship(s *segment, manifest bool) error {
 	}
 	index := len(p.placed)
 	p.placed = append(p.placed, &placement{
-		group: p.group, extent: s.extent(p.group.id), desc: s.desc, bytes: s.bytes,
+		group: p.group, extent: s.extent(p.group.id), sum: s.sum, desc: s.desc, bytes: s.bytes,
 		acked: make([]bool, p.group.profile.N), manifest: manifest,
 	})
 	return p.launch(s, index, nil)
@@ -164,7 +164,9 @@ func (p *putter) handle(ev event) error {
 		if place.manifest {
 			return nil // made anew by whoever resumes
 		}
-		return p.c.cfg.Owner.markSafe(p.id, ev.index, &safeState{Extent: place.extent, Descriptor: place.bytes, Acked: ev.acks()})
+		return p.c.cfg.Owner.markSafe(p.id, ev.index, &safeState{
+			Extent: place.extent, Descriptor: place.bytes, Acked: ev.acks(), Sum: place.sum,
+		})
 	case hopeless:
 		if place.dropped {
 			return nil
