@@ -589,33 +589,48 @@ func TestLoans(t *testing.T) {
 	v := func(i byte) loan {
 		return loan{borrower: borrower{idFor(1), protocol.GroupID{1}}, segment: protocol.SegmentID{i}}
 	}
+	type why int
+	const (
+		mend    why = iota
+		repair      // a segment that needs it
+		unclear     // one of which that is not known
+	)
 	for _, c := range []struct {
-		name    string
-		loan    loan
-		mending bool
-		at      time.Duration
-		code    protocol.Code
+		name string
+		loan loan
+		why  why
+		at   time.Duration
+		code protocol.Code
 	}{
-		{"asked first", v(1), true, 0, protocol.CodeUnavailable},
-		{"while a challenge waits", v(1), true, pendingFor, protocol.CodeUnavailable},
-		{"a minute later", v(1), true, first, 0},
-		{"the reply was lost", v(1), true, first + time.Minute, 0},
-		{"twice", v(1), true, first + 2*time.Minute, protocol.CodeCapped},
-		{"for repair as well", v(1), false, time.Hour, 0},
-		{"the reply was lost", v(1), false, time.Hour + time.Minute, 0},
-		{"twice", v(1), false, time.Hour + 2*time.Minute, protocol.CodeCapped},
-		{"another", v(2), true, time.Hour, protocol.CodeUnavailable},
-		{"much later", v(2), true, 24 * time.Hour, protocol.CodeUnavailable},
-		{"and a minute", v(2), true, 24*time.Hour + first, 0},
-		{"a third", v(3), true, 25 * time.Hour, protocol.CodeUnavailable},
-		{"beyond its share", v(3), true, 25*time.Hour + first, protocol.CodeCapped},
-		{"to repair", v(4), false, 26 * time.Hour, 0},
-		{"on the same day", v(4), false, 49 * time.Hour, protocol.CodeCapped},
-		{"at its next turn", v(4), false, 50 * time.Hour, 0},
-		{"a month later", v(1), true, 2 * month, protocol.CodeUnavailable},
+		{"asked first", v(1), mend, 0, protocol.CodeUnavailable},
+		{"while a challenge waits", v(1), mend, pendingFor, protocol.CodeUnavailable},
+		{"a minute later", v(1), mend, first, 0},
+		{"the reply was lost", v(1), mend, first + time.Minute, 0},
+		{"twice", v(1), mend, first + 2*time.Minute, protocol.CodeCapped},
+		{"for repair as well", v(1), repair, time.Hour, 0},
+		{"the reply was lost", v(1), repair, time.Hour + time.Minute, 0},
+		{"twice", v(1), repair, time.Hour + 2*time.Minute, protocol.CodeCapped},
+		{"another", v(2), mend, time.Hour, protocol.CodeUnavailable},
+		{"much later", v(2), mend, 24 * time.Hour, protocol.CodeUnavailable},
+		{"and a minute", v(2), mend, 24*time.Hour + first, 0},
+		{"a third", v(3), mend, 25 * time.Hour, protocol.CodeUnavailable},
+		{"beyond its share", v(3), mend, 25*time.Hour + first, protocol.CodeCapped},
+		{"to repair", v(4), repair, 26 * time.Hour, 0},
+		{"on the same day", v(4), repair, 49 * time.Hour, protocol.CodeCapped},
+		{"at its next turn", v(4), repair, 50 * time.Hour, 0},
+		{"unclear", v(5), unclear, 51 * time.Hour, protocol.CodeUnavailable},
+		{"while a challenge waits", v(5), unclear, 51*time.Hour + pendingFor, protocol.CodeUnavailable},
+		{"a minute later", v(5), unclear, 51*time.Hour + first, 0},
+		{"the reply was lost", v(5), unclear, 51*time.Hour + first + time.Minute, 0},
+		{"on the same day", v(5), unclear, 52 * time.Hour, protocol.CodeCapped},
+		{"asked beforehand", v(6), unclear, 52 * time.Hour, protocol.CodeUnavailable},
+		{"much later", v(6), unclear, 53 * time.Hour, protocol.CodeCapped},
+		{"the next day", v(6), unclear, 76 * time.Hour, protocol.CodeUnavailable},
+		{"by now it needs repair", v(6), repair, 76*time.Hour + time.Second, 0},
+		{"a month later", v(1), mend, 2 * month, protocol.CodeUnavailable},
 	} {
-		c.loan.mending = c.mending
-		wantCode(t, c.name, l.take(c.loan, 2, c.at), c.code)
+		c.loan.mending = c.why == mend
+		wantCode(t, c.name, l.take(c.loan, c.why != repair, 2, c.at), c.code)
 	}
 }
 

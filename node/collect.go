@@ -64,11 +64,25 @@ func (c *collection) readOwn(ctx context.Context) {
 	}
 }
 
-// gather borrows the other shards: one by one until the descriptor is known,
-// then as many at a time as are missing.
+// gather borrows the other shards. Lenders that have audited too few to tell
+// whether there is need give theirs a while after they were asked.
 func (c *collection) gather(ctx context.Context) error {
 	c.resume()
-	rest := c.lendersOf(c.job)
+	later := c.ask(ctx, c.lendersOf(c.job))
+	if c.got < c.k && len(later) > 0 && pause(ctx, c.cfg.Timing.ConfessFirst*5/4, nil) {
+		c.ask(ctx, later)
+	}
+	if c.got < c.k {
+		c.repairs.partial.keep(kin{c.job.roll.id, c.job.segment}, c, c.neighbours.at()+c.cfg.Timing.RepairDay)
+		return fmt.Errorf("%d of %d shards: %w: %w", c.got, c.k, errTooFewLend, cmp.Or(c.why, error(protocol.ErrNotFound)))
+	}
+	return nil
+}
+
+// ask borrows of some holders until k shards are there: one by one until the
+// descriptor is known, then as many at a time as are missing. It returns those that
+// ask to come again.
+func (c *collection) ask(ctx context.Context, rest []holder) (later []holder) {
 	for c.got < c.k && len(rest) > 0 && ctx.Err() == nil {
 		n := 1
 		if c.d != nil {
@@ -83,15 +97,13 @@ func (c *collection) gather(ctx context.Context) error {
 		}
 		all.Wait()
 		for i, h := range rest[:n] {
-			c.take(h, replies[i])
+			if c.take(h, replies[i]); protocol.CodeOf(replies[i].err) == protocol.CodeUnavailable {
+				later = append(later, h)
+			}
 		}
 		rest = rest[n:]
 	}
-	if c.got < c.k {
-		c.repairs.partial.keep(kin{c.job.roll.id, c.job.segment}, c, c.neighbours.at()+c.cfg.Timing.RepairDay)
-		return fmt.Errorf("%d of %d shards: %w: %w", c.got, c.k, errTooFewLend, cmp.Or(c.why, error(protocol.ErrNotFound)))
-	}
-	return nil
+	return later
 }
 
 // loaned is what a co-member gave.

@@ -22,9 +22,9 @@ const (
 	// few where they are few.
 	lentShare = 100
 	leastLent = 3
-	// confessedTill is how long after it asked first a member may come for what it
-	// asked for, in Timing.ConfessFirst, lest it confesses everything beforehand.
-	confessedTill = 10
+	// askedTill is how long after it asked first a member may come for what it
+	// asked for, in Timing.ConfessFirst, lest it asks for everything beforehand.
+	askedTill = 10
 	// lendAgain is within what time a loan is given once more, for replies are
 	// lost.
 	lendAgain = 10 * time.Minute
@@ -55,9 +55,9 @@ type loan struct {
 
 // lent says how a loan was given.
 type lent struct {
-	at        time.Duration // on neighbours' watch; before it was given, when it was first asked for
-	confessed bool          // asked for, and not given yet
-	twice     bool
+	at    time.Duration // on neighbours' watch; before it was given, when it was first asked for
+	asked bool          // and not given yet
+	twice bool
 }
 
 type borrower struct {
@@ -82,41 +82,31 @@ func (l *loans) every(v loan) time.Duration {
 }
 
 // take notes a loan, unless the same was given not long ago, or as many as most
-// for mending.
-func (l *loans) take(v loan, most int, now time.Duration) error {
+// for mending. A late one is given to who asked for it a while before.
+func (l *loans) take(v loan, late bool, most int, now time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	full := func() bool { return len(l.m) >= maxLoans || v.mending && l.mended[v.borrower] >= most }
-	every := l.every(v)
-	was, given := l.m[v]
-	if given && now-was.at >= every {
+	was, known := l.m[v]
+	if known && now-was.at >= l.every(v) {
 		l.forget(v)
-		was, given = lent{}, false
+		was, known = lent{}, false
 	}
-	switch {
-	case v.mending && len(l.m) < maxLoans && (!given || was.confessed && now-was.at > confessedTill*l.first):
-		l.m[v] = lent{at: now, confessed: true}
-		return errConfessed
-	case was.confessed && now-was.at < l.first:
-		return errConfessed
-	case was.confessed:
-		given = false
-	}
-	if given && !was.twice && now-was.at < min(lendAgain, every) {
-		was.twice = true
-		l.m[v] = was
-		return nil
-	}
-	if full() && now-l.swept >= l.mendEvery/sweeps {
+	full := len(l.m) >= maxLoans || v.mending && l.mended[v.borrower] >= most
+	if full && now-l.swept >= l.mendEvery/sweeps {
 		l.swept = now
 		l.expire(now)
 	}
+	if late {
+		if err := l.ask(v, was, known, now); err != nil {
+			return err
+		}
+	}
 	switch {
-	case given:
-		return protocol.Refuse(protocol.CodeCapped, "you have had this shard not long ago")
-	case len(l.m) >= maxLoans:
+	case known && !was.asked:
+		return l.again(v, was, now)
+	case len(l.m) >= maxLoans && !known:
 		return protocol.Refuse(protocol.CodeUnavailable, "too many shards are lent")
-	case full():
+	case v.mending && l.mended[v.borrower] >= most:
 		return protocol.Refuse(protocol.CodeCapped, "you have had %d shards of this group for mending", most)
 	}
 	l.m[v] = lent{at: now}
@@ -126,7 +116,34 @@ func (l *loans) take(v loan, most int, now time.Duration) error {
 	return nil
 }
 
-var errConfessed = protocol.Refuse(protocol.CodeUnavailable, "noted that you lack it; ask again in a minute")
+// ask notes that a late loan is asked for, and refuses it till its time has come.
+// Who comes too late confesses anew; for repair it would hold all that it might be
+// challenged for ready at any time. mu is held.
+func (l *loans) ask(v loan, was lent, known bool, now time.Duration) error {
+	overdue := was.asked && now-was.at > askedTill*l.first
+	switch {
+	case !known && len(l.m) < maxLoans, overdue && v.mending:
+		l.m[v] = lent{at: now, asked: true}
+		return errAsked
+	case overdue:
+		return protocol.Refuse(protocol.CodeCapped, "you asked for this shard, and did not come for it")
+	case was.asked && now-was.at < l.first:
+		return errAsked
+	}
+	return nil
+}
+
+// again gives a loan a second time, soon after the first. mu is held.
+func (l *loans) again(v loan, was lent, now time.Duration) error {
+	if was.twice || now-was.at >= min(lendAgain, l.every(v)) {
+		return protocol.Refuse(protocol.CodeCapped, "you have had this shard not long ago")
+	}
+	was.twice = true
+	l.m[v] = was
+	return nil
+}
+
+var errAsked = protocol.Refuse(protocol.CodeUnavailable, "noted that you need it; ask again in a minute")
 
 // expire forgets loans of long ago. mu is held.
 func (l *loans) expire(now time.Duration) {
@@ -141,7 +158,7 @@ func (l *loans) expire(now time.Duration) {
 func (l *loans) forget(v loan) {
 	was := l.m[v]
 	delete(l.m, v)
-	if !v.mending || was.confessed {
+	if !v.mending || was.asked {
 		return
 	}
 	if l.mended[v.borrower]--; l.mended[v.borrower] <= 0 {
@@ -155,10 +172,11 @@ func (l *loans) forget(v loan) {
 func (n *Node) mayLend(ctx context.Context, to peer.ID, r *protocol.MendRequest, d *protocol.Descriptor) error {
 	v := loan{borrower{to, r.Group}, r.Segment, r.Purpose == protocol.PurposeMending}
 	if r.Purpose == protocol.PurposeRepair {
-		if err := n.mayRepair(to, r); err != nil {
+		unclear, err := n.mayRepair(to, r)
+		if err != nil {
 			return err
 		}
-		return n.loans.take(v, 0, n.neighbours.at())
+		return n.loans.take(v, unclear, 0, n.neighbours.at())
 	}
 	g, release, err := n.groups.open(ctx, r.Group)
 	if err != nil {
@@ -167,22 +185,25 @@ func (n *Node) mayLend(ctx context.Context, to peer.ID, r *protocol.MendRequest,
 	held := g.count()
 	release()
 	n.neighbours.confess(r.Group, to, r.Segment, n.cfg.Timing.ConfessedFor)
-	return n.loans.take(v, max(leastLent, held*d.K/(d.N*lentShare)), n.neighbours.at())
+	return n.loans.take(v, true, max(leastLent, held*d.K/(d.N*lentShare)), n.neighbours.at())
 }
 
 // mayRepair checks that a segment needs repair as this node sees it, or that too
 // few were audited by it to tell, and that its repair may fall to a peer: now, or
 // at the turn before. Of a group that lost many at once the rest are newcomers:
 // if each waited until it has audited the others, nobody would be lent enough.
-func (n *Node) mayRepair(to peer.ID, r *protocol.MendRequest) error {
+// Where it is unclear the asker may as well hold nothing, and be asked for a proof
+// just now: it is lent a shard only when no challenge can wait any more.
+func (n *Node) mayRepair(to peer.ID, r *protocol.MendRequest) (unclear bool, err error) {
 	v := n.neighbours.roll(r.Group)
 	if v == nil {
-		return protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
+		return false, protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
 	}
 	t := group.NewTally(v.table.Slots(), v.view)
-	if c := group.Assess(v.table.Profile, t.Count(v.lacking(r.Segment))); !c.NeedsRepair() && c != group.Unclear {
+	c := group.Assess(v.table.Profile, t.Count(v.lacking(r.Segment)))
+	if !c.NeedsRepair() && c != group.Unclear {
 		n.hearAll(r.Group)
-		return protocol.Refuse(protocol.CodeDisputed, "segment %s is %s", r.Segment, c)
+		return false, protocol.Refuse(protocol.CodeDisputed, "segment %s is %s", r.Segment, c)
 	}
 	day := n.cfg.Timing.RepairDay
 	turns := repair.Group{ID: r.Group, Profile: v.table.Profile, Keys: v.keys, Living: v.living, Self: v.self}
@@ -190,10 +211,10 @@ func (n *Node) mayRepair(to peer.ID, r *protocol.MendRequest) error {
 	for _, ago := range [...]time.Duration{0, day / 4} {
 		turns.Day = group.DayAt(r.Group, day, n.now().Add(-ago))
 		if asker >= 0 && turns.Plausible(r.Segment, asker) {
-			return nil
+			return c == group.Unclear, nil
 		}
 	}
-	return protocol.Refuse(protocol.CodeDisputed, "segment %s is another's to repair", r.Segment)
+	return false, protocol.Refuse(protocol.CodeDisputed, "segment %s is another's to repair", r.Segment)
 }
 
 // hearAll has all members of a group say soon what they have: one that was refused

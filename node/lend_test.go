@@ -19,7 +19,7 @@ func TestLendsWhereUnclear(t *testing.T) {
 	n := &Node{neighbours: h, cfg: Config{Timing: DefaultTiming()}, now: func() time.Time { return epoch }, revisits: newRevisits(), rand: lockedRand{r: rand.New(rand.NewPCG(1, 1))}}
 	lentTo := func() (some, none bool) {
 		for _, m := range h.holders(id) {
-			err := n.mayRepair(m.peer, &protocol.MendRequest{Group: id, Segment: protocol.SegmentID{1}, Slot: protocol.AnySlot, Purpose: protocol.PurposeRepair})
+			_, err := n.mayRepair(m.peer, &protocol.MendRequest{Group: id, Segment: protocol.SegmentID{1}, Slot: protocol.AnySlot, Purpose: protocol.PurposeRepair})
 			some, none = some || err == nil, none || protocol.CodeOf(err) == protocol.CodeDisputed
 		}
 		return some, none
