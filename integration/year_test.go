@@ -276,7 +276,7 @@ func asAmongMany(c churn) churn {
 	calmed := c.config
 	c.config = func(cfg *cairnnode.Config) {
 		calmed(cfg)
-		cfg.Timing.GossipEvery = 24 * time.Hour
+		cfg.Timing.GossipEvery, cfg.Timing.RepairEvery = 24*time.Hour, 2*time.Hour
 		cfg.Timing.Liveness, cfg.Timing.Audit = liveness.DefaultSettings(), audit.DefaultSettings()
 		cfg.Timing.Liveness.BeatGap *= time.Duration(2000 / c.nodes)
 		cfg.Timing.Audit.ManyNeighbours = 0

@@ -28,6 +28,9 @@ const (
 // itself is taken down; that it spoke is no answer (neighbours.told).
 func (n *Node) Beat(ctx context.Context, from protocol.Remote, r *protocol.BeatRequest) (*protocol.BeatReply, error) {
 	n.neighbours.told(from.Peer, &r.Beat)
+	if n.neighbours.knows(from.Peer) {
+		n.greet(from.Peer)
+	}
 	n.takeRenewals(ctx, from, r.Renewals)
 	return &protocol.BeatReply{Beat: n.beatFor(from.Peer)}, nil
 }
@@ -62,6 +65,7 @@ func (n *Node) beat(ctx context.Context, id peer.ID) {
 		n.neighbours.beaten(id, &b.Beat)
 		addr, _, _ := n.cfg.Net.RemoteAddr(id)
 		n.neighbours.place(id, addr)
+		n.greet(id)
 		n.takeRenewals(ctx, protocol.Remote{Peer: id, Addr: addr}, b.Renewals)
 	case n.neighbours.heard(id) != before:
 	case ctx.Err() == nil:

@@ -39,7 +39,7 @@ type donor struct {
 	node     bool          // it answered with donated bytes
 	spoken   time.Time     // last time it answered or asked; zero: never
 	asked    int           // answers (above zero) or failures (below) in a row
-	every    time.Duration // from the last question to next
+	every    time.Duration // from the last question, or greeting, to next; 0: there was none
 	next     time.Time     // not to be asked before
 	heard    time.Time     // last sign of it, by itself or by others
 }
@@ -113,6 +113,24 @@ func (d *donors) spoke(id peer.ID, now time.Time) {
 	}
 }
 
+// met reports whether a peer was asked, or greeted, before.
+func (d *donors) met(id peer.ID) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.peers[id]
+	return e != nil && e.every != 0
+}
+
+// greet counts a peer as a node that has nothing new to tell, without having
+// asked it.
+func (d *donors) greet(id peer.ID, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e := d.entry(id, now); e != nil && e.every == 0 {
+		e.node, e.spoken, e.every, e.next = true, now, askAgain, now.Add(askAgain)
+	}
+}
+
 // answered notes what came of asking a peer; info is nil if nothing did. news
 // says that it told of nodes that were not known.
 func (d *donors) answered(id peer.ID, info *protocol.InfoReply, news bool, now time.Time) {
@@ -125,7 +143,7 @@ func (d *donors) answered(id peer.ID, info *protocol.InfoReply, news bool, now t
 		e.again(e.asked < 0, -1, askFailed, now)
 	case info.Donated == 0:
 		e.node = false
-		e.next = now.Add(askStranger)
+		e.every, e.next = askStranger, now.Add(askStranger)
 	default:
 		e.node = true
 		e.spoken = now

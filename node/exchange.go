@@ -23,7 +23,7 @@ const (
 	partners = 2
 	// roundsPerExchange is how often in an ExchangeEvery due groups are looked
 	// for.
-	roundsPerExchange = 288
+	roundsPerExchange = 96
 	// catchUpPart is the part of an ExchangeEvery within which a node that was
 	// away asks the members of all its groups, and retryPart that in which it
 	// asks again where nobody answered.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -15,6 +16,7 @@ const (
 	infoTimeout = 5 * time.Second
 	roundPeers  = 64 // asked in one round
 	roundAtOnce = 8
+	roundNear   = 4 // neighbours among them
 )
 
 // gossipOnce asks peers that are due what they offer, so that this node can
@@ -23,7 +25,39 @@ const (
 func (n *Node) gossipOnce(ctx context.Context) error {
 	due := n.donors.due(n.cfg.Net.Known(), n.self, n.now())
 	n.rand.shuffle(len(due), func(i, j int) { due[i], due[j] = due[j], due[i] })
+	due = n.fewNeighbours(due)
 	return atOnce(roundAtOnce, min(len(due), roundPeers), func(i int) error { n.askInfo(ctx, due[i]); return nil })
+}
+
+// fewNeighbours leaves out most neighbours: after a start all are due at once. They
+// beat, and count as nodes by that; the first few tell of those that came meanwhile.
+func (n *Node) fewNeighbours(due []peer.ID) []peer.ID {
+	near, begun := 0, n.donors.count(n.now()) >= roundNear
+	return slices.DeleteFunc(due, func(id peer.ID) bool {
+		if !n.neighbours.knows(id) {
+			return false
+		}
+		if begun && !n.donors.met(id) {
+			return true
+		}
+		near++
+		return near > roundNear
+	})
+}
+
+// greet counts a neighbour that beats as a node: it holds slots of groups, and need
+// not be asked.
+func (n *Node) greet(id peer.ID) {
+	if n.donors.met(id) {
+		return
+	}
+	env := n.cfg.Net.EnvelopeOf(id)
+	rec, err := n.opened.Open(env)
+	if err != nil || rec.Peer != id {
+		return // it is not known yet, or it was told wrongly: then it is asked
+	}
+	n.donors.hint(env, rec, n.now())
+	n.donors.greet(id, n.now())
 }
 
 func (n *Node) askInfo(ctx context.Context, id peer.ID) {

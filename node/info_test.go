@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -203,5 +204,48 @@ func TestDonorsKnowEnvelopes(t *testing.T) {
 	d.forget(w.clock.now())
 	if d.has(second) || len(d.sums) != 0 {
 		t.Error("who is forgotten is known")
+	}
+}
+
+// TestGossipLeavesNeighboursAlone: after a start few neighbours are asked what they
+// offer; the others count as nodes once they have answered a beat.
+func TestGossipLeavesNeighboursAlone(t *testing.T) {
+	w := newWorld(t, 79, nil)
+	h := newView(1, protocol.Profile{K: 8, R: 20, N: 30}, 100)
+	g := h.groups[h.ids()[0]]
+	near := make([]identity, 20)
+	for i := range near {
+		near[i] = newIdentity(t, w.r)
+		h.meet(near[i].id).join(g)
+	}
+	w.node.neighbours = h
+	far := newIdentity(t, w.r)
+	due := []peer.ID{far.id}
+	for _, m := range near {
+		due = append(due, m.id)
+	}
+	if few := w.node.fewNeighbours(slices.Clone(due)); len(few) != 1+roundNear || few[0] != far.id {
+		t.Errorf("of a stranger and %d neighbours %d are asked", len(near), len(few))
+	}
+	w.net.envelopes = make(map[peer.ID]protocol.Envelope)
+	for _, m := range near[1:] {
+		w.net.envelopes[m.id] = m.envelope(t, 1, "/ip4/10.0.0.9/tcp/1")
+	}
+	w.net.envelopes[near[2].id] = far.envelope(t, 1, "/ip4/10.0.0.9/tcp/1") // another's
+	w.node.donors.answered(near[3].id, &protocol.InfoReply{}, false, w.clock.now())
+	for _, m := range near {
+		w.node.greet(m.id)
+	}
+	known := w.node.donors.due(due, w.node.self, w.clock.now())
+	for _, id := range []peer.ID{far.id, near[0].id, near[2].id} {
+		if !slices.Contains(known, id) {
+			t.Errorf("%s is not asked", protocol.ShortPeer(id))
+		}
+	}
+	if len(known) != 3 {
+		t.Errorf("%d peers are asked", len(known))
+	}
+	if told := w.node.donors.fresh(w.clock.now(), far.id); len(told) != len(near)-3 {
+		t.Errorf("%d of %d neighbours are told of", len(told), len(near))
 	}
 }

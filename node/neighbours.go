@@ -29,9 +29,13 @@ type neighbours struct {
 	wake      chan struct{} // somebody is to be beaten at once
 	auditWake chan struct{} // somebody is to be audited at once
 
-	mu        sync.Mutex // guards what follows, and all neighbours and seats
-	watch     liveness.Watch
-	places    uint64 // changes with each neighbour's address
+	mu      sync.Mutex // guards what follows, and all neighbours and seats
+	watch   liveness.Watch
+	places  uint64 // changes with each neighbour's address
+	privacy struct {
+		places uint64
+		is     bool // what private said of these places
+	}
 	peers     map[peer.ID]*neighbour
 	groups    map[protocol.GroupID]*seats
 	shifted   map[protocol.GroupID]struct{} // groups whose holders have changed, till taken
@@ -150,6 +154,13 @@ func (p *neighbour) candidate() group.Candidate {
 // private reports whether all neighbours whose addresses are known have
 // private ones: then each peer is its own failure domain. mu is held.
 func (h *neighbours) private() bool {
+	if h.privacy.places != h.places {
+		h.privacy.places, h.privacy.is = h.places, h.allPrivate()
+	}
+	return h.privacy.is
+}
+
+func (h *neighbours) allPrivate() bool {
 	known := false
 	for _, p := range h.peers {
 		if p.addr.IsValid() {

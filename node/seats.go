@@ -188,6 +188,7 @@ func (h *neighbours) part(p *neighbour, g *seats) {
 	}
 	if len(p.shared) == 0 {
 		delete(h.peers, p.id)
+		h.places++
 	}
 }
 
