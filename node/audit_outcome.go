@@ -1,0 +1,127 @@
+package node
+
+import (
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/node/audit"
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// fault is a shard that a holder has not got, as this node has seen.
+type fault struct {
+	self bool          // by the holder's own word
+	at   time.Duration // since when, on the watch
+}
+
+// saw takes note of what one audit of a shard came to.
+func (h *neighbours) saw(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID, o audit.Outcome) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[id]
+	if g == nil {
+		return
+	}
+	s := g.at(p, slot)
+	if s == nil {
+		return
+	}
+	now, a := h.moment(), &s.audits
+	was, failed := a.faults[seg]
+	var next audit.Next
+	switch {
+	case o == audit.OK && failed:
+		a.Record = a.Mended(h.audit, now, was.self)
+		delete(a.faults, seg)
+	case failed: // it counts already
+	default:
+		a.Record, next = a.Saw(h.audit, now, o)
+	}
+	if o == audit.OK {
+		s.who.proved, a.refusing = true, false
+		h.dropLack(g, s, seg)
+	}
+	switch next {
+	case audit.Again:
+		if len(a.again) < maxAgain && !slices.Contains(a.again, seg) {
+			a.again = append(a.again, seg)
+		}
+	case audit.Tell:
+		a.fault(seg, fault{o == audit.Reported, now})
+	}
+	g.dirty = true
+	h.judge(g, s, now)
+}
+
+func (a *audits) fault(seg protocol.SegmentID, f fault) {
+	if a.faults == nil {
+		a.faults = make(map[protocol.SegmentID]fault)
+	}
+	a.faults[seg] = f
+}
+
+// judge takes a seat from a holder that has failed. mu is held.
+func (h *neighbours) judge(g *seats, s *seat, now time.Duration) {
+	if s.counts() && s.audits.Failed(h.audit, now) {
+		s.lost, s.asks, s.since = lostFailed, false, h.now().Unix()
+		h.moved(g)
+	}
+}
+
+// refusal takes note that a holder refused to be audited, with which code, and
+// reports whether that counts against it by now: views differ, allowances are
+// used up and lines are full; but who has proved nothing for as long as failures
+// are borne, always refusing, has not got what it does not show. To whom the owner
+// did not draw, and who never was answered, a holder may owe nothing as it sees
+// the group: that is borne for as long as a proof lasts.
+func (h *neighbours) refusal(id protocol.GroupID, p peer.ID, slot int, code protocol.Code) (counts bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[id]
+	if g == nil {
+		return false
+	}
+	s := g.at(p, slot)
+	if s == nil {
+		return false
+	}
+	now, a := h.moment(), &s.audits
+	if !a.refusing {
+		a.refusing, a.refused = true, now
+	}
+	borne := h.audit.MendWithin
+	if code == protocol.CodeDisputed && !g.mine && !a.Proved {
+		borne = h.audit.ProofFor
+	}
+	return now-a.refused >= borne
+}
+
+// forgetFaults forgets faults of segments that are held here no more, or that
+// were confessed longer ago than they count, and judges the group's holders.
+func (h *neighbours) forgetFaults(id protocol.GroupID, held func(protocol.SegmentID) bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[id]
+	if g == nil {
+		return
+	}
+	now := h.moment()
+	for i := range g.list {
+		s := &g.list[i]
+		for seg, until := range s.confessed {
+			if now >= until {
+				delete(s.confessed, seg)
+			}
+		}
+		for seg, f := range s.audits.faults {
+			if !held(seg) {
+				s.audits.Record = s.audits.Dropped(f.self)
+				delete(s.audits.faults, seg)
+				g.dirty = true
+			}
+		}
+		h.judge(g, s, now)
+	}
+}
