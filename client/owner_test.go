@@ -1,8 +1,10 @@
 package client
 
 import (
+	"hash/crc32"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/cairnstore/cairn/protocol"
@@ -61,5 +63,32 @@ func TestGroupHasRoom(t *testing.T) {
 	}
 	if !(&ownGroup{profile: p, state: &groupState{Segments: 7}}).hasRoom() {
 		t.Error("a fresh group has none")
+	}
+}
+
+// TestJournalWithoutSums: what a program of before wrote of a safe segment is read,
+// and its source is sent anew.
+func TestJournalWithoutSums(t *testing.T) {
+	old := struct {
+		Extent     protocol.Extent `cbor:"extent"`
+		Descriptor []byte          `cbor:"descriptor"`
+		Acked      []bool          `cbor:"acked"`
+	}{protocol.Extent{Segment: protocol.SegmentID{1}, Length: 100}, []byte("descriptor"), []bool{true}}
+	b, err := protocol.Encode(&old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s safeState
+	if err := protocol.Decode("safe segment", b, &s); err != nil || s.Extent != old.Extent {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	for _, sum := range []uint32{s.Sum, 1, crc32.Checksum([]byte("source"), sumTable)} {
+		src := strings.NewReader("source")
+		whole := &exactReader{r: src, size: 6}
+		pl, err := compare(src, whole, &placement{sum: sum}, 6)
+		same := sum > 1
+		if err != nil || (pl != nil) != same || same != (whole.n == 6) || same != (src.Len() == 0) {
+			t.Errorf("sum %d: taken for the same: %v, %d read, %d left, %v", sum, pl != nil, whole.n, src.Len(), err)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -17,7 +18,9 @@ type safeState struct {
 	Extent     protocol.Extent `cbor:"extent"`
 	Descriptor []byte          `cbor:"descriptor"`
 	Acked      []bool          `cbor:"acked"` // by slot, as far as known when it became safe
-	Sum        uint32          `cbor:"sum"`   // of its source, by sumTable
+
+	// Sum is of its source, by sumTable; 0: unknown, as in journals of before.
+	Sum uint32 `cbor:"sum,omitempty"`
 }
 
 // unfinished is a put that was cut off and can go on: its source is the same
@@ -109,9 +112,10 @@ func (p *putter) sendContent(src Source) error {
 	capacity := seal.PlainCapacity(segmentSize(p.group.profile.K))
 	for at := int64(0); at < src.Size; at += capacity {
 		length := min(capacity, src.Size-at)
-		if err := p.ctx.Err(); err != nil {
+		if err := errors.Join(p.ctx.Err(), p.hear()); err != nil {
 			return err
 		}
+		p.cutOverdue()
 		pl, err := p.restore(len(p.placed), length)
 		if err == nil && pl != nil {
 			pl, err = compare(src.Reader.(io.Seeker), whole, pl, length)
@@ -139,7 +143,7 @@ func compare(s io.Seeker, whole *exactReader, pl *placement, length int64) (*pla
 	if _, err := io.CopyN(sum, whole, length); err != nil {
 		return nil, err
 	}
-	if sum.Sum32() == pl.sum {
+	if pl.sum != 0 && sum.Sum32() == pl.sum {
 		return pl, nil
 	}
 	whole.n -= length

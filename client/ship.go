@@ -118,16 +118,8 @@ func (p *putter) takeBuffer() (*segmentBuffer, error) {
 			return nil, context.Cause(p.ctx)
 		}
 	}
-	for { // what has happened meanwhile
-		select {
-		case ev := <-p.events:
-			if err := p.handle(ev); err != nil {
-				return nil, err
-			}
-			continue
-		default:
-		}
-		break
+	if err := p.hear(); err != nil {
+		return nil, err
 	}
 	buf := p.free[len(p.free)-1]
 	p.free = p.free[:len(p.free)-1]
@@ -135,6 +127,20 @@ func (p *putter) takeBuffer() (*segmentBuffer, error) {
 		buf = newSegmentBuffer(p.builder.profile)
 	}
 	return buf, nil
+}
+
+// hear handles what has happened meanwhile, without waiting.
+func (p *putter) hear() error {
+	for {
+		select {
+		case ev := <-p.events:
+			if err := p.handle(ev); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
 }
 
 const cutEvery = 100 * time.Millisecond
