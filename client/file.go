@@ -63,7 +63,7 @@ func (c *Client) Open(ctx context.Context, link protocol.Link) (*File, error) {
 			continue
 		}
 		// A newer record may stand where an old one leads nowhere.
-		newer := r.newer(ctx, p, finalTimeout)
+		newer := r.contradicted(ctx, p)
 		if newer == nil {
 			break
 		}

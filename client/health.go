@@ -67,7 +67,7 @@ func (c *Client) Health(ctx context.Context, link protocol.Link) (*Health, error
 	if err != nil {
 		return nil, err
 	}
-	if newer := r.newer(ctx, p, finalTimeout); newer != nil {
+	if newer := r.contradicted(ctx, p); newer != nil {
 		p = newer
 	}
 	if err := r.verdict(p); err != nil {

@@ -29,6 +29,21 @@ type gate chan struct{}
 
 func newGate(width int) gate { return make(gate, width) }
 
+// newGrowingGate returns a gate that is narrow at first. end must be called once it
+// is not entered any more.
+func newGrowingGate(width, first int, after time.Duration) (g gate, end func()) {
+	g = newGate(width)
+	for range width - first {
+		g <- struct{}{}
+	}
+	widen := time.AfterFunc(after, func() {
+		for range width - first {
+			<-g
+		}
+	})
+	return g, func() { widen.Stop() }
+}
+
 // enter waits for its turn. The leave that it returns may be called at once
 // and again.
 func (g gate) enter(ctx context.Context) (leave func(), ok bool) {

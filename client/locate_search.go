@@ -15,8 +15,10 @@ import (
 const (
 	dhtAfter      = 300 * time.Millisecond // hints have that long for themselves: those that live spare the DHT
 	crawlAfter    = time.Second            // hints and the DHT have that long for themselves
-	providerWidth = 64                     // claims are cheap to make: look at many at a time
-	providerMost  = 10_000                 // claims looked at in one lookup
+	providerWidth = 64                     // claims are cheap to make: look at many at a time,
+	providerFirst = 4                      // but at few for so long: mostly these do
+	providerWiden = 300 * time.Millisecond
+	providerMost  = 10_000 // claims looked at in one lookup
 	providerAgain = 2 * time.Second
 )
 
@@ -30,6 +32,7 @@ type search struct {
 	visit    func(context.Context, peer.ID) error // asks one peer
 	named    []peer.ID                            // said to be holders, their addresses learned before
 	guesses  []peer.ID                            // worth asking first, though nobody says so
+	begun    func()                               // if not nil: has holders asked once the search runs
 	ctx      context.Context
 	stop     context.CancelFunc // ends everything
 	settle   context.CancelFunc // ends the sources; who was found is still asked
@@ -61,9 +64,12 @@ func (s *search) run(ctx context.Context, hints []peer.AddrInfo) {
 	for _, id := range s.guesses {
 		s.offer(id, false)
 	}
+	if s.begun != nil {
+		s.begun()
+	}
 	var sources sync.WaitGroup
 	sources.Go(func() {
-		if len(hints)+len(s.named) == 0 || sleep(ctx, dhtAfter) {
+		if len(hints)+len(s.named) == 0 && s.begun == nil || sleep(ctx, dhtAfter) {
 			s.fromDHT(ctx)
 		}
 	})
@@ -119,10 +125,15 @@ func (s *search) ask(id peer.ID, named bool) {
 // first lookup began may have filled meanwhile, so an empty answer is not the
 // last.
 func (s *search) fromDHT(ctx context.Context) {
-	g := newGate(providerWidth)
+	var g gate
 	for range 2 {
 		n := 0
 		for id := range s.c.net.Providers(ctx, protocol.FindKey(s.prefix)) {
+			if g == nil {
+				var end func()
+				g, end = newGrowingGate(providerWidth, providerFirst, providerWiden)
+				defer end()
+			}
 			n++
 			if n > providerMost || !s.throughGate(ctx, g, id) {
 				return
@@ -135,12 +146,13 @@ func (s *search) fromDHT(ctx context.Context) {
 }
 
 func (s *search) throughGate(ctx context.Context, g gate, id peer.ID) bool {
-	if !s.claim(id) {
-		return ctx.Err() == nil
-	}
 	leave, ok := g.enter(ctx)
 	if !ok {
-		return false
+		return false // and it can still be offered
+	}
+	if !s.claim(id) {
+		leave()
+		return ctx.Err() == nil
 	}
 	s.visits.Go(func() {
 		defer leave()

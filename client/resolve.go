@@ -49,25 +49,29 @@ type resolver struct {
 	link protocol.Link
 	find *search
 
-	mu      sync.Mutex
-	best    *protocol.Pointer
-	group   *foundGroup
-	answers map[peer.ID]int64 // seq that a peer showed; noRecord: it has none
-	asOf    time.Time
-	deleted int  // peers that say that its owner deleted it
-	ended   bool // nobody is left to ask
-	cancel  context.CancelFunc
-	changed chan struct{} // closed at each change
+	members sync.Once // begins to ask them
+
+	mu       sync.Mutex
+	best     *protocol.Pointer
+	group    *foundGroup
+	answers  map[peer.ID]int64 // seq that a peer showed; noRecord: it has none
+	drawn    map[peer.ID]bool  // members whose answers settle which is the newest
+	allDrawn bool              // any member's do
+	asOf     time.Time
+	deleted  int  // peers that say that its owner deleted it
+	ended    bool // nobody is left to ask
+	cancel   context.CancelFunc
+	changed  chan struct{} // closed at each change
 }
 
 // resolve begins to look a link's pointer up. The looking goes on after the
-// first record until the newest is confirmed or all members were asked.
+// first record until the newest is confirmed, or nobody is left to ask.
 func (c *Client) resolve(ctx context.Context, link protocol.Link) *resolver {
-	r := &resolver{c: c, link: link, answers: make(map[peer.ID]int64), changed: make(chan struct{})}
+	r := &resolver{c: c, link: link, answers: make(map[peer.ID]int64), drawn: make(map[peer.ID]bool), changed: make(chan struct{})}
 	r.group = c.locator().known(link.Home)
 	r.find = c.newSearch(link.Home, r.ask)
-	if r.group != nil {
-		r.find.named = r.group.members()
+	if g := r.group; g != nil {
+		r.find.begun = func() { r.pressOn(g) }
 	}
 	hints := make([][]byte, 0, len(link.Hints))
 	for _, h := range link.Hints {
@@ -115,9 +119,11 @@ func (r *resolver) ask(ctx context.Context, id peer.ID) error {
 		if errors.Is(err, protocol.ErrNotFound) || errors.Is(err, protocol.ErrUnknown) {
 			r.note(id, nil)
 		}
-		if errors.Is(err, protocol.ErrDeleted) {
-			r.update(func() { r.deleted++ })
-		}
+		r.update(func() {
+			if errors.Is(err, protocol.ErrDeleted) {
+				r.deleted++
+			}
+		})
 		return err
 	}
 	g := r.takeGroup(m.Facts)
@@ -135,9 +141,7 @@ func (r *resolver) ask(ctx context.Context, id peer.ID) error {
 	}
 	if g != nil {
 		g.show(id)
-		for _, h := range g.members() {
-			r.find.offer(h, true)
-		}
+		r.pressOn(g)
 	}
 	if g == nil && newest == nil {
 		return errNoAnswer
@@ -171,7 +175,7 @@ func (r *resolver) takeGroup(facts []protocol.Fact) *foundGroup {
 }
 
 // note counts a peer's answer. Once a record and its home group are found, only
-// members are asked on; all of them, since any may have a newer one.
+// members are asked on (askMembers).
 func (r *resolver) note(id peer.ID, p *protocol.Pointer) {
 	if p != nil && !r.c.locator().noteSeq(r.link.Pointer, p.Seq) {
 		p = nil // a rollback: somebody showed a newer one before

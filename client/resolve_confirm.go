@@ -24,7 +24,9 @@ func (r *resolver) confirmation() Confirmation {
 		if !r.group.counts(id) {
 			continue
 		}
-		answered = append(answered, r.c.seen(id))
+		if r.drawn[id] || r.allDrawn {
+			answered = append(answered, r.c.seen(id))
+		}
 		if seq == r.best.Seq {
 			c.Agree++
 		}

@@ -173,3 +173,51 @@ func TestWrongSecretAndForeignPointer(t *testing.T) {
 		}
 	})
 }
+
+// TestFewMembersAreAsked: of many members those are asked that settle it, and not
+// many more.
+func TestFewMembersAreAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 66, protocol.Profile{K: 20, R: 36, N: 56}, 1000, 0)
+		w.net.latency = 5 * time.Millisecond
+		w.announce()
+		r := w.client.resolve(t.Context(), w.link)
+		defer r.cancel()
+		if _, err := r.first(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.confirm(t.Context())
+		time.Sleep(time.Minute)
+		c := r.confirmation()
+		w.net.mu.Lock()
+		asked := len(w.net.opened)
+		w.net.mu.Unlock()
+		if most := 2*providerFirst + 2*c.Needed; !c.Confirmed || asked > most {
+			t.Errorf("%d of %d members were asked, where %d settle it: %+v", asked, c.Members, c.Needed, c)
+		}
+	})
+}
+
+// TestKnownMembersAreAskedOn opens a link again whose group the session knows, when
+// most members are gone and nobody else tells of any.
+func TestKnownMembersAreAskedOn(t *testing.T) {
+	for _, gone := range []mood{dead, frozen} {
+		for seed := range uint64(5) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 90+seed, middle, 1000, 0)
+				w.announce()
+				if _, err := w.client.Open(t.Context(), w.link); err != nil {
+					t.Fatal(err)
+				}
+				w.net.silentDHT = true
+				for _, i := range w.rng.Perm(len(w.holders))[:6] {
+					w.holders[i].set(gone)
+				}
+				begun := time.Now()
+				if _, err := w.client.Open(t.Context(), w.link); err != nil || time.Since(begun) > 3*time.Second {
+					t.Errorf("seed %d, mood %d: after %s: %v", 90+seed, gone, time.Since(begun), err)
+				}
+			})
+		}
+	}
+}

@@ -46,6 +46,7 @@ type Host struct {
 
 	envelope envelopeCache
 	serving  atomic.Int64 // peers connected that speak our protocol
+	dialling atomic.Int64 // remembered peers that are being dialled
 
 	met   chan struct{} // closed once such a peer was met
 	tried chan struct{} // closed once every peer known was tried

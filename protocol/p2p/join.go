@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -15,7 +16,9 @@ var ErrAlone = errors.New("no peer answers")
 
 const (
 	dialsAtOnce    = 16
-	enoughPeers    = 8               // with as many, nobody is sought
+	enoughPeers    = 8 // with as many, nobody is sought
+	enoughServers  = 3 // likewise for a client, which dials those that it has to do with
+	clientStagger  = 50 * time.Millisecond
 	bootstrapAfter = time.Second     // remembered peers are dialled first, for so long
 	seekFirst      = time.Second     // alone: the next round starts after so long,
 	seekMost       = time.Minute     // doubled each time up to this
@@ -92,7 +95,7 @@ func (h *Host) settle(ctx context.Context) {
 // seek is one round: remembered peers first, the given ones a little later
 // unless enough of the others answered.
 func (h *Host) seek(ctx context.Context) {
-	if h.Peers() >= enoughPeers {
+	if h.hasEnough() {
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -102,11 +105,19 @@ func (h *Host) seek(ctx context.Context) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for _, p := range h.book.peers() {
-			if ctx.Err() != nil || h.Peers() >= enoughPeers {
+		for i, p := range h.acquaintances() {
+			if !h.cfg.Server && i >= enoughServers {
+				h.awaitGreeting(ctx)
+			}
+			if ctx.Err() != nil || h.hasEnough() {
 				break
 			}
-			remembered.Go(func() error { h.meet(ctx, p); return nil })
+			h.dialling.Add(1)
+			remembered.Go(func() error {
+				defer h.dialling.Add(-1)
+				h.meet(ctx, p)
+				return nil
+			})
 		}
 		_ = remembered.Wait()
 	}()
@@ -117,12 +128,43 @@ func (h *Host) seek(ctx context.Context) {
 	var given errgroup.Group
 	given.SetLimit(dialsAtOnce)
 	for _, b := range h.cfg.Bootstrap {
-		if h.Peers() < enoughPeers {
+		if !h.hasEnough() {
 			given.Go(func() error { h.meet(ctx, b.ID); return nil })
 		}
 	}
 	_ = given.Wait()
 	<-done
+}
+
+// hasEnough reports whether nobody is sought. Each peer costs a client a handshake.
+func (h *Host) hasEnough() bool {
+	if h.cfg.Server {
+		return h.Peers() >= enoughPeers
+	}
+	return h.Peers() >= enoughServers
+}
+
+// acquaintances returns the peers remembered, in the order in which they are
+// dialled: the newest first. Of those that a client dials at once one is drawn by
+// lot, lest it is the same few for ever who show it the network.
+func (h *Host) acquaintances() []peer.ID {
+	list := h.book.peers()
+	if last := enoughServers - 1; !h.cfg.Server && len(list) > last {
+		i := last + rand.IntN(len(list)-last)
+		list[last], list[i] = list[i], list[last]
+	}
+	return list
+}
+
+// awaitGreeting gives peers that are being dialled a moment to turn out as ours.
+func (h *Host) awaitGreeting(ctx context.Context) {
+	if h.dialling.Load() == 0 && len(h.host.Network().Peers()) == 0 {
+		return // all have failed
+	}
+	select {
+	case <-time.After(clientStagger):
+	case <-ctx.Done():
+	}
 }
 
 // meet connects to a peer if it is not connected. Failure is ordinary.
