@@ -625,7 +625,10 @@ func TestLoans(t *testing.T) {
 		{"on the same day", v(5), unclear, 52 * time.Hour, protocol.CodeCapped},
 		{"asked beforehand", v(6), unclear, 52 * time.Hour, protocol.CodeUnavailable},
 		{"much later", v(6), unclear, 53 * time.Hour, protocol.CodeCapped},
+		{"beyond its share of a day", v(7), unclear, 53 * time.Hour, protocol.CodeCapped},
+		{"of another group", loan{borrower: borrower{idFor(1), protocol.GroupID{2}}}, unclear, 53 * time.Hour, protocol.CodeUnavailable},
 		{"the next day", v(6), unclear, 76 * time.Hour, protocol.CodeUnavailable},
+		{"the next day", v(7), unclear, 77 * time.Hour, protocol.CodeUnavailable},
 		{"by now it needs repair", v(6), repair, 76*time.Hour + time.Second, 0},
 		{"a month later", v(1), mend, 2 * month, protocol.CodeUnavailable},
 	} {

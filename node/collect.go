@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -33,6 +34,8 @@ type collection struct {
 	have [][]byte // by slot
 	got  int
 	why  error // the last shard did not come
+
+	later bool // somebody asks to come again
 }
 
 // know takes a descriptor that is the segment's.
@@ -64,25 +67,12 @@ func (c *collection) readOwn(ctx context.Context) {
 	}
 }
 
-// gather borrows the other shards. Lenders that have audited too few to tell
-// whether there is need give theirs a while after they were asked.
+// gather borrows the other shards: one by one until the descriptor is known,
+// then as many at a time as are missing. Its error is errLendLater in its chain
+// where some have taken note, and give theirs a while later.
 func (c *collection) gather(ctx context.Context) error {
 	c.resume()
-	later := c.ask(ctx, c.lendersOf(c.job))
-	if c.got < c.k && len(later) > 0 && pause(ctx, c.cfg.Timing.ConfessFirst*5/4, nil) {
-		c.ask(ctx, later)
-	}
-	if c.got < c.k {
-		c.repairs.partial.keep(kin{c.job.roll.id, c.job.segment}, c, c.neighbours.at()+c.cfg.Timing.RepairDay)
-		return fmt.Errorf("%d of %d shards: %w: %w", c.got, c.k, errTooFewLend, cmp.Or(c.why, error(protocol.ErrNotFound)))
-	}
-	return nil
-}
-
-// ask borrows of some holders until k shards are there: one by one until the
-// descriptor is known, then as many at a time as are missing. It returns those that
-// ask to come again.
-func (c *collection) ask(ctx context.Context, rest []holder) (later []holder) {
+	rest := c.lendersOf(c.job)
 	for c.got < c.k && len(rest) > 0 && ctx.Err() == nil {
 		n := 1
 		if c.d != nil {
@@ -97,14 +87,24 @@ func (c *collection) ask(ctx context.Context, rest []holder) (later []holder) {
 		}
 		all.Wait()
 		for i, h := range rest[:n] {
-			if c.take(h, replies[i]); protocol.CodeOf(replies[i].err) == protocol.CodeUnavailable {
-				later = append(later, h)
-			}
+			c.take(h, replies[i])
 		}
 		rest = rest[n:]
 	}
-	return later
+	if c.got < c.k {
+		c.repairs.partial.keep(kin{c.job.roll.id, c.job.segment}, c, c.neighbours.at()+c.cfg.Timing.RepairDay)
+		few := errTooFewLend
+		if c.later {
+			few = errLendLater
+		}
+		return fmt.Errorf("%d of %d shards: %w: %w", c.got, c.k, few, cmp.Or(c.why, error(protocol.ErrNotFound)))
+	}
+	return nil
 }
+
+// errLendLater says that co-members have audited too few to tell whether there is
+// need, have taken note, and will lend their shards in a while.
+var errLendLater = errors.New("co-members ask to come again for their shards")
 
 // loaned is what a co-member gave.
 type loaned struct {
@@ -146,6 +146,6 @@ func (c *collection) take(h holder, l loaned) {
 	if protocol.CodeOf(l.err) == protocol.CodeNotFound { // its Have may not have been heard since
 		c.neighbours.miss(c.job.roll.id, h.peer, h.slot, c.job.segment)
 	}
-	c.why = l.err
+	c.why, c.later = l.err, c.later || errors.Is(l.err, protocol.ErrUnavailable)
 	c.log.Debug("a co-member lends no shard", "peer", protocol.ShortPeer(h.peer), "segment", c.job.segment, "err", l.err)
 }

@@ -18,8 +18,8 @@ import (
 // fetch it back each time that it is audited.
 const (
 	// lentShare bounds what one co-member is lent to mend its shards within
-	// LendEvery: with what the other members lend it, a hundredth of them, or a
-	// few where they are few.
+	// LendEvery, and to repair what is not seen to need it within a day: with what
+	// the other members lend it, a hundredth of them, or a few where they are few.
 	lentShare = 100
 	leastLent = 3
 	// askedTill is how long after it asked first a member may come for what it
@@ -42,6 +42,7 @@ type loans struct {
 	mu     sync.Mutex
 	m      map[loan]lent
 	mended map[borrower]int // of these, lent for mending
+	late   map[borrower]int // of these, for repair that nobody here sees a need of
 	swept  time.Duration    // when those of long ago were last forgotten
 }
 
@@ -57,6 +58,7 @@ type loan struct {
 type lent struct {
 	at    time.Duration // on neighbours' watch; before it was given, when it was first asked for
 	asked bool          // and not given yet
+	late  bool          // for repair, and counted as such
 	twice bool
 }
 
@@ -68,7 +70,7 @@ type borrower struct {
 func newLoans(t Timing) *loans {
 	return &loans{
 		repairEvery: t.RepairDay, mendEvery: t.LendEvery, first: t.ConfessFirst,
-		m: make(map[loan]lent), mended: make(map[borrower]int),
+		m: make(map[loan]lent), mended: make(map[borrower]int), late: make(map[borrower]int),
 	}
 }
 
@@ -81,8 +83,8 @@ func (l *loans) every(v loan) time.Duration {
 	return l.repairEvery
 }
 
-// take notes a loan, unless the same was given not long ago, or as many as most
-// for mending. A late one is given to who asked for it a while before.
+// take notes a loan, unless the same was given not long ago. A late one is given
+// to who asked for it a while before, and no more than most of them.
 func (l *loans) take(v loan, late bool, most int, now time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,13 +93,13 @@ func (l *loans) take(v loan, late bool, most int, now time.Duration) error {
 		l.forget(v)
 		was, known = lent{}, false
 	}
-	full := len(l.m) >= maxLoans || v.mending && l.mended[v.borrower] >= most
+	full := len(l.m) >= maxLoans || late && (l.mended[v.borrower] >= most || l.late[v.borrower] >= most)
 	if full && now-l.swept >= l.mendEvery/sweeps {
 		l.swept = now
 		l.expire(now)
 	}
 	if late {
-		if err := l.ask(v, was, known, now); err != nil {
+		if err := l.ask(v, was, known, most, now); err != nil {
 			return err
 		}
 	}
@@ -109,7 +111,7 @@ func (l *loans) take(v loan, late bool, most int, now time.Duration) error {
 	case v.mending && l.mended[v.borrower] >= most:
 		return protocol.Refuse(protocol.CodeCapped, "you have had %d shards of this group for mending", most)
 	}
-	l.m[v] = lent{at: now}
+	l.m[v] = lent{at: now, late: was.late}
 	if v.mending {
 		l.mended[v.borrower]++
 	}
@@ -119,9 +121,15 @@ func (l *loans) take(v loan, late bool, most int, now time.Duration) error {
 // ask notes that a late loan is asked for, and refuses it till its time has come.
 // Who comes too late confesses anew; for repair it would hold all that it might be
 // challenged for ready at any time. mu is held.
-func (l *loans) ask(v loan, was lent, known bool, now time.Duration) error {
+func (l *loans) ask(v loan, was lent, known bool, most int, now time.Duration) error {
 	overdue := was.asked && now-was.at > askedTill*l.first
 	switch {
+	case !known && !v.mending && l.late[v.borrower] >= most:
+		return protocol.Refuse(protocol.CodeCapped, "you have asked for %d shards of this group today", most)
+	case !known && !v.mending && len(l.m) < maxLoans:
+		l.m[v] = lent{at: now, asked: true, late: true}
+		l.late[v.borrower]++
+		return errAsked
 	case !known && len(l.m) < maxLoans, overdue && v.mending:
 		l.m[v] = lent{at: now, asked: true}
 		return errAsked
@@ -158,11 +166,17 @@ func (l *loans) expire(now time.Duration) {
 func (l *loans) forget(v loan) {
 	was := l.m[v]
 	delete(l.m, v)
-	if !v.mending || was.asked {
-		return
+	switch {
+	case was.late:
+		countDown(l.late, v.borrower)
+	case v.mending && !was.asked:
+		countDown(l.mended, v.borrower)
 	}
-	if l.mended[v.borrower]--; l.mended[v.borrower] <= 0 {
-		delete(l.mended, v.borrower)
+}
+
+func countDown(m map[borrower]int, b borrower) {
+	if m[b]--; m[b] <= 0 {
+		delete(m, b)
 	}
 }
 
@@ -171,12 +185,15 @@ func (l *loans) forget(v loan) {
 // or its repair falls to another, and with CodeCapped beyond what is lent.
 func (n *Node) mayLend(ctx context.Context, to peer.ID, r *protocol.MendRequest, d *protocol.Descriptor) error {
 	v := loan{borrower{to, r.Group}, r.Segment, r.Purpose == protocol.PurposeMending}
-	if r.Purpose == protocol.PurposeRepair {
-		unclear, err := n.mayRepair(to, r)
-		if err != nil {
+	late := v.mending
+	if !v.mending {
+		var err error
+		if late, err = n.mayRepair(to, r); err != nil {
 			return err
 		}
-		return n.loans.take(v, unclear, 0, n.neighbours.at())
+	}
+	if !late {
+		return n.loans.take(v, false, 0, n.neighbours.at())
 	}
 	g, release, err := n.groups.open(ctx, r.Group)
 	if err != nil {
@@ -184,7 +201,9 @@ func (n *Node) mayLend(ctx context.Context, to peer.ID, r *protocol.MendRequest,
 	}
 	held := g.count()
 	release()
-	n.neighbours.confess(r.Group, to, r.Segment, n.cfg.Timing.ConfessedFor)
+	if v.mending {
+		n.neighbours.confess(r.Group, to, r.Segment, n.cfg.Timing.ConfessedFor)
+	}
 	return n.loans.take(v, true, max(leastLent, held*d.K/(d.N*lentShare)), n.neighbours.at())
 }
 

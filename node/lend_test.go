@@ -42,3 +42,23 @@ func TestLendsWhereUnclear(t *testing.T) {
 		t.Errorf("%d members are asked what they have", len(due))
 	}
 }
+
+// Who is lent shards late comes back for each segment, though the next round is
+// hours off.
+func TestComesBackForLateLoans(t *testing.T) {
+	r := newRepairs(1)
+	const every = 2 * time.Hour
+	if got := r.wait(every, 0); got != every {
+		t.Errorf("a round after %s, with nothing to come back for", got)
+	}
+	r.lookAt(kin{segment: protocol.SegmentID{1}}, 75*time.Second)
+	r.lookAt(kin{segment: protocol.SegmentID{2}}, 80*time.Second)
+	for _, c := range []struct{ now, wait time.Duration }{
+		{0, 75 * time.Second}, {75 * time.Second, 5 * time.Second}, {81 * time.Second, every},
+	} {
+		r.begin(c.now)
+		if got := r.wait(every, c.now); got != c.wait {
+			t.Errorf("at %s: a round after %s, want %s", c.now, got, c.wait)
+		}
+	}
+}

@@ -102,6 +102,7 @@ func (n *Node) repairSegment(ctx context.Context, j *repairJob) {
 	case errors.Is(err, errInconsistent):
 		n.condemn(ctx, kin{j.roll.id, j.segment})
 		n.log.Warn("a segment cannot be repaired: its descriptor is false", "group", j.roll.id.Prefix(), "segment", j.segment)
+	case errors.Is(err, errLendLater) && n.askedLate(j):
 	case err != nil && ctx.Err() == nil:
 		now := n.neighbours.at()
 		n.repairs.failed.until(kin{j.roll.id, j.segment}, now+n.cfg.Timing.RepairDay/4, now) // till it is another's turn
@@ -113,6 +114,20 @@ func (n *Node) repairSegment(ctx context.Context, j *repairJob) {
 		n.count.repaired.Add(int64(made))
 	}
 	pause(ctx, repairPause, nil)
+}
+
+// askedLate has a job done again once those who took note of it lend their shards,
+// once a turn; it reports whether it did.
+func (n *Node) askedLate(j *repairJob) bool {
+	k, now := kin{j.roll.id, j.segment}, n.neighbours.at()
+	if n.repairs.asked.resting(k, now) {
+		return false
+	}
+	again := now + n.cfg.Timing.ConfessFirst*5/4
+	n.repairs.asked.until(k, now+n.cfg.Timing.RepairDay/4, now)
+	n.repairs.failed.until(k, again, now)
+	n.repairs.lookAt(k, again)
+	return true
 }
 
 // lookAgain asks those who are to have a job's shards whether they still lack

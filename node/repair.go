@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -22,6 +23,7 @@ type repairs struct {
 	thin     *rests[place]            // slots for which no candidate was found
 	declined *rests[borrower]         // nodes that would not take a slot of a group
 	failed   *rests[kin]              // segments that could not be repaired
+	asked    *rests[kin]              // of which co-members took note, and lend later
 	partial  *partials                // what was gathered for them
 	given    *rests[loan]             // shards that others have, by their own word or because this node put them
 	arriving *rests[loan]             // of these, those whose holders are yet to enter
@@ -33,14 +35,16 @@ type repairs struct {
 
 	mu    sync.Mutex
 	since map[protocol.GroupID]time.Duration // when a group was first seen to need repair, on the watch
+	soon  map[kin]time.Duration              // when to look again at a segment, before the next round is due, on the watch
 }
 
 func newRepairs(most int64) *repairs {
 	return &repairs{
 		most: most, room: semaphore.NewWeighted(most),
-		thin: newRests[place](), declined: newRests[borrower](), failed: newRests[kin](), given: newRests[loan](), arriving: newRests[loan](), late: newUndelivered(), ahead: newRests[protocol.GroupID](), partial: newPartials(),
+		thin: newRests[place](), declined: newRests[borrower](), failed: newRests[kin](), asked: newRests[kin](), given: newRests[loan](), arriving: newRests[loan](), late: newUndelivered(), ahead: newRests[protocol.GroupID](), partial: newPartials(),
 		wake:  make(chan struct{}, 1),
 		since: make(map[protocol.GroupID]time.Duration),
+		soon:  make(map[kin]time.Duration),
 	}
 }
 
@@ -50,6 +54,32 @@ func (n *Node) repairSoon() {
 	case n.repairs.wake <- struct{}{}:
 	default:
 	}
+}
+
+// lookAt has a round begin at a moment on the watch, for a segment.
+func (r *repairs) lookAt(k kin, at time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.soon) < maxRests {
+		r.soon[k] = at
+	}
+}
+
+// wait returns how long it is till the next round, every at most.
+func (r *repairs) wait(every, now time.Duration) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, at := range r.soon {
+		every = min(every, max(0, at-now))
+	}
+	return every
+}
+
+// begin notes that a round begins.
+func (r *repairs) begin(now time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.soon, func(_ kin, at time.Duration) bool { return at <= now })
 }
 
 // needed returns for how long a group has needed repair, as far as this node
@@ -82,7 +112,8 @@ func (r *repairs) waited(g protocol.GroupID, now time.Duration) time.Duration {
 // repairLoop makes what is missing in the groups that this node shares.
 func (n *Node) repairLoop(ctx context.Context) {
 	for ctx.Err() == nil {
-		if !pause(ctx, n.rand.jitter(n.cfg.Timing.RepairEvery), n.repairs.wake) {
+		wait := n.repairs.wait(n.rand.jitter(n.cfg.Timing.RepairEvery), n.neighbours.at())
+		if !pause(ctx, wait, n.repairs.wake) {
 			return
 		}
 		if err := n.repairOnce(ctx); err != nil && ctx.Err() == nil {
@@ -97,6 +128,7 @@ func (n *Node) repairLoop(ctx context.Context) {
 func (n *Node) repairOnce(ctx context.Context) error {
 	n.repairs.once.Lock()
 	defer n.repairs.once.Unlock()
+	n.repairs.begin(n.neighbours.at())
 	if n.cfg.NoRepair || n.neighbours.cutOff() {
 		return nil
 	}
