@@ -13,18 +13,17 @@ import (
 
 // Bounds of getting to know other nodes.
 const (
-	freshFor    = 24 * time.Hour   // a node spoken to within this is told of
-	askFirst    = 5 * time.Second  // until a peer is asked again; doubled each time, up to
-	askAgain    = 12 * time.Hour   // for a node: it stays fresh where it says nothing else
-	askFailed   = 10 * time.Minute // for one that did not answer
-	askSettled  = time.Minute      // from which on a node that has told nothing new is asked only when it is quiet
-	askAnyway   = 3 * freshFor     // until it is asked all the same
-	askStranger = time.Hour        // until one that is no node, as yet, is asked again
-	maxDonors   = 4096             // peers remembered
+	freshFor    = 24 * time.Hour  // a node spoken to within this is told of
+	askFirst    = 5 * time.Second // until a peer is asked again; doubled each time, up to
+	askAgain    = 12 * time.Hour  // for a node: it stays fresh where it says nothing else
+	askSettled  = time.Minute     // from which on a node that has told nothing new is asked only when it is quiet
+	askAnyway   = 3 * freshFor    // until it is asked all the same
+	askStranger = time.Hour       // until one that is no node, as yet, is asked again
+	maxDonors   = 4096            // peers remembered
 )
 
-// donors remembers which peers are nodes. Only a peer that itself answered
-// Info with donated bytes counts as one; what others tell of it is a hint.
+// donors remembers which peers are nodes: neighbours that beat, and peers that
+// themselves answered Info with donated bytes. What others tell of one is a hint.
 type donors struct {
 	mu    sync.Mutex
 	peers map[peer.ID]*donor
@@ -36,7 +35,7 @@ type donor struct {
 	envelope protocol.Envelope // newest known; empty: none
 	seq      uint64
 	sum      uint64        // of the envelope
-	node     bool          // it answered with donated bytes
+	node     bool          // it beats, or answered with donated bytes
 	spoken   time.Time     // last time it answered or asked; zero: never
 	asked    int           // answers (above zero) or failures (below) in a row
 	every    time.Duration // from the last question, or greeting, to next; 0: there was none
@@ -140,7 +139,7 @@ func (d *donors) answered(id peer.ID, info *protocol.InfoReply, news bool, now t
 	switch {
 	case e == nil:
 	case info == nil:
-		e.again(e.asked < 0, -1, askFailed, now)
+		e.again(e.asked < 0, -1, now)
 	case info.Donated == 0:
 		e.node = false
 		e.every, e.next = askStranger, now.Add(askStranger)
@@ -154,19 +153,23 @@ func (d *donors) answered(id peer.ID, info *protocol.InfoReply, news bool, now t
 		case len(info.Donors) == protocol.MaxInfoDonors:
 			step = 4 // it had much to tell, and nothing new: it is settled
 		}
-		e.again(e.asked > 0, step, askAgain, now)
+		e.again(e.asked > 0, step, now)
 	}
 }
 
-// again plans the next question: soon after a change, then ever later. asked
+// again plans the next question: soon after a change, then ever later, and later
+// still where there was no answer: who comes back asks, or beats, by itself. asked
 // counts answers up and failures down.
-func (e *donor) again(same bool, step int, most time.Duration, now time.Time) {
+func (e *donor) again(same bool, step int, now time.Time) {
 	if !same {
 		e.asked = 0
 	}
 	e.asked += step
-	times := min(max(e.asked, -e.asked), 16) // more doublings exceed any most
-	e.every = min(most, askFirst<<times)
+	doublings := e.asked
+	if doublings < 0 {
+		doublings = -2*doublings - 1
+	}
+	e.every = min(askAgain, askFirst<<min(doublings, 16)) // more exceed any most
 	e.next = now.Add(e.every)
 }
 

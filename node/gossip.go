@@ -37,7 +37,7 @@ func (n *Node) fewNeighbours(due []peer.ID) []peer.ID {
 		if !n.neighbours.knows(id) {
 			return false
 		}
-		if begun && !n.donors.met(id) {
+		if begun && !n.donors.met(id) && n.neighbours.heard(id) == 0 {
 			return true
 		}
 		near++
@@ -53,8 +53,8 @@ func (n *Node) greet(id peer.ID) {
 	}
 	env := n.cfg.Net.EnvelopeOf(id)
 	rec, err := n.opened.Open(env)
-	if err != nil || rec.Peer != id {
-		return // it is not known yet, or it was told wrongly: then it is asked
+	if err != nil || rec.Peer != id || len(rec.Addrs) == 0 {
+		return // who is heard of and not met is asked
 	}
 	n.donors.hint(env, rec, n.now())
 	n.donors.greet(id, n.now())

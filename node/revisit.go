@@ -32,7 +32,7 @@ const (
 	maxRevisits  = 1 << 16
 	revisitTries = retryPart
 	// revisitsAtOnce bounds how many are asked in one round.
-	revisitsAtOnce = 64
+	revisitsAtOnce = 192
 )
 
 func newRevisits() *revisits {
