@@ -195,7 +195,7 @@ func TestYear(t *testing.T) {
 
 // TestWideYear is TestYear at the profile of large networks.
 func TestWideYear(t *testing.T) {
-	aYear(t, protocol.Profile{K: 20, R: 36, N: 56}, 75, 20, 8)
+	aYear(t, protocol.Profile{K: 20, R: 36, N: 56}, 70, 12, 8)
 }
 
 func aYear(t *testing.T, p protocol.Profile, nodes, owners int, lazier float64) {

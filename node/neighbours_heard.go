@@ -132,6 +132,7 @@ func (h *neighbours) settle(p *neighbour) {
 	switch {
 	case p.state == liveness.Gone:
 		p.parted = true
+		h.doubt(p)
 	case p.parted && p.standing.Fails == 0 && p.standing.Heard:
 		p.parted = false
 		h.returned = append(h.returned, p.id)

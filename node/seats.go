@@ -57,7 +57,7 @@ type seat struct {
 	asks   bool    // it asked for the slot, and is to be audited
 	tried  bool    // it was, since it asked, and proved nothing
 	after  peer.ID // who handed it the slot; "": nobody
-	knows  bool    // it audited this node, which proved a shard: not kept over a restart
+	knows  bool    // it audited this node, which proved a shard, and neither was gone since
 	lost   loss    // why it holds the slot no more; 0: it does, if drawn or proven
 
 	since int64 // Unix seconds: when it was proven, lost, or last asked

@@ -71,6 +71,7 @@ const (
 	seatDrawn  = 1
 	seatProven = 2
 	seatAsks   = 4
+	seatKnows  = 8
 )
 
 const (
@@ -118,7 +119,7 @@ func (s *seat) note(room *int) seatNote {
 	for _, b := range [...]struct {
 		on  bool
 		bit uint8
-	}{{s.drawn, seatDrawn}, {s.proven, seatProven}, {s.asks, seatAsks}} {
+	}{{s.drawn, seatDrawn}, {s.proven, seatProven}, {s.asks, seatAsks}, {s.knows, seatKnows}} {
 		if b.on {
 			n.State |= b.bit
 		}
@@ -142,7 +143,7 @@ func parseSeatsNote(b []byte) (*seatsNote, error) {
 			bad = bad || outOfTime(f.At)
 		}
 		drawn := s.State&seatDrawn != 0
-		bad = bad || s.Slot < 0 || s.Slot >= protocol.MaxShards || s.State > seatDrawn|seatProven|seatAsks ||
+		bad = bad || s.Slot < 0 || s.Slot >= protocol.MaxShards || s.State > seatDrawn|seatProven|seatAsks|seatKnows ||
 			s.Lost > uint8(lostHanded) || s.Since < 0 || s.Since > protocol.MaxInt || drawn != (len(s.Peer) == 0) || !drawn && peer.ID(s.Peer).Validate() != nil
 	}
 	if bad {
@@ -168,7 +169,7 @@ func (h *neighbours) apply(g *seats, n *seatsNote) {
 		if s == nil {
 			continue
 		}
-		s.proven, s.asks = v.State&seatProven != 0, v.State&seatAsks != 0
+		s.proven, s.asks, s.knows = v.State&seatProven != 0, v.State&seatAsks != 0, v.State&seatKnows != 0
 		s.lost, s.since = loss(v.Lost), v.Since
 		if at <= h.watch.Now {
 			s.audits.restore(&v)

@@ -129,6 +129,42 @@ func TestSeats(t *testing.T) {
 	}
 }
 
+// TestWhoKnowsThisNode: who audited this node knows it after a restart of it, too,
+// and no more once one of the two was gone.
+func TestWhoKnowsThisNode(t *testing.T) {
+	h := newView(1, profile, 100)
+	id := h.ids()[0]
+	for _, p := range h.peers {
+		p.standing = liveness.Standing{Heard: true}
+	}
+	others := h.holders(id)
+	h.convinced(id, others[0].peer)
+	h.convinced(id, others[1].peer)
+	if g := h.groups[id]; !g.dirty || h.roll(id).knows != 2 {
+		t.Fatalf("to be noted %v, known to %d", g.dirty, h.roll(id).knows)
+	}
+	f, err := h.groups[id].note(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := parseSeatsNote(f.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := newView(1, profile, 100)
+	for _, p := range again.peers {
+		p.standing = liveness.Standing{Heard: true}
+	}
+	again.apply(again.groups[id], n)
+	if known := again.roll(id).knows; known != 2 {
+		t.Errorf("after a restart known to %d", known)
+	}
+	again.doubt(again.peers[others[0].peer])
+	if known := again.roll(id).knows; known != 1 {
+		t.Errorf("after one was gone known to %d", known)
+	}
+}
+
 // A damaged note is as no note: the clocks begin anew, and nobody is gone.
 func TestDamagedNotes(t *testing.T) {
 	w := newWorld(t, 61, nil)

@@ -91,8 +91,17 @@ func (h *neighbours) convinced(id protocol.GroupID, p peer.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if g := h.groups[id]; g != nil {
-		if s := g.of(p); s != nil {
-			s.knows = true
+		if s := g.of(p); s != nil && !s.knows {
+			s.knows, g.dirty = true, true
+		}
+	}
+}
+
+// doubt notes that a peer may have let this node's seats go. mu is held.
+func (h *neighbours) doubt(p *neighbour) {
+	for _, g := range p.shared {
+		if s := g.of(p.id); s != nil && s.knows {
+			s.knows, g.dirty = false, true
 		}
 	}
 }

@@ -141,7 +141,9 @@ func (h *neighbours) resume(u func() float64) {
 	off := !h.watch.Wall.IsZero() && h.now().Sub(h.watch.Wall) >= h.set.AbsentAfter
 	h.watch = h.watch.Resume(h.set, mono, h.now())
 	for _, p := range h.peers {
-		p.parted = off
+		if p.parted = off; off {
+			h.doubt(p)
+		}
 		p.next = mono + time.Duration(u()*float64(liveness.Interval(h.set, liveness.Standing{}, len(h.peers)))/6)
 	}
 }
