@@ -32,7 +32,7 @@ type search struct {
 	visit    func(context.Context, peer.ID) error // asks one peer
 	named    []peer.ID                            // said to be holders, their addresses learned before
 	guesses  []peer.ID                            // worth asking first, though nobody says so
-	begun    func()                               // if not nil: has holders asked once the search runs
+	onBegin  func()                               // if not nil: has holders asked once the search runs
 	ctx      context.Context
 	stop     context.CancelFunc // ends everything
 	settle   context.CancelFunc // ends the sources; who was found is still asked
@@ -64,12 +64,12 @@ func (s *search) run(ctx context.Context, hints []peer.AddrInfo) {
 	for _, id := range s.guesses {
 		s.offer(id, false)
 	}
-	if s.begun != nil {
-		s.begun()
+	if s.onBegin != nil {
+		s.onBegin()
 	}
 	var sources sync.WaitGroup
 	sources.Go(func() {
-		if len(hints)+len(s.named) == 0 && s.begun == nil || sleep(ctx, dhtAfter) {
+		if len(hints)+len(s.named) == 0 && s.onBegin == nil || sleep(ctx, dhtAfter) {
 			s.fromDHT(ctx)
 		}
 	})

@@ -71,7 +71,7 @@ func (c *Client) resolve(ctx context.Context, link protocol.Link) *resolver {
 	r.group = c.locator().known(link.Home)
 	r.find = c.newSearch(link.Home, r.ask)
 	if g := r.group; g != nil {
-		r.find.begun = func() { r.pressOn(g) }
+		r.find.onBegin = func() { r.pressOn(g) }
 	}
 	hints := make([][]byte, 0, len(link.Hints))
 	for _, h := range link.Hints {

@@ -17,7 +17,7 @@ var ErrAlone = errors.New("no peer answers")
 const (
 	dialsAtOnce    = 16
 	enoughPeers    = 8 // with as many, nobody is sought
-	enoughServers  = 3 // likewise for a client, which dials those that it has to do with
+	enoughOfClient = 3 // likewise by a client, which dials those that it has to do with
 	clientStagger  = 50 * time.Millisecond
 	bootstrapAfter = time.Second     // remembered peers are dialled first, for so long
 	seekFirst      = time.Second     // alone: the next round starts after so long,
@@ -106,7 +106,7 @@ func (h *Host) seek(ctx context.Context) {
 	go func() {
 		defer close(done)
 		for i, p := range h.acquaintances() {
-			if !h.cfg.Server && i >= enoughServers {
+			if !h.cfg.Server && i >= enoughOfClient {
 				h.awaitGreeting(ctx)
 			}
 			if ctx.Err() != nil || h.hasEnough() {
@@ -141,7 +141,7 @@ func (h *Host) hasEnough() bool {
 	if h.cfg.Server {
 		return h.Peers() >= enoughPeers
 	}
-	return h.Peers() >= enoughServers
+	return h.Peers() >= enoughOfClient
 }
 
 // acquaintances returns the peers remembered, in the order in which they are
@@ -149,7 +149,7 @@ func (h *Host) hasEnough() bool {
 // lot, lest it is the same few for ever who show it the network.
 func (h *Host) acquaintances() []peer.ID {
 	list := h.book.peers()
-	if last := enoughServers - 1; !h.cfg.Server && len(list) > last {
+	if last := enoughOfClient - 1; !h.cfg.Server && len(list) > last {
 		i := last + rand.IntN(len(list)-last)
 		list[last], list[i] = list[i], list[last]
 	}

@@ -77,9 +77,9 @@ func (h *Host) Serve(handle func(protocol.Stream)) {
 // speak. A peer that is not connected is dialled at the addresses remembered
 // and learnt or, if there are none, at those that the DHT knows; by a client also
 // if these lead nowhere. It takes 5 seconds at most. A stream through a relay is
-// opened at once, and does not move when a hole is punched meanwhile; the next one then goes straight. It returns ErrUnreachable, with the cause, when no address
-// works or the peer does not speak our protocol; ctx's error when that ends
-// first.
+// opened at once, and does not move when a hole is punched meanwhile; the next one
+// then goes straight. It returns ErrUnreachable, with the cause, when no address
+// works or the peer does not speak our protocol; ctx's error when that ends first.
 func (h *Host) Open(ctx context.Context, to peer.ID) (protocol.Stream, error) {
 	short, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
