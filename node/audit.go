@@ -11,6 +11,7 @@ import (
 
 	"github.com/cairnstore/cairn/node/audit"
 	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
 )
 
 const (
@@ -112,6 +113,9 @@ func (t *auditTurn) hear(ctx context.Context, j auditJob) auditJob {
 	switch {
 	case told:
 		return t.neighbours.listed(t.group, j, t.segments, t.rand.float)
+	case j.entry: // who lists nothing proves nothing, and is told no names
+		t.neighbours.triedInVain(t.group, j.peer, j.slot)
+		return auditJob{}
 	case err != nil && (!errors.As(err, &no) || no.Code == protocol.CodeNotFound):
 		return j // silent, or without the group: the audit says which
 	case t.neighbours.unlisted(t.group, j.peer, j.slot):
@@ -192,6 +196,17 @@ func (t *auditTurn) entered(j auditJob, passed, bad int) {
 	}
 }
 
+// inNeed reports whether a segment needs repair: then those that lack it are brought
+// it. Before, nobody brings it to a holder that repair brought in too late for it.
+func (t *auditTurn) inNeed(s protocol.SegmentID) bool {
+	v := t.neighbours.roll(t.group)
+	if v == nil {
+		return false
+	}
+	tally := group.NewTally(v.table.Slots(), v.view)
+	return group.Assess(v.table.Profile, tally.Count(v.lacking(s))).NeedsRepair()
+}
+
 // letIn takes a peer that has passed into the table, if the slot is still to be
 // had. Who handed the slot over leaves it.
 func (t *auditTurn) letIn(j auditJob) {
@@ -200,7 +215,15 @@ func (t *auditTurn) letIn(j auditJob) {
 	if v != nil {
 		v.release(before, j.slot)
 	}
-	if v == nil || t.mayEnter(v, j.peer, j.slot) != nil {
+	if v == nil {
+		return
+	}
+	switch t.answer(v, j.peer, j.slot) {
+	case group.Welcome, group.Seated:
+	case group.Occupied:
+		t.neighbours.proveBeside(t.group, j.peer, j.slot)
+		return
+	default:
 		t.neighbours.reject(t.group, j.peer, j.slot)
 		return
 	}
@@ -265,6 +288,9 @@ func (t *auditTurn) failed(ctx context.Context, j auditJob, err error, before ui
 		return found{}
 	case refused && no.Code == protocol.CodeNotFound:
 		return found{audit.Missing, true}
+	case refused && no.Code == protocol.CodeDisputed:
+		t.neighbours.ignored(t.group, j.peer)
+		return t.refused(j, no.Code)
 	case refused:
 		return t.refused(j, no.Code)
 	}
@@ -303,7 +329,7 @@ func (t *auditTurn) check(j auditJob, r protocol.ShardRef, c protocol.Challenge,
 		// compared: then the fault is dropped.
 		switch {
 		case t.neighbours.lacked(t.group, j.peer, j.slot, r.Segment):
-			return found{audit.Reported, true}
+			return found{audit.Reported, j.drawn || t.inNeed(r.Segment)}
 		case code == protocol.CodeCorrupt:
 			return found{audit.Corrupt, true}
 		}

@@ -136,7 +136,7 @@ func (h *neighbours) allow(r *protocol.AuditRequest, asker peer.ID, held func(pr
 		return nil, protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
 	}
 	s := g.of(asker)
-	if s == nil || !s.counts() && !s.asks {
+	if s == nil || s.stranger() || !s.counts() && !s.asks && !s.spare {
 		return nil, protocol.Refuse(protocol.CodeDisputed, "you are no member of group %s here", r.Group.Prefix())
 	}
 	at := audit.At(h.audit, audit.Phase(h.audit, r.Group), h.now())

@@ -65,8 +65,7 @@ func (a *audits) fault(seg protocol.SegmentID, f fault) {
 // judge takes a seat from a holder that has failed. mu is held.
 func (h *neighbours) judge(g *seats, s *seat, now time.Duration) {
 	if s.counts() && s.audits.Failed(h.audit, now) {
-		s.lost, s.asks, s.since = lostFailed, false, h.now().Unix()
-		h.moved(g)
+		h.unseat(g, s, lostFailed)
 	}
 }
 
@@ -77,25 +76,18 @@ func (h *neighbours) judge(g *seats, s *seat, now time.Duration) {
 // did not draw, and who never was answered, a holder may owe nothing as it sees
 // the group: that is borne for as long as a proof lasts.
 func (h *neighbours) refusal(id protocol.GroupID, p peer.ID, slot int, code protocol.Code) (counts bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	g := h.groups[id]
-	if g == nil {
-		return false
-	}
-	s := g.at(p, slot)
-	if s == nil {
-		return false
-	}
-	now, a := h.moment(), &s.audits
-	if !a.refusing {
-		a.refusing, a.refused = true, now
-	}
-	borne := h.audit.MendWithin
-	if code == protocol.CodeDisputed && !g.mine && !a.Proved {
-		borne = h.audit.ProofFor
-	}
-	return now-a.refused >= borne
+	h.with(id, p, slot, func(g *seats, s *seat) {
+		now, a := h.moment(), &s.audits
+		if !a.refusing {
+			a.refusing, a.refused = true, now
+		}
+		borne := h.audit.MendWithin
+		if code == protocol.CodeDisputed && !g.mine && !a.Proved {
+			borne = h.audit.ProofFor
+		}
+		counts = now-a.refused >= borne
+	})
+	return counts
 }
 
 // forgetFaults forgets faults of segments that are held here no more, or that

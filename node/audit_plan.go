@@ -39,6 +39,10 @@ type pass struct {
 // due, in the time between two samples of one neighbour.
 const passesADay = 4
 
+// strangersAPass bounds the peers that a pass audits because they ask for slots
+// that others hold: anybody may.
+const strangersAPass = 8
+
 // askedFor is for how many days a peer that asked for a slot is audited for it.
 const askedFor = 3
 
@@ -47,6 +51,7 @@ type auditJob struct {
 	peer    peer.ID
 	slot    int
 	entry   bool // it asks for the slot
+	drawn   bool // the owner drew it for the slot
 	first   bool // it was never audited here
 	byLot   []protocol.SegmentID
 	besides []protocol.SegmentID // samples, or the shards of an entry audit
@@ -98,6 +103,7 @@ func (h *neighbours) planPass(id protocol.GroupID, segments []protocol.SegmentID
 		return nil
 	}
 	var jobs []auditJob
+	strangers := 0
 	c := h.council(g)
 	lots := make([]group.Lot, len(segments))
 	for i, s := range segments {
@@ -108,13 +114,21 @@ func (h *neighbours) planPass(id protocol.GroupID, segments []protocol.SegmentID
 		if s.asks && h.now().Sub(unix(s.since)) > askedFor*h.audit.SampleEvery {
 			s.asks = false // it may ask again; till then it keeps nobody else out
 		}
+		if s.spare && !s.provedWithin(now, h.audit.ProofFor) {
+			s.spare, g.dirty = false, true
+		}
 		if s.who.state == liveness.Suspended || s.who.state == liveness.Away {
 			s.audits.refusing = false // excused, as long as liveness bears it
 		}
 		if s.who.state != liveness.Present || !s.counts() && !s.asks {
 			continue
 		}
-		j := auditJob{peer: s.who.id, slot: int(s.slot), entry: !s.counts()}
+		if s.asks && s.beside && !s.counts() {
+			if strangers++; s.tried || strangers > strangersAPass {
+				continue
+			}
+		}
+		j := auditJob{peer: s.who.id, slot: int(s.slot), entry: !s.counts(), drawn: s.drawn}
 		if s.counts() {
 			j.first = !s.who.proved && !s.who.sampled
 			j.byLot = c.falling(h.audit, s, segments, lots, from, at.Into)
@@ -196,12 +210,12 @@ func (h *neighbours) sample(s *seat, segments []protocol.SegmentID, now time.Dur
 	first := !p.proved && !p.sampled
 	if p.proved && !p.sampled { // by an earlier run of this node: not all of them at once
 		p.sampled = true
-		p.nextSample = now + time.Duration(u()*float64(audit.NextSample(h.audit, 0, len(h.peers), u())))
+		p.nextSample = now + time.Duration(u()*float64(audit.NextSample(h.audit, 0, h.enrolled, u())))
 	}
 	if p.sampled && now < p.nextSample {
 		return nil
 	}
-	p.sampled, p.nextSample = true, audit.NextSample(h.audit, now, len(h.peers), u())
+	p.sampled, p.nextSample = true, audit.NextSample(h.audit, now, h.enrolled, u())
 	if first {
 		return s.entry(h.audit, segments, u)
 	}

@@ -233,7 +233,7 @@ func (h *neighbours) beatDone(id peer.ID, u float64) {
 	defer h.mu.Unlock()
 	if p := h.peers[id]; p != nil {
 		p.busy = false
-		p.next = liveness.NextBeat(h.set, p.standing, h.mono(), len(h.peers), u)
+		p.next = liveness.NextBeat(h.set, p.standing, h.mono(), h.enrolled, u)
 		p.every = p.next - h.mono()
 	}
 }

@@ -88,8 +88,10 @@ func (n *Node) askCandidates(ctx context.Context, v *roll, slot int, pool []grou
 		reply, err := n.nominate(ctx, c.Peer, r)
 		if err != nil {
 			n.repairs.declined.until(who, now+n.cfg.Timing.EnterAgain, now)
-			if !errors.Is(err, protocol.ErrConflict) {
-				tried++ // who holds another slot of the group, unknown here, is no candidate at all
+			if errors.Is(err, protocol.ErrWrongSlot) || errors.Is(err, protocol.ErrConflict) { // the second by earlier versions
+				n.entering.add(v.id, []peer.ID{c.Peer}, now) // it holds a slot of the group, unknown here
+			} else {
+				tried++
 			}
 			n.log.Debug("a candidate takes no slot", "peer", protocol.ShortPeer(c.Peer), "group", v.id.Prefix(), "err", err)
 			continue

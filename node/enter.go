@@ -8,11 +8,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
 )
 
 // Enter hears a peer's own request for a slot. Yes means that this node will
-// audit it, and nothing more. By the same message a holder gives this node its
-// slot.
+// audit it, and nothing more; who may not have the slot because another holds it
+// is audited, too, so as to be known for a spare. By the same message a holder
+// gives this node its slot.
 func (n *Node) Enter(ctx context.Context, from protocol.Remote, r *protocol.EnterRequest) (*protocol.EnterReply, error) {
 	if n.isGiven(from.Peer, r) {
 		if err := n.takeHandover(ctx, from, r); err != nil {
@@ -28,22 +30,31 @@ func (n *Node) Enter(ctx context.Context, from protocol.Remote, r *protocol.Ente
 	if err != nil {
 		return nil, err
 	}
-	if err := n.mayEnter(v, from.Peer, r.Slot); err != nil {
+	known := n.neighbours.hasSeat(r.Group, from.Peer)
+	a := n.answer(v, from.Peer, r.Slot)
+	beside := a == group.Occupied && v.table.Fits(r.Slot, n.domainOf(from.Peer), v.view)
+	if beside && n.neighbours.askBeside(r.Group, from.Peer, r.Slot) {
+		n.askBack(v, from.Peer, r.Slot, known)
+	}
+	if err := refusal(v, r.Slot, a); err != nil {
 		return nil, err
 	}
-	known := n.neighbours.sits(r.Group, from.Peer)
 	named, _ := n.nominees.at(place{r.Group, r.Slot}, n.neighbours.at())
 	if !n.neighbours.ask(r.Group, from.Peer, r.Slot, named.peer) {
 		return nil, protocol.Refuse(protocol.CodeDisputed, "too many ask for slot %d", r.Slot)
 	}
 	n.neighbours.hand(r.Group, handed, from.Peer, r.Slot)
-	if !v.drawn && !known || n.neighbours.asksBack(r.Group, from.Peer, r.Slot, n.cfg.Timing.EnterAgain) {
-		// The newcomer may not know of this node, which came by proof itself; a
-		// member asks again when one of the two was gone for the other, and may
-		// have taken this node's slot from it.
-		n.entering.add(r.Group, []peer.ID{from.Peer}, n.neighbours.at())
-	}
+	n.askBack(v, from.Peer, r.Slot, known)
 	return new(protocol.EnterReply), nil
+}
+
+// askBack has this node ask a peer in turn that asked for a slot: the newcomer may
+// not know of this node, which came by proof itself; a member asks again when one
+// of the two was gone for the other, and may have taken this node's slot from it.
+func (n *Node) askBack(v *roll, id peer.ID, slot int, known bool) {
+	if !v.drawn && !known || n.neighbours.asksBack(v.id, id, slot, n.cfg.Timing.EnterAgain) {
+		n.entering.add(v.id, []peer.ID{id}, n.neighbours.at())
+	}
 }
 
 // handedOver checks a handover, and counts its holder as having left. It
@@ -99,6 +110,7 @@ func (n *Node) enterOnce(ctx context.Context) {
 		// Who has nothing to prove would not be let in, nor be answered.
 		if n.entering.meets(g, now, n.rand.jitter(n.cfg.Timing.EnterAgain)) && n.hasToProve(ctx, g) {
 			n.entering.add(g, n.meetMembers(ctx, g), now)
+			n.entering.add(g, n.neighbours.ignorant(g), now)
 		}
 	}
 	signed := n.handings.given()
@@ -133,8 +145,13 @@ func (n *Node) requestEntry(ctx context.Context, g protocol.GroupID, slot int, t
 	err := n.caller.Enter(ask, to, &protocol.EnterRequest{Group: g, Slot: slot, Handover: n.handovers.of(g)})
 	n.entering.answered(g, to, err)
 	switch {
-	case err == nil, errors.Is(err, protocol.ErrNotFound), errors.Is(err, protocol.ErrWrongSlot):
+	case err == nil:
+		n.neighbours.answersEntry(g, to, true)
+	case errors.Is(err, protocol.ErrNotFound), errors.Is(err, protocol.ErrWrongSlot):
 	case ctx.Err() == nil:
+		if errors.Is(err, protocol.ErrDisputed) {
+			n.neighbours.answersEntry(g, to, false)
+		}
 		n.log.Debug("a member does not let this node in", "peer", protocol.ShortPeer(to), "group", g.Prefix(), "err", err)
 		if n.neighbours.isMember(g, to) { // else it is met again, if it lives
 			n.entering.add(g, []peer.ID{to}, n.neighbours.at()+n.cfg.Timing.EnterAgain)

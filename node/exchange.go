@@ -106,7 +106,7 @@ func (n *Node) comembers(id protocol.GroupID, all bool) []peer.ID {
 	told := make(map[peer.ID]int)
 	for _, h := range n.neighbours.holders(id) {
 		switch {
-		case !h.drawn && !h.member && h.lost == 0: // it asks to be one
+		case !h.member && h.lost == 0: // it asks to be one, or is a spare
 		case h.state == liveness.Present:
 			answering = append(answering, h.peer)
 			if n.neighbours.hasTold(id, h.peer, h.slot) {

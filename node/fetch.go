@@ -85,9 +85,9 @@ func (n *Node) wanted(ctx context.Context, from protocol.Remote, g *groupState, 
 	return nil
 }
 
-// mayList checks the right to a group's lists: a member asks, or one that was
-// or asks to be one and has to learn the group's facts, or somebody with a group
-// proof. It refuses with CodeNotFound or CodeDenied.
+// mayList checks the right to a group's lists: a member asks, or a spare, or one
+// that was or may be a member and has to learn the group's facts, or somebody with
+// a group proof. It refuses with CodeNotFound or CodeDenied.
 func (n *Node) mayList(g *groupState, from protocol.Remote, proof []byte) error {
 	record, table, err := g.founded()
 	if err != nil {

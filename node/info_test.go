@@ -216,7 +216,9 @@ func TestGossipLeavesNeighboursAlone(t *testing.T) {
 	near := make([]identity, 20)
 	for i := range near {
 		near[i] = newIdentity(t, w.r)
-		h.meet(near[i].id).join(g)
+		p := h.meet(near[i].id)
+		p.join(g)
+		h.enrol(p)
 	}
 	w.node.neighbours = h
 	far := newIdentity(t, w.r)

@@ -48,88 +48,50 @@ func (h *neighbours) dropLack(g *seats, s *seat, seg protocol.SegmentID) {
 // heardList notes which of some segments of a group a holder lacks by its own
 // word; of others it has said nothing.
 func (h *neighbours) heardList(id protocol.GroupID, p peer.ID, among []protocol.SegmentID, lacks map[protocol.SegmentID]bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	g := h.groups[id]
-	if g == nil {
-		return
-	}
-	s := g.of(p)
-	if s == nil {
-		return
-	}
-	s.told = true
-	for _, seg := range among {
-		if lacks[seg] {
-			h.addLack(g, s, seg)
-		} else {
-			h.dropLack(g, s, seg)
+	h.withPeer(id, p, func(g *seats, s *seat) {
+		s.told = true
+		for _, seg := range among {
+			if lacks[seg] {
+				h.addLack(g, s, seg)
+			} else {
+				h.dropLack(g, s, seg)
+			}
 		}
-	}
+	})
 }
 
 // hasTold reports whether a holder's list was heard since the start.
-func (h *neighbours) hasTold(id protocol.GroupID, p peer.ID, slot int) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if g := h.groups[id]; g != nil {
-		s := g.at(p, slot)
-		return s != nil && s.told
-	}
-	return false
+func (h *neighbours) hasTold(id protocol.GroupID, p peer.ID, slot int) (told bool) {
+	h.with(id, p, slot, func(_ *seats, s *seat) { told = s.told })
+	return told
 }
 
 // miss notes that a peer that asks for a slot has not got a segment yet.
 func (h *neighbours) miss(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if g := h.groups[id]; g != nil {
-		if s := g.at(p, slot); s != nil {
-			h.addLack(g, s, seg)
-		}
-	}
+	h.with(id, p, slot, func(g *seats, s *seat) { h.addLack(g, s, seg) })
 }
 
 // got notes that a holder has a segment that it lacked.
 func (h *neighbours) got(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if g := h.groups[id]; g != nil {
-		if s := g.at(p, slot); s != nil {
-			h.dropLack(g, s, seg)
-		}
-	}
+	h.with(id, p, slot, func(g *seats, s *seat) { h.dropLack(g, s, seg) })
 }
 
 // lacked reports whether a holder said of itself that it lacks a segment.
-func (h *neighbours) lacked(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if g := h.groups[id]; g != nil {
-		if s := g.at(p, slot); s != nil {
-			_, ok := s.lacks[seg]
-			return ok
-		}
-	}
-	return false
+func (h *neighbours) lacked(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) (lacks bool) {
+	h.with(id, p, slot, func(_ *seats, s *seat) { _, lacks = s.lacks[seg] })
+	return lacks
 }
 
 // lackedBy returns which segments a holder said that it lacks, at most most.
 func (h *neighbours) lackedBy(id protocol.GroupID, p peer.ID, slot, most int) (out []protocol.SegmentID) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	g := h.groups[id]
-	if g == nil {
-		return nil
-	}
-	if s := g.at(p, slot); s != nil {
+	h.with(id, p, slot, func(_ *seats, s *seat) {
 		for seg := range s.lacks {
 			if len(out) == most {
 				break
 			}
 			out = append(out, seg)
 		}
-	}
+	})
 	return out
 }
 
@@ -214,25 +176,22 @@ func (h *neighbours) ownHas(g *seats, seg protocol.SegmentID) {
 	}
 }
 
-// missing returns the segments of each group that this node has lacked for a
-// time at least, four times that where it was nominated: lazy repair may take as
-// long to bring them. It leaves out groups in which these are more than their
-// members lend it in a month: its co-members repair.
+// missing returns the segments that this node has lacked for a time at least, of
+// each group whose owner gave it its slot. Of others it has what repair brought: to
+// make up for each shard that did not come takes k loans, and the next repair brings
+// it for one. It leaves out groups in which these are more than their members lend
+// it in a month: its co-members repair.
 func (h *neighbours) missing(long time.Duration) map[protocol.GroupID][]protocol.SegmentID {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.moment()
 	out := make(map[protocol.GroupID][]protocol.SegmentID)
 	for id, g := range h.groups {
-		if len(g.without) > leastLent*(g.profile.N-1)/g.profile.K || g.own < 0 {
+		if !g.mine || len(g.without) > leastLent*(g.profile.N-1)/g.profile.K {
 			continue
 		}
-		wait := long
-		if !g.mine {
-			wait = 4 * long
-		}
 		for seg, since := range g.without {
-			if now-since >= wait {
+			if now-since >= long {
 				out[id] = append(out[id], seg)
 			}
 		}

@@ -307,3 +307,43 @@ func TestLacksAreCounted(t *testing.T) {
 		t.Errorf("%d lacks are counted, %d are there", h.lacks, total)
 	}
 }
+
+// Who came by proof, too late for some segment, makes nothing for itself, and keeps
+// its slot as long as nobody need bring it the segment. Once that needs repair it
+// has a week.
+func TestLateForASegment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slot = 4
+		h := newHamlet(t, protocol.Profile{K: 2, R: 3, N: 5}, 2, 1000, inMemory)
+		here, late := h.all[0], h.candidateFor(slot)
+		h.fill(late, slot, h.segments[0])
+		late.end()
+		late.start()
+		for _, o := range h.all {
+			late.peer.Learn(o.peer.AddrInfo())
+		}
+		h.all[slot].end()
+		here.work()
+		time.Sleep(9 * day)
+		r := &protocol.EnterRequest{Group: h.id, Slot: slot}
+		if _, err := here.node.Enter(t.Context(), protocol.Remote{Peer: late.peer.Self()}, r); err != nil {
+			t.Fatal(err)
+		}
+		late.node.neighbours.lackOwn(h.id, []protocol.SegmentID{h.segments[1].id})
+		time.Sleep(20 * day)
+		if !here.node.neighbours.isMember(h.id, late.peer.Self()) {
+			t.Error("who lacks what need not be brought has lost its slot")
+		}
+		if missing := late.node.neighbours.missing(day); len(missing) != 0 {
+			t.Error("it is to make what never came")
+		}
+		h.all[3].end()
+		time.Sleep(20 * day)
+		if here.node.neighbours.isMember(h.id, late.peer.Self()) {
+			t.Error("who lacks what is to be repaired, for ever, holds its slot")
+		}
+		h.all[3].start()
+		h.all[slot].start()
+		h.close()
+	})
+}

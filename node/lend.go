@@ -268,18 +268,12 @@ func (h *neighbours) at() time.Duration {
 // confess notes that a member says that it has lost a shard: for a time it
 // counts as not holding it, whatever it proves.
 func (h *neighbours) confess(id protocol.GroupID, p peer.ID, seg protocol.SegmentID, long time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	g := h.groups[id]
-	if g == nil {
-		return
-	}
-	if s := g.of(p); s != nil {
+	h.withPeer(id, p, func(_ *seats, s *seat) {
 		if s.confessed == nil {
 			s.confessed = make(map[protocol.SegmentID]time.Duration)
 		}
 		s.confessed[seg] = h.moment() + long
-	}
+	})
 }
 
 // Mend lends a co-member a whole shard without a read proof: to repair a segment

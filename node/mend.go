@@ -105,7 +105,7 @@ func (n *Node) toMend() map[storage.ShardKey]protocol.GroupID {
 			continue
 		}
 		v := n.neighbours.roll(id)
-		if v == nil || !v.accepted() { // to whom nobody would lend
+		if v == nil {
 			continue
 		}
 		for _, s := range segments {

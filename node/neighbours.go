@@ -2,6 +2,7 @@ package node
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,6 +38,7 @@ type neighbours struct {
 		is     bool // what private said of these places
 	}
 	peers     map[peer.ID]*neighbour
+	enrolled  int // of peers, those that hold slots, or have held some
 	groups    map[protocol.GroupID]*seats
 	shifted   map[protocol.GroupID]struct{} // groups whose holders have changed, till taken
 	lacks     int                           // segments noted as lacking, of all groups
@@ -57,6 +59,7 @@ type neighbour struct {
 	standing liveness.Standing
 	state    liveness.State // what the standing last said
 	shared   []*seats       // in order of group IDs
+	member   bool           // it has held a slot here, and does not only ask for one
 
 	next   time.Duration // of the next beat, by mono
 	every  time.Duration // from the last answer till then
@@ -97,7 +100,8 @@ func (h *neighbours) moment() time.Duration {
 }
 
 // census counts the neighbours as they stood a little while ago at most: it is
-// asked for at every message. While the last count said that all is well, only a
+// asked for at every message. Who only asks for slots does not count: a crowd of
+// such that falls silent would have this node take itself for cut off. While the last count said that all is well, only a
 // neighbour that falls silent can change that soon. mu is held.
 func (h *neighbours) census() liveness.Census {
 	mono, fresh := h.mono(), h.set.RetryEvery/60
@@ -109,7 +113,9 @@ func (h *neighbours) census() liveness.Census {
 	}
 	h.count = liveness.Census{}
 	for _, p := range h.peers {
-		h.count = h.count.Add(h.set, p.standing, h.watch.Now)
+		if p.member {
+			h.count = h.count.Add(h.set, p.standing, h.watch.Now)
+		}
 	}
 	h.counted, h.countedAt, h.hushed = true, mono, false
 	return h.count
@@ -181,7 +187,7 @@ func (h *neighbours) cutOff() bool {
 	return h.census().CutOff()
 }
 
-// clocks tells the median of the clocks of the neighbours that are present, as
+// clocks tells the median of the clocks of the members that are present, as
 // it is now (zero: none was heard), and how many these are; and whether this
 // node's clock has made a step within d.
 func (h *neighbours) clocks(d time.Duration) (median time.Time, heard int, stepped bool) {
@@ -190,7 +196,7 @@ func (h *neighbours) clocks(d time.Duration) (median time.Time, heard int, stepp
 	at := h.moment()
 	var all []int64
 	for _, p := range h.peers {
-		if p.timed && p.state == liveness.Present {
+		if p.member && p.timed && p.state == liveness.Present {
 			all = append(all, p.offset)
 		}
 	}
@@ -210,12 +216,13 @@ func (h *neighbours) states() (n [liveness.Gone + 1]int) {
 	return n
 }
 
-// knows reports whether this node shares a group with a peer.
+// knows reports whether this node shares a group with a peer, or is asked for a
+// slot that is to be had.
 func (h *neighbours) knows(id peer.ID) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.peers[id]
-	return p != nil && len(p.shared) > 0
+	return p != nil && (p.member || slices.ContainsFunc(p.shared, func(g *seats) bool { return !g.of(id).stranger() }))
 }
 
 // groupsWith returns the groups that this node shares with a peer.

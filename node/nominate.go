@@ -122,11 +122,6 @@ func (n *Node) nameCandidate(p place, id peer.ID, env protocol.Envelope, byTurn 
 	return true
 }
 
-// mayEnter refuses a peer that could not take a slot, as this node sees it.
-func (n *Node) mayEnter(v *roll, id peer.ID, slot int) error {
-	return refusal(v, slot, n.answer(v, id, slot))
-}
-
 // answer tells whether a peer could take a slot, as this node sees it.
 func (n *Node) answer(v *roll, id peer.ID, slot int) group.Answer {
 	x := group.Seat{Slot: uint8(slot), Peer: id, Key: group.KeyOf(id), Domain: n.domainOf(id)}

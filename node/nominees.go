@@ -95,7 +95,7 @@ func (l *nominees) drop(p place) {
 
 // takeSlot makes this node, which was nominated for a slot, ready to receive
 // its shards: record, table and nomination become durable. It refuses with
-// CodeConflict where it holds another slot of the group, and otherwise as Facts
+// CodeWrongSlot where it holds another slot of the group, and otherwise as Facts
 // does for a group that is new here.
 func (n *Node) takeSlot(ctx context.Context, from protocol.Remote, id protocol.GroupID, slot int, record, table []byte) error {
 	g, release, err := n.groups.openTurn(ctx, id)
@@ -107,7 +107,7 @@ func (n *Node) takeSlot(ctx context.Context, from protocol.Remote, id protocol.G
 	case own == slot:
 		return nil
 	case own >= 0:
-		return protocol.Refuse(protocol.CodeConflict, "this node holds slot %d", own)
+		return protocol.Refuse(protocol.CodeWrongSlot, "this node holds slot %d", own)
 	}
 	nt, err := nominationNote(id, slot, from.Peer, n.now())
 	if err != nil {
@@ -150,7 +150,7 @@ func (g *groupState) nominatedBefore(t time.Time) bool {
 }
 
 // turnedAway reports whether this node got shards for a slot for nothing: most of
-// the members that live see another in it, and none has audited this node.
+// the members that live see another in it, and none takes this node for a holder.
 func (n *Node) turnedAway(id protocol.GroupID) bool {
 	v := n.neighbours.roll(id)
 	if v == nil || v.knows > 0 {

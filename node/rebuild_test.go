@@ -54,7 +54,7 @@ func TestCandidatesInVainLeave(t *testing.T) {
 	if err := drawn(1); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, "a second slot", drawn(2), protocol.CodeConflict)
+	wantCode(t, "a second slot", drawn(2), protocol.CodeWrongSlot)
 	w.clock.step(47 * time.Hour)
 	if err := w.node.upkeepOnce(t.Context()); err != nil || w.store.Usage().Groups != 1 {
 		t.Errorf("%d groups after two days, %v", w.store.Usage().Groups, err)

@@ -253,10 +253,14 @@ func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, 
 	t := group.NewTally(v.table.Slots(), v.view)
 	needs, urgent := v.needs(&t)
 	waited := n.needed(v, needs)
+	vacant := v.table.Vacant(v.view, urgent)
+	called := n.neighbours.callSpares(id, vacant)
+	if urgent {
+		called = group.Set{} // waits for nobody
+	}
 	if !needs || !v.accepted() || !n.isAlive(id) {
 		return nil, nil
 	}
-	vacant := v.table.Vacant(v.view, urgent)
 	if !urgent && vacant.Count() > 0 && (waited < n.agreed() || waited < n.patience() && n.repairs.ahead.resting(id, n.neighbours.at())) {
 		return nil, nil
 	}
@@ -264,7 +268,7 @@ func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, 
 	if err != nil {
 		return nil, err
 	}
-	n.draw(ctx, v, vacant, f)
+	n.draw(ctx, v, vacant.Without(called), f)
 	if !urgent && waited < n.agreed()+n.cfg.Timing.RepairDay*3/4 && !n.allNamed(id, vacant) {
 		return nil, nil // what is made at once is fetched for once
 	}

@@ -21,14 +21,14 @@ type roll struct {
 	self   int         // this node's index
 	drawn  bool        // the owner's table names this node
 	living group.Set   // who answers, this node among them
-	knows  int         // how many of these this node proved a shard to
+	knows  int         // how many of these take this node for a holder
 	missed group.Set   // whose last message was not answered
 	lastly int64       // Unix seconds: when a slot was last found to have lost its holder; 0: none has
 	lack   map[protocol.SegmentID]group.Set
 }
 
 // accepted reports whether this node counts as a member to most, as far as it
-// can tell: the owner drew it, or most of those who answer have audited it, and
+// can tell: the owner drew it, or most of those who answer take it for one, and
 // as many as it could repair with. Till then it knows little of the others that
 // came by proof, as they of it: it would see all slots of the owner's dead
 // vacant, and draw ever more candidates.

@@ -52,13 +52,19 @@ type crowd struct {
 type seat struct {
 	who    *neighbour
 	slot   uint8
-	drawn  bool    // by the owner: the table names it
-	proven bool    // it asked for the slot and passed this node's audit of it
-	asks   bool    // it asked for the slot, and is to be audited
-	tried  bool    // it was, since it asked, and proved nothing
-	after  peer.ID // who handed it the slot; "": nobody
-	knows  bool    // it audited this node, which proved a shard, and neither was gone since
-	lost   loss    // why it holds the slot no more; 0: it does, if drawn or proven
+	drawn  bool          // by the owner: the table names it
+	proven bool          // it asked for the slot and passed this node's audit of it
+	asks   bool          // it asked for the slot, and is to be audited
+	tried  bool          // it was, since it asked, and proved nothing
+	beside bool          // it asked for a slot that another holds
+	spare  bool          // it has proved such a slot
+	called time.Duration // when it was audited because the slot fell vacant, by mono; 0: it was not
+	after  peer.ID       // who handed it the slot; "": nobody
+
+	knows   bool // it takes this node for a holder, and neither was gone since
+	agreed  bool // it said yes when this node last asked to enter
+	refuses bool // it said no
+	lost    loss // why it holds the slot no more; 0: it does, if drawn or proven
 
 	since int64 // Unix seconds: when it was proven, lost, or last asked
 
@@ -76,7 +82,7 @@ type seat struct {
 const firstPass = 24
 
 // seatsPerSlot bounds the peers that are remembered at one slot: its holders of
-// late, and who asks for it.
+// late, its spares, and who asks for it.
 const seatsPerSlot = 4
 
 // counts reports whether a peer is a member of the group at its slot.
@@ -92,14 +98,53 @@ func (g *seats) at(id peer.ID, slot int) *seat {
 	return nil
 }
 
-// of returns a peer's seat: the one that counts, else any; nil: it has none.
+// of returns a peer's seat: the one that counts, else that with the best claim;
+// nil: it has none.
 func (g *seats) of(id peer.ID) (best *seat) {
 	for i := range g.list {
-		if s := &g.list[i]; s.who.id == id && (best == nil || s.counts() && !best.counts()) {
+		if s := &g.list[i]; s.who.id == id && (best == nil || s.claim() > best.claim()) {
 			best = s
 		}
 	}
 	return best
+}
+
+// claim ranks what a peer has of a slot: nothing, a place that it held, a request,
+// a spare's proof, the slot.
+func (s *seat) claim() int {
+	switch {
+	case s.counts():
+		return 4
+	case s.spare:
+		return 3
+	case s.asks && !s.beside:
+		return 2
+	case s.drawn || s.proven:
+		return 1
+	}
+	return 0
+}
+
+// with does something to a peer's seat at a slot, if there is one.
+func (h *neighbours) with(id protocol.GroupID, p peer.ID, slot int, do func(*seats, *seat)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g := h.groups[id]; g != nil {
+		if s := g.at(p, slot); s != nil {
+			do(g, s)
+		}
+	}
+}
+
+// withPeer does something to a peer's seat, at whatever slot, if there is one.
+func (h *neighbours) withPeer(id protocol.GroupID, p peer.ID, do func(*seats, *seat)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g := h.groups[id]; g != nil {
+		if s := g.of(p); s != nil {
+			do(g, s)
+		}
+	}
 }
 
 // open takes a group in that is held here: its table's holders, and what was
@@ -118,7 +163,9 @@ func (h *neighbours) open(id protocol.GroupID, t *protocol.Table, own int, v *vi
 	h.groups[id] = g
 	for slot := range t.Slots {
 		if p := t.Holder(slot); p != "" && p != h.self {
-			h.sit(g, p, slot).drawn = true
+			s := h.sit(g, p, slot, nil)
+			s.drawn = true
+			h.enrol(s.who)
 		}
 	}
 	if v.seats != nil {
@@ -130,8 +177,8 @@ func (h *neighbours) open(id protocol.GroupID, t *protocol.Table, own int, v *vi
 }
 
 // sit returns a peer's seat at a slot, made if there is none; nil where too
-// many are remembered already. mu is held.
-func (h *neighbours) sit(g *seats, id peer.ID, slot int) *seat {
+// many are remembered already, of whom none may go. mu is held.
+func (h *neighbours) sit(g *seats, id peer.ID, slot int, mayGo func(*seat) bool) *seat {
 	if s := g.at(id, slot); s != nil {
 		return s
 	}
@@ -144,7 +191,7 @@ func (h *neighbours) sit(g *seats, id peer.ID, slot int) *seat {
 			at = i
 		}
 	}
-	if n >= seatsPerSlot && !h.dropSeat(g, slot, &at) {
+	if n >= seatsPerSlot && !h.dropSeat(g, slot, mayGo, &at) {
 		return nil
 	}
 	p := h.meet(id)
@@ -153,24 +200,39 @@ func (h *neighbours) sit(g *seats, id peer.ID, slot int) *seat {
 	return &g.list[at]
 }
 
-// dropSeat forgets a peer at a slot that neither counts nor asks nor was drawn.
-func (h *neighbours) dropSeat(g *seats, slot int, at *int) bool {
+// dropSeat forgets a peer at a slot that neither counts nor was drawn, the one with
+// the least claim of those that may go.
+func (h *neighbours) dropSeat(g *seats, slot int, mayGo func(*seat) bool, at *int) bool {
+	least := -1
 	for i := range g.list {
-		s := &g.list[i]
-		if int(s.slot) != slot || s.drawn || s.asks || s.counts() {
+		if s := &g.list[i]; int(s.slot) != slot || s.drawn || s.counts() || mayGo == nil || !mayGo(s) {
 			continue
 		}
-		p := s.who
-		g.lacks -= len(s.lacks)
-		h.lacks -= len(s.lacks)
-		g.list = slices.Delete(g.list, i, i+1)
-		*at--
-		if g.of(p.id) == nil {
-			h.part(p, g)
+		if least < 0 || g.list[i].claim() < g.list[least].claim() {
+			least = i
 		}
-		return true
 	}
-	return false
+	if least < 0 {
+		return false
+	}
+	s := &g.list[least]
+	p := s.who
+	g.lacks -= len(s.lacks)
+	h.lacks -= len(s.lacks)
+	g.list = slices.Delete(g.list, least, least+1)
+	*at--
+	if g.of(p.id) == nil {
+		h.part(p, g)
+	}
+	return true
+}
+
+// enrol counts a neighbour as one that holds a slot here, or has held one.
+func (h *neighbours) enrol(p *neighbour) {
+	if !p.member {
+		p.member = true
+		h.enrolled++
+	}
 }
 
 // join notes that a neighbour shares a group; part that it no longer does. A
@@ -189,6 +251,9 @@ func (h *neighbours) part(p *neighbour, g *seats) {
 	if len(p.shared) == 0 {
 		delete(h.peers, p.id)
 		h.places++
+		if p.member {
+			h.enrolled--
+		}
 	}
 }
 

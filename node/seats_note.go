@@ -72,6 +72,10 @@ const (
 	seatProven = 2
 	seatAsks   = 4
 	seatKnows  = 8
+	seatSpare  = 16
+	seatBarred = 32 // it refuses this node its slot
+
+	seatBits = seatDrawn | seatProven | seatAsks | seatKnows | seatSpare | seatBarred
 )
 
 const (
@@ -87,13 +91,18 @@ const (
 func ms(d time.Duration) int64                { return d.Milliseconds() }
 func fromMS(milliseconds int64) time.Duration { return time.Duration(milliseconds) * time.Millisecond }
 
-// note writes the group's seats down, those that count first. mu is held.
+// note writes the group's seats down, those that count first, then those that did,
+// then spares and who asks; strangers ask again. mu is held.
 func (g *seats) note(at time.Duration) (storage.Fact, error) {
 	n := seatsNote{V: viewVersion, At: ms(at), Pass: passNote{Cycle: g.pass.cycle, Into: ms(g.pass.into), Begun: g.pass.begun}, Seats: []seatNote{}}
 	room := maxFaultsNoted
-	for _, counting := range [...]bool{true, false} {
+	for _, of := range [...]func(*seat) bool{
+		(*seat).counts,
+		func(s *seat) bool { return !s.counts() && (s.drawn || s.proven) },
+		func(s *seat) bool { return !s.drawn && !s.proven && !s.stranger() },
+	} {
 		for i := range g.list {
-			if s := &g.list[i]; s.counts() == counting && len(n.Seats) < maxSeatsNoted {
+			if s := &g.list[i]; of(s) && len(n.Seats) < maxSeatsNoted {
 				n.Seats = append(n.Seats, s.note(&room))
 			}
 		}
@@ -119,7 +128,7 @@ func (s *seat) note(room *int) seatNote {
 	for _, b := range [...]struct {
 		on  bool
 		bit uint8
-	}{{s.drawn, seatDrawn}, {s.proven, seatProven}, {s.asks, seatAsks}, {s.knows, seatKnows}} {
+	}{{s.drawn, seatDrawn}, {s.proven, seatProven}, {s.asks && !s.beside, seatAsks}, {s.knows, seatKnows}, {s.spare, seatSpare}, {s.refuses, seatBarred}} {
 		if b.on {
 			n.State |= b.bit
 		}
@@ -143,7 +152,7 @@ func parseSeatsNote(b []byte) (*seatsNote, error) {
 			bad = bad || outOfTime(f.At)
 		}
 		drawn := s.State&seatDrawn != 0
-		bad = bad || s.Slot < 0 || s.Slot >= protocol.MaxShards || s.State > seatDrawn|seatProven|seatAsks|seatKnows ||
+		bad = bad || s.Slot < 0 || s.Slot >= protocol.MaxShards || s.State > seatBits ||
 			s.Lost > uint8(lostHanded) || s.Since < 0 || s.Since > protocol.MaxInt || drawn != (len(s.Peer) == 0) || !drawn && peer.ID(s.Peer).Validate() != nil
 	}
 	if bad {
@@ -162,7 +171,7 @@ func (h *neighbours) apply(g *seats, n *seatsNote) {
 	for _, v := range n.Seats {
 		var s *seat
 		if v.State&seatDrawn == 0 && peer.ID(v.Peer) != h.self && v.Slot < g.profile.N {
-			s = h.sit(g, peer.ID(v.Peer), v.Slot)
+			s = h.sit(g, peer.ID(v.Peer), v.Slot, nil)
 		} else {
 			s = g.drawnAt(v.Slot)
 		}
@@ -170,7 +179,13 @@ func (h *neighbours) apply(g *seats, n *seatsNote) {
 			continue
 		}
 		s.proven, s.asks, s.knows = v.State&seatProven != 0, v.State&seatAsks != 0, v.State&seatKnows != 0
-		s.lost, s.since = loss(v.Lost), v.Since
+		if s.proven {
+			h.enrol(s.who)
+		}
+		s.spare, s.refuses = v.State&seatSpare != 0, v.State&seatBarred != 0
+		if s.since = v.Since; s.drawn || s.proven {
+			s.lost = loss(v.Lost)
+		}
 		if at <= h.watch.Now {
 			s.audits.restore(&v)
 			s.who.proved = s.who.proved || s.audits.Proved

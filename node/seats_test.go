@@ -129,8 +129,8 @@ func TestSeats(t *testing.T) {
 	}
 }
 
-// TestWhoKnowsThisNode: who audited this node knows it after a restart of it, too,
-// and no more once one of the two was gone.
+// TestWhoKnowsThisNode: who audited this node, or lets it in, knows it after a restart
+// of it, too, and no more once one of the two was gone or says so. Others are asked.
 func TestWhoKnowsThisNode(t *testing.T) {
 	h := newView(1, profile, 100)
 	id := h.ids()[0]
@@ -139,7 +139,13 @@ func TestWhoKnowsThisNode(t *testing.T) {
 	}
 	others := h.holders(id)
 	h.convinced(id, others[0].peer)
-	h.convinced(id, others[1].peer)
+	h.answersEntry(id, others[1].peer, true)
+	if known := h.roll(id).knows; known != 1 {
+		t.Errorf("known to %d after one yes: that is but to be audited", known)
+	}
+	h.answersEntry(id, others[1].peer, true)
+	h.answersEntry(id, others[2].peer, false)
+	h.convinced(id, others[2].peer) // it audits who holds a slot beside another, too
 	if g := h.groups[id]; !g.dirty || h.roll(id).knows != 2 {
 		t.Fatalf("to be noted %v, known to %d", g.dirty, h.roll(id).knows)
 	}
@@ -159,9 +165,21 @@ func TestWhoKnowsThisNode(t *testing.T) {
 	if known := again.roll(id).knows; known != 2 {
 		t.Errorf("after a restart known to %d", known)
 	}
+	again.convinced(id, others[2].peer)
 	again.doubt(again.peers[others[0].peer])
 	if known := again.roll(id).knows; known != 1 {
 		t.Errorf("after one was gone known to %d", known)
+	}
+	for range 2 {
+		again.answersEntry(id, others[2].peer, true)
+	}
+	again.ignored(id, others[1].peer)
+	for _, p := range again.peers {
+		p.state = liveness.Present
+	}
+	again.groups[id].mine = false
+	if known, ask := again.roll(id).knows, again.ignorant(id); known != 1 || len(ask) != len(others)-1 || slices.Contains(ask, others[2].peer) {
+		t.Errorf("known to %d, and %d are to be asked", known, len(ask))
 	}
 }
 
@@ -215,7 +233,7 @@ func TestNominatedNodeTakesItsSlot(t *testing.T) {
 	wantCode(t, "no such slot", take(profile.N), protocol.CodeWrongSlot)
 	wantCode(t, "nominated", take(ownSlot), 0)
 	wantCode(t, "again", take(ownSlot), 0)
-	wantCode(t, "for another slot", take(1), protocol.CodeConflict)
+	wantCode(t, "for another slot", take(1), protocol.CodeWrongSlot)
 	s := o.newSegment(1000)
 	o.mustPut(s)
 	for range 2 {

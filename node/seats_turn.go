@@ -1,8 +1,6 @@
 package node
 
 import (
-	"time"
-
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/protocol"
@@ -21,9 +19,8 @@ const (
 // mu is held.
 func (h *neighbours) loseAll(g *seats, p *neighbour, why loss) {
 	for i := range g.list {
-		if s := &g.list[i]; s.who == p && s.lost == 0 {
-			s.lost, s.asks, s.since = why, false, h.now().Unix()
-			h.moved(g)
+		if s := &g.list[i]; s.who == p {
+			h.unseat(g, s, why)
 		}
 	}
 }
@@ -58,70 +55,91 @@ func (h *neighbours) ask(id protocol.GroupID, p peer.ID, slot int, named peer.ID
 	if g == nil || p == h.self || slot < 0 || slot >= g.profile.N {
 		return false
 	}
-	s := h.sit(g, p, slot)
+	s := h.sit(g, p, slot, func(s *seat) bool { return !s.asks || s.beside })
 	if s == nil && g.evict(slot, func(s *seat) bool { return s.who.id != named && (s.tried || p == named) }) {
-		s = h.sit(g, p, slot)
+		s = h.sit(g, p, slot, func(s *seat) bool { return !s.asks })
 	}
 	if s == nil {
 		return false
 	}
 	if !s.counts() {
-		if !s.asks {
-			s.tried = false
-		}
-		s.asks, s.since, g.dirty = true, h.now().Unix(), true
-		h.passNow(g)
+		h.auditEntry(g, s)
 	}
 	return true
 }
 
-// asksEntry notes that this node asks a peer to be taken for a holder.
-func (h *neighbours) asksEntry(id protocol.GroupID, p peer.ID) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if g := h.groups[id]; g != nil {
-		if s := g.of(p); s != nil {
-			s.begged, s.beggedAt = true, h.mono()
-		}
+// auditEntry has a peer audited that asks for a slot, and may have it. mu is held.
+func (h *neighbours) auditEntry(g *seats, s *seat) {
+	if !s.asks || s.beside {
+		s.tried = false
 	}
+	s.asks, s.beside, s.since, g.dirty = true, false, h.now().Unix(), true
+	h.passNow(g)
 }
 
-// convinced notes that this node proved a shard to a peer.
-func (h *neighbours) convinced(id protocol.GroupID, p peer.ID) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if g := h.groups[id]; g != nil {
-		if s := g.of(p); s != nil && !s.knows {
-			s.knows, g.dirty = true, true
-		}
-	}
+// triedInVain notes that a peer was audited for a slot that it asked for, and
+// has proved nothing.
+func (h *neighbours) triedInVain(id protocol.GroupID, p peer.ID, slot int) {
+	h.with(id, p, slot, func(_ *seats, s *seat) { s.tried = true })
 }
 
-// doubt notes that a peer may have let this node's seats go. mu is held.
-func (h *neighbours) doubt(p *neighbour) {
-	for _, g := range p.shared {
-		if s := g.of(p.id); s != nil && s.knows {
-			s.knows, g.dirty = false, true
+// prove notes that a peer passed this node's audit of a slot that it asked for.
+func (h *neighbours) prove(id protocol.GroupID, p peer.ID, slot int) {
+	h.with(id, p, slot, func(g *seats, s *seat) {
+		if s.counts() {
+			return
 		}
-	}
+		for i := range g.list { // it is no spare of another slot any more
+			if o := &g.list[i]; o.who == s.who {
+				o.asks, o.spare = false, false
+			}
+		}
+		s.proven, s.after, s.lost, s.since = true, "", 0, h.now().Unix()
+		h.enrol(s.who)
+		s.audits.Record, s.audits.faults = s.audits.Readmitted(), nil
+		h.moved(g)
+	})
 }
 
-// asksBack reports whether this node is to ask a peer in turn that asks for a
-// slot which it holds here: once in a while, or two would ask one another for
-// ever.
-func (h *neighbours) asksBack(id protocol.GroupID, p peer.ID, slot int, again time.Duration) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	g := h.groups[id]
-	if g == nil {
-		return false
+// reject notes that a peer failed the audit of a slot that it asked for.
+func (h *neighbours) reject(id protocol.GroupID, p peer.ID, slot int) {
+	h.with(id, p, slot, func(g *seats, s *seat) {
+		if s.asks {
+			s.asks, g.dirty = false, true
+		}
+	})
+}
+
+// hand notes who hands a slot over to a peer that asks for it; "": nobody.
+func (h *neighbours) hand(id protocol.GroupID, holder, to peer.ID, slot int) {
+	h.with(id, to, slot, func(_ *seats, s *seat) {
+		if s.asks {
+			s.after = holder
+		}
+	})
+}
+
+// handed reports who handed a slot over to a peer that asks for it; "": nobody.
+func (h *neighbours) handed(id protocol.GroupID, to peer.ID, slot int) (by peer.ID) {
+	h.with(id, to, slot, func(_ *seats, s *seat) { by = s.after })
+	return by
+}
+
+// lose notes that a peer holds a slot no more, and why.
+func (h *neighbours) lose(id protocol.GroupID, p peer.ID, slot int, why loss) {
+	h.with(id, p, slot, func(g *seats, s *seat) { h.unseat(g, s, why) })
+}
+
+// unseat takes a slot from a peer that holds it, and the hope of one from any
+// other. mu is held.
+func (h *neighbours) unseat(g *seats, s *seat, why loss) {
+	if s.counts() {
+		s.lost, s.since = why, h.now().Unix()
+		h.moved(g)
 	}
-	s := g.at(p, slot)
-	if s == nil || !s.counts() || s.begged && h.mono()-s.beggedAt < again {
-		return false
+	if s.asks || s.spare {
+		s.asks, s.spare, g.dirty = false, false, true
 	}
-	s.begged, s.beggedAt = true, h.mono()
-	return true
 }
 
 // evict takes the place of one that asks for a slot, the first that asked of
@@ -138,77 +156,4 @@ func (g *seats) evict(slot int, mayGo func(*seat) bool) bool {
 	}
 	first.asks = false
 	return true
-}
-
-// triedInVain notes that a peer was audited for a slot that it asked for, and
-// has proved nothing.
-func (h *neighbours) triedInVain(id protocol.GroupID, p peer.ID, slot int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if g := h.groups[id]; g != nil {
-		if s := g.at(p, slot); s != nil {
-			s.tried = true
-		}
-	}
-}
-
-// prove notes that a peer passed this node's audit of a slot that it asked for.
-func (h *neighbours) prove(id protocol.GroupID, p peer.ID, slot int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	g := h.groups[id]
-	if g == nil {
-		return
-	}
-	if s := g.at(p, slot); s != nil && !s.counts() {
-		s.proven, s.asks, s.after, s.lost, s.since = true, false, "", 0, h.now().Unix()
-		s.audits.Record, s.audits.faults = s.audits.Readmitted(), nil
-		h.moved(g)
-	}
-}
-
-// hand notes who hands a slot over to a peer that asks for it; "": nobody.
-func (h *neighbours) hand(id protocol.GroupID, holder, to peer.ID, slot int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if g := h.groups[id]; g != nil {
-		if s := g.at(to, slot); s != nil && s.asks {
-			s.after = holder
-		}
-	}
-}
-
-// handed reports who handed a slot over to a peer that asks for it; "": nobody.
-func (h *neighbours) handed(id protocol.GroupID, to peer.ID, slot int) peer.ID {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if g := h.groups[id]; g != nil {
-		if s := g.at(to, slot); s != nil {
-			return s.after
-		}
-	}
-	return ""
-}
-
-// reject notes that a peer failed the audit of a slot that it asked for.
-func (h *neighbours) reject(id protocol.GroupID, p peer.ID, slot int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if g := h.groups[id]; g != nil {
-		if s := g.at(p, slot); s != nil && s.asks {
-			s.asks, g.dirty = false, true
-		}
-	}
-}
-
-// lose notes that a peer holds a slot no more, and why.
-func (h *neighbours) lose(id protocol.GroupID, p peer.ID, slot int, why loss) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if g := h.groups[id]; g != nil {
-		if s := g.at(p, slot); s != nil && s.lost == 0 {
-			s.lost, s.asks, s.since = why, false, h.now().Unix()
-			h.moved(g)
-		}
-	}
 }

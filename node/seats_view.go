@@ -62,13 +62,23 @@ func (h *neighbours) isMember(id protocol.GroupID, p peer.ID) bool {
 	return false
 }
 
-// sits reports whether a peer is known at some slot of a group: as a member, as
-// one that was, or as one that asks to be.
+// sits reports whether a peer is known at some slot of a group: as a member or a
+// spare, as one that was, or as one that asks to be and may.
 func (h *neighbours) sits(id protocol.GroupID, p peer.ID) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.groups[id]
-	return g != nil && g.of(p) != nil
+	if g == nil {
+		return false
+	}
+	s := g.of(p)
+	return s != nil && !s.stranger()
+}
+
+// hasSeat reports whether a peer has asked for some slot of a group, or more.
+func (h *neighbours) hasSeat(id protocol.GroupID, p peer.ID) (has bool) {
+	h.withPeer(id, p, func(*seats, *seat) { has = true })
+	return has
 }
 
 // members returns the peers that count as holders in a group, this node among

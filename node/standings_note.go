@@ -54,17 +54,24 @@ func (h *neighbours) noteStandings(g *seats) (storage.Fact, error) {
 	n := standingsNote{V: viewVersion, Peers: []standingNote{}, Watch: watchNote{
 		Now: ms(w.Now), Wall: w.Wall.Unix(), Steps: w.Steps, LastStep: ms(w.LastStep), CutOff: ms(w.CutOff),
 	}}
-	for _, p := range h.homed(g) {
-		if s := p.standing; (s.Heard || s.Tries > 0) && len(n.Peers) < maxStandingsNoted {
-			n.Peers = append(n.Peers, standingNote{
-				Peer: []byte(p.id), HeardAt: ms(s.HeardAt), Since: ms(s.Since), Latest: ms(s.Latest),
-				AwayUntil: ms(s.AwayUntil), SuspendedUntil: ms(s.SuspendedUntil),
-				AwayUsed: ms(s.AwayUsed), SuspendedUsed: ms(s.SuspendedUsed), UsedAt: ms(s.UsedAt),
-				Tries: s.Tries, Fails: s.Fails, Heard: s.Heard,
-			})
+	homed := h.homed(g)
+	for _, members := range [...]bool{true, false} { // askers where there is room
+		for _, p := range homed {
+			if s := p.standing; p.member == members && (s.Heard || s.Tries > 0) && len(n.Peers) < maxStandingsNoted {
+				n.Peers = append(n.Peers, noteStanding(p.id, s))
+			}
 		}
 	}
 	return note(g.id, noteStandings, n)
+}
+
+func noteStanding(id peer.ID, s liveness.Standing) standingNote {
+	return standingNote{
+		Peer: []byte(id), HeardAt: ms(s.HeardAt), Since: ms(s.Since), Latest: ms(s.Latest),
+		AwayUntil: ms(s.AwayUntil), SuspendedUntil: ms(s.SuspendedUntil),
+		AwayUsed: ms(s.AwayUsed), SuspendedUsed: ms(s.SuspendedUsed), UsedAt: ms(s.UsedAt),
+		Tries: s.Tries, Fails: s.Fails, Heard: s.Heard,
+	}
 }
 
 // homed returns the neighbours whose standings are noted beside a group. mu is
@@ -144,7 +151,7 @@ func (h *neighbours) resume(u func() float64) {
 		if p.parted = off; off {
 			h.doubt(p)
 		}
-		p.next = mono + time.Duration(u()*float64(liveness.Interval(h.set, liveness.Standing{}, len(h.peers)))/6)
+		p.next = mono + time.Duration(u()*float64(liveness.Interval(h.set, liveness.Standing{}, h.enrolled))/6)
 	}
 }
 
