@@ -30,7 +30,7 @@ func (n *network) lossy(ctx context.Context) (row, []figure, error) {
 		{"first byte, n−k holders stopped (black holes)", frozen, "s", "< 5"},
 		{"first byte, n−k holders just killed", killed, "s", "< 1"},
 	}
-	r, err := n.measure(ctx, n.get)
+	r, err := n.measure(ctx, n.get, n.yard.get)
 	return r, first, err
 }
 

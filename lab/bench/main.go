@@ -67,7 +67,7 @@ func main() {
 func memoryDir(s settings) string {
 	const shm = "/dev/shm"
 	var fs unix.Statfs_t
-	user := s.size * int64(s.rounds+2)
+	user := s.size * 2 * int64(s.rounds+2) // nodes and yardstick
 	if !s.quick {
 		user += rangeFile + smallBytes()
 	}
@@ -86,11 +86,7 @@ func bench(ctx context.Context, s settings) error {
 		}
 		return s.tell(report{Profile: s.profile.String(), Nodes: s.nodes, Bytes: s.size, Rounds: s.rounds, Figures: mended})
 	}
-	yard, err := measureYardstick(s)
-	if err != nil {
-		return err
-	}
-	r, err := measureNetwork(ctx, s, yard)
+	r, err := measureNetwork(ctx, s)
 	if err != nil {
 		return err
 	}

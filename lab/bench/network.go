@@ -33,28 +33,33 @@ type network struct {
 	dir   string
 	lab   *launch.Lab
 	links []string
+	yard  *yardstick // nil: nothing is measured beside it
 }
 
-func measureNetwork(ctx context.Context, s settings, y yardstick) (report, error) {
+func measureNetwork(ctx context.Context, s settings) (report, error) {
 	r := report{Profile: s.profile.String(), Nodes: s.nodes, Bytes: s.size, Rounds: s.rounds}
 	n, err := startNetwork(ctx, s, s.nodes)
 	if err != nil {
 		return r, err
 	}
 	defer n.close()
+	if n.yard, err = newYardstick(s); err != nil {
+		return r, err
+	}
+	defer n.yard.close()
 	for _, step := range []struct {
 		name, target string
-		yard         float64
+		bare         func() error
 		measure      func(context.Context) (run, error)
 	}{
-		{"put", "≤ 1.3", y.put, n.put},
-		{"get", "≤ 1.3", y.get, n.get},
+		{"put", "≤ 1.3", n.yard.put, n.put},
+		{"get", "≤ 1.3", n.yard.get, n.get},
 	} {
-		row, err := n.measure(ctx, step.measure)
+		row, err := n.measure(ctx, step.measure, step.bare)
 		if err != nil {
 			return r, fmt.Errorf("%s: %w", step.name, err)
 		}
-		r.Rows = append(r.Rows, row.named(step.name, step.target, step.yard))
+		r.Rows = append(r.Rows, row.named(step.name, step.target))
 	}
 	if !s.quick {
 		if r.Figures, err = n.figures(ctx); err != nil {
@@ -62,7 +67,7 @@ func measureNetwork(ctx context.Context, s settings, y yardstick) (report, error
 		}
 	}
 	dead, first, err := n.lossy(ctx)
-	r.Rows, r.Figures = append(r.Rows, dead.named("get, n−k holders dead", "≤ 1.3 × get", y.get)), append(r.Figures, first...)
+	r.Rows, r.Figures = append(r.Rows, dead.named("get, n−k holders dead", "≤ 1.3 × get")), append(r.Figures, first...)
 	return r, err
 }
 
@@ -93,20 +98,31 @@ func (n *network) close() {
 	_ = os.RemoveAll(n.dir)
 }
 
-// measure repeats a measurement and takes each figure's median.
-func (n *network) measure(ctx context.Context, f func(context.Context) (run, error)) (row, error) {
-	var cpu, rate, rss, first []float64
+// measure repeats a measurement, each time beside the bare work, if there is one,
+// and takes each figure's median.
+func (n *network) measure(ctx context.Context, f func(context.Context) (run, error), bare func() error) (row, error) {
+	var cpu, yard, ratio, rate, rss, first []float64
 	for range n.rounds {
+		if bare != nil {
+			y, err := n.yard.cost(bare)
+			if err != nil {
+				return row{}, err
+			}
+			yard = append(yard, y)
+		}
 		r, err := f(ctx)
 		if err != nil {
 			return row{}, err
 		}
-		cpu = append(cpu, r.cpu.Seconds()*float64(1<<30)/float64(n.size))
+		cpu = append(cpu, perGiB(r.cpu, n.size))
+		if bare != nil {
+			ratio = append(ratio, cpu[len(cpu)-1]/yard[len(yard)-1])
+		}
 		rate = append(rate, float64(n.size)/1e6/r.wall.Seconds())
 		rss = append(rss, float64(r.rss))
 		first = append(first, r.first.Seconds())
 	}
-	return row{CPU: middle(cpu), Rate: middle(rate), RSS: int64(middle(rss)), First: middle(first)}, nil
+	return row{CPU: middle(cpu), Yard: middle(yard), Ratio: middle(ratio), Rate: middle(rate), RSS: int64(middle(rss)), First: middle(first)}, nil
 }
 
 func (n *network) put(ctx context.Context) (run, error) {

@@ -60,7 +60,7 @@ func (s settings) repairRate(ctx context.Context, spares int) (rate, part float6
 	if _, err := n.put(ctx); err != nil {
 		return 0, 0, err
 	}
-	get, err := n.measure(ctx, n.get)
+	get, err := n.measure(ctx, n.get, nil)
 	if err != nil {
 		return 0, 0, err
 	}

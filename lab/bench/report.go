@@ -24,7 +24,7 @@ type row struct {
 	CPU    float64 `json:"cpuSecondsPerGiB"` // of all processes
 	Rate   float64 `json:"mbPerSecond"`      // 10^6 user bytes a second
 	Yard   float64 `json:"yardstickCPU"`     // seconds per GiB
-	Ratio  float64 `json:"ratio"`            // CPU to yardstick
+	Ratio  float64 `json:"ratio"`            // CPU to yardstick, the median of the rounds'
 	RSS    int64   `json:"clientRSS"`        // bytes
 	First  float64 `json:"firstByteSeconds"` // 0: not measured
 	Target string  `json:"target"`
@@ -39,8 +39,8 @@ type figure struct {
 }
 
 // named completes a row.
-func (r row) named(name, target string, yard float64) row {
-	r.Name, r.Target, r.Yard, r.Ratio = name, target, yard, r.CPU/yard
+func (r row) named(name, target string) row {
+	r.Name, r.Target = name, target
 	return r
 }
 

@@ -89,6 +89,11 @@ func memoryOf(pid int, line string) int64 {
 
 func datasync(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }
 
+// perGiB returns the CPU seconds that each GiB of a file takes.
+func perGiB(cpu time.Duration, size int64) float64 {
+	return cpu.Seconds() * float64(1<<30) / float64(size)
+}
+
 func middle(v []float64) float64 {
 	if len(v) == 0 {
 		return 0

@@ -17,51 +17,42 @@ import (
 	"github.com/cairnstore/cairn/storage/erasure"
 )
 
-// yardstick is what the bare work costs, in CPU seconds for each GiB of user
-// data.
-type yardstick struct{ put, get float64 }
-
-// measureYardstick does the work of s.size bytes segment by segment, as put
-// and get must, each stage through the library that they use.
-func measureYardstick(s settings) (yardstick, error) {
-	link, err := newTLSLink()
-	if err != nil {
-		return yardstick{}, err
-	}
-	defer link.close()
-	dir, err := os.MkdirTemp(s.dir, "cairn-yardstick-")
-	if err != nil {
-		return yardstick{}, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	w := &work{settings: s, link: link, dir: dir}
-	var y yardstick
-	if y.put, err = w.median(w.put); err != nil {
-		return y, fmt.Errorf("yardstick of put: %w", err)
-	}
-	if y.get, err = w.median(w.get); err != nil {
-		return y, fmt.Errorf("yardstick of get: %w", err)
-	}
-	return y, nil
-}
-
-type work struct {
+// yardstick does the bare work of size bytes segment by segment, as put and get
+// must, each stage through the library that they use. It is taken beside each
+// measurement: what a machine does in a second changes within a minute.
+type yardstick struct {
 	settings
 	link *tlsLink
 	dir  string
 	puts int // so far; each writes logs of its own
 }
 
-func (w *work) median(f func() error) (float64, error) {
-	var figures []float64
-	for range w.rounds {
-		before := ownCPU()
-		if err := f(); err != nil {
-			return 0, err
-		}
-		figures = append(figures, (ownCPU()-before).Seconds()*float64(1<<30)/float64(w.size))
+func newYardstick(s settings) (*yardstick, error) {
+	link, err := newTLSLink()
+	if err != nil {
+		return nil, err
 	}
-	return middle(figures), nil
+	dir, err := os.MkdirTemp(s.dir, "cairn-yardstick-")
+	if err != nil {
+		link.close()
+		return nil, err
+	}
+	return &yardstick{settings: s, link: link, dir: dir}, nil
+}
+
+func (w *yardstick) close() {
+	w.link.close()
+	_ = os.RemoveAll(w.dir)
+}
+
+// cost returns what one of its works takes, in CPU seconds for each GiB of user
+// data.
+func (w *yardstick) cost(work func() error) (float64, error) {
+	before := ownCPU()
+	if err := work(); err != nil {
+		return 0, fmt.Errorf("yardstick: %w", err)
+	}
+	return perGiB(ownCPU()-before, w.size), nil
 }
 
 // blank returns n shards of size bytes, 64 bytes apart: those of a power of two
@@ -78,7 +69,7 @@ func blank(n int, size int64) [][]byte {
 // TLS, hashes each again where it arrives and appends it to a log that is
 // synced. Its logs are new files, and those of the puts before stay: nodes, too,
 // write to memory or disk that nobody had just before.
-func (w *work) put() error {
+func (w *yardstick) put() error {
 	code, err := erasure.New(w.profile.K, w.profile.N)
 	if err != nil {
 		return err
@@ -110,7 +101,7 @@ func (w *work) put() error {
 
 // store carries each shard over TLS, and hashes and appends it at the other
 // end, all slots at once, as a put does.
-func (w *work) store(shards [][]byte, logs []*os.File) error {
+func (w *yardstick) store(shards [][]byte, logs []*os.File) error {
 	var all errgroup.Group
 	for i, s := range shards {
 		all.Go(func() error {
@@ -128,7 +119,7 @@ func (w *work) store(shards [][]byte, logs []*os.File) error {
 }
 
 // get reads each byte once from a log, copies it over TLS, hashes and opens it.
-func (w *work) get() error {
+func (w *yardstick) get() error {
 	segment := protocol.SegmentSize(w.profile.K)
 	shard := protocol.ShardSize(segment, w.profile.K)
 	logs, err := w.openLogs()
@@ -163,7 +154,7 @@ func (w *work) get() error {
 }
 
 // openLogs opens the logs of the last put.
-func (w *work) openLogs() ([]*os.File, error) {
+func (w *yardstick) openLogs() ([]*os.File, error) {
 	var logs []*os.File
 	for i := range w.profile.N {
 		f, err := os.OpenFile(filepath.Join(w.dir, fmt.Sprintf("%d-%d", w.puts, i)), os.O_CREATE|os.O_RDWR, 0o600)
