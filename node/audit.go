@@ -160,6 +160,9 @@ func (t *auditTurn) do(ctx context.Context, j auditJob) {
 		refs = refs[len(batch):]
 		for i, o := range t.exchange(ctx, j, batch) {
 			if !o.counts {
+				if o.outcome == audit.Reported {
+					t.neighbours.excuse(t.group, j.peer, j.slot, batch[i].Segment)
+				}
 				continue
 			}
 			if j.entry && o.outcome == audit.Missing {
@@ -187,7 +190,7 @@ func (t *auditTurn) do(ctx context.Context, j auditJob) {
 func (t *auditTurn) entered(j auditJob, passed, bad int) {
 	switch {
 	case bad > 0:
-		t.neighbours.reject(t.group, j.peer, j.slot)
+		t.neighbours.disprove(t.group, j.peer, j.slot)
 		t.log.Warn("a peer that asks for a slot proves it falsely", "group", t.group.Prefix(), "slot", j.slot, "peer", protocol.ShortPeer(j.peer))
 	case passed > 0:
 		t.letIn(j)
@@ -200,7 +203,7 @@ func (t *auditTurn) entered(j auditJob, passed, bad int) {
 // it. Before, nobody brings it to a holder that repair brought in too late for it.
 func (t *auditTurn) inNeed(s protocol.SegmentID) bool {
 	v := t.neighbours.roll(t.group)
-	if v == nil {
+	if v == nil || !t.isAlive(t.group) {
 		return false
 	}
 	tally := group.NewTally(v.table.Slots(), v.view)

@@ -55,6 +55,19 @@ func (h *neighbours) saw(id protocol.GroupID, p peer.ID, slot int, seg protocol.
 	h.judge(g, s, now)
 }
 
+// excuse forgets that a holder lacks a segment by its own word: nobody need bring it
+// now. It counts as lacking all the same.
+func (h *neighbours) excuse(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) {
+	h.with(id, p, slot, func(g *seats, s *seat) {
+		if f, known := s.audits.faults[seg]; known && f.self {
+			s.audits.Record = s.audits.Dropped(true)
+			delete(s.audits.faults, seg)
+			h.addLack(g, s, seg)
+			g.dirty = true
+		}
+	})
+}
+
 func (a *audits) fault(seg protocol.SegmentID, f fault) {
 	if a.faults == nil {
 		a.faults = make(map[protocol.SegmentID]fault)

@@ -124,9 +124,10 @@ func (h *neighbours) planPass(id protocol.GroupID, segments []protocol.SegmentID
 			continue
 		}
 		if s.asks && s.beside && !s.counts() {
-			if strangers++; s.tried || strangers > strangersAPass {
+			if s.tried || strangers == strangersAPass {
 				continue
 			}
+			strangers++
 		}
 		j := auditJob{peer: s.who.id, slot: int(s.slot), entry: !s.counts(), drawn: s.drawn}
 		if s.counts() {

@@ -27,16 +27,16 @@ func (n *Node) Enter(ctx context.Context, from protocol.Remote, r *protocol.Ente
 		return nil, protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
 	}
 	handed, err := n.handedOver(v, from.Peer, r)
-	if err != nil {
-		return nil, err
-	}
 	known := n.neighbours.hasSeat(r.Group, from.Peer)
 	a := n.answer(v, from.Peer, r.Slot)
 	beside := a == group.Occupied && v.table.Fits(r.Slot, n.domainOf(from.Peer), v.view)
 	if beside && n.neighbours.askBeside(r.Group, from.Peer, r.Slot) {
 		n.askBack(v, from.Peer, r.Slot, known)
 	}
-	if err := refusal(v, r.Slot, a); err != nil {
+	if err == nil {
+		err = refusal(v, r.Slot, a)
+	}
+	if err != nil {
 		return nil, err
 	}
 	named, _ := n.nominees.at(place{r.Group, r.Slot}, n.neighbours.at())

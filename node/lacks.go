@@ -164,6 +164,11 @@ func (h *neighbours) gotOwn(id protocol.GroupID, seg protocol.SegmentID) {
 	defer h.mu.Unlock()
 	if g := h.groups[id]; g != nil {
 		h.ownHas(g, seg)
+		for i := range g.list {
+			if s := &g.list[i]; !s.drawn {
+				s.told = false // whether it got this one, too, it has not said
+			}
+		}
 	}
 }
 

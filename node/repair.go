@@ -339,7 +339,7 @@ func (r *roll) wasSafe(s protocol.SegmentID) bool {
 	never := 0
 	lacking := r.lacking(s)
 	for i := range r.table.Held {
-		if lacking.Has(i) && r.living.Has(i) {
+		if drawn := r.table.Held[i].Drawn || i == r.self && r.drawn; drawn && lacking.Has(i) && r.living.Has(i) {
 			never++
 		}
 	}

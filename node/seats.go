@@ -155,7 +155,7 @@ func (h *neighbours) open(id protocol.GroupID, t *protocol.Table, own int, v *vi
 	if h.groups[id] != nil {
 		return
 	}
-	g := &seats{id: id, profile: t.Profile, own: own, mine: t.SlotOf(h.self) == own, granted: v.granted, keeps: v.held, notes: v.notes, stale: v.stale}
+	g := &seats{id: id, profile: t.Profile, own: own, mine: own >= 0 && t.SlotOf(h.self) == own, granted: v.granted, keeps: v.held, notes: v.notes, stale: v.stale}
 	g.pass.next = h.mono() + time.Duration(v.spread*float64(h.audit.SampleEvery)/firstPass)
 	if g.notes == nil {
 		g.notes = make(map[uint8]savedNote)
@@ -245,9 +245,11 @@ func (p *neighbour) join(g *seats) {
 }
 
 func (h *neighbours) part(p *neighbour, g *seats) {
-	if at, known := slices.BinarySearchFunc(p.shared, g, compareSeats); known {
-		p.shared = slices.Delete(p.shared, at, at+1)
+	at, known := slices.BinarySearchFunc(p.shared, g, compareSeats)
+	if !known {
+		return // it had two seats
 	}
+	p.shared = slices.Delete(p.shared, at, at+1)
 	if len(p.shared) == 0 {
 		delete(h.peers, p.id)
 		h.places++

@@ -25,7 +25,8 @@ func (s *seat) stranger() bool {
 // askBeside notes that a peer asked for a slot that another holds: it is audited,
 // so as to be known for a spare, and again when that proof grows old. It reports
 // false where there is no room for it: it takes nobody's place who has proved
-// something, and waits for the next pass as all do, for anybody may ask so.
+// something, has one place in the group, waits for the next pass as all do, and is
+// audited once a day, for anybody may ask so.
 func (h *neighbours) askBeside(id protocol.GroupID, p peer.ID, slot int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -33,11 +34,16 @@ func (h *neighbours) askBeside(id protocol.GroupID, p peer.ID, slot int) bool {
 	if g == nil || p == h.self || slot < 0 || slot >= g.profile.N {
 		return false
 	}
+	if o := g.of(p); o != nil && int(o.slot) != slot && o.asks {
+		return false
+	}
 	s := h.sit(g, p, slot, (*seat).idle)
 	if s == nil {
 		return false
 	}
-	if !s.counts() && !(s.spare && s.provedWithin(h.moment(), h.audit.ProofFor/2)) {
+	fresh := s.spare && s.provedWithin(h.moment(), h.audit.ProofFor/2)
+	lately := s.asks && s.beside && h.now().Sub(time.Unix(s.since, 0)) < h.audit.SampleEvery
+	if !s.counts() && !fresh && !lately {
 		s.asks, s.beside, s.tried, s.since = true, true, false, h.now().Unix()
 	}
 	return true

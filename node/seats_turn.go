@@ -90,8 +90,12 @@ func (h *neighbours) prove(id protocol.GroupID, p peer.ID, slot int) {
 			return
 		}
 		for i := range g.list { // it is no spare of another slot any more
-			if o := &g.list[i]; o.who == s.who {
+			o := &g.list[i]
+			if o.who == s.who {
 				o.asks, o.spare = false, false
+			}
+			if o.slot == s.slot {
+				o.called = 0
 			}
 		}
 		s.proven, s.after, s.lost, s.since = true, "", 0, h.now().Unix()
@@ -101,7 +105,16 @@ func (h *neighbours) prove(id protocol.GroupID, p peer.ID, slot int) {
 	})
 }
 
-// reject notes that a peer failed the audit of a slot that it asked for.
+// disprove notes that a peer proved a slot falsely that it asked for.
+func (h *neighbours) disprove(id protocol.GroupID, p peer.ID, slot int) {
+	h.with(id, p, slot, func(g *seats, s *seat) {
+		if s.asks || s.spare {
+			s.asks, s.spare, g.dirty = false, false, true
+		}
+	})
+}
+
+// reject notes that a peer may not have a slot that it asked for.
 func (h *neighbours) reject(id protocol.GroupID, p peer.ID, slot int) {
 	h.with(id, p, slot, func(g *seats, s *seat) {
 		if s.asks {

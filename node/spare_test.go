@@ -8,6 +8,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/audit"
 	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
@@ -191,5 +192,39 @@ func TestSparesAreCalledOnce(t *testing.T) {
 	now += 14 * time.Minute
 	if called := h.callSpares(id, all); called.Count() != 0 {
 		t.Error("a slot waits for its spare after an hour")
+	}
+}
+
+// What a holder lacks by its own word accuses it no more once nobody need bring it;
+// and it lacks it all the same.
+func TestExcuse(t *testing.T) {
+	h := newView(1, profile, 100)
+	id, seg := h.ids()[0], protocol.SegmentID{7}
+	p := h.holders(id)[1]
+	h.heardList(id, p.peer, []protocol.SegmentID{seg}, map[protocol.SegmentID]bool{seg: true})
+	h.saw(id, p.peer, p.slot, seg, audit.Reported)
+	if v := h.holders(id)[1]; v.failed != 1 {
+		t.Fatalf("%+v", v)
+	}
+	h.excuse(id, p.peer, p.slot, seg)
+	if v := h.holders(id)[1]; v.failed != 0 || v.lacks != 1 || h.groups[id].at(p.peer, p.slot).audits.Self != 0 {
+		t.Errorf("%+v", v)
+	}
+}
+
+// However many places a peer has in a group, it is one member.
+func TestEnrolled(t *testing.T) {
+	h := newView(1, profile, 100)
+	id := h.ids()[0]
+	members := len(h.peers)
+	p := h.holders(id)[1]
+	h.lose(id, p.peer, p.slot, lostGone)
+	h.ask(id, p.peer, p.slot+1, "")
+	h.prove(id, p.peer, p.slot+1)
+	if h.enrolled != members {
+		t.Errorf("%d of %d", h.enrolled, members)
+	}
+	if h.close(id); h.enrolled != 0 || len(h.peers) != 0 {
+		t.Errorf("%d, and %d neighbours, when none is left", h.enrolled, len(h.peers))
 	}
 }
