@@ -45,7 +45,8 @@ func (h *neighbours) takeMoved() []protocol.GroupID {
 }
 
 // ask notes that a peer asked for a slot, and may have it: it is audited, and
-// counts once it has passed. It reports false where too many ask: then those give
+// counts once it has passed. It takes the place of who has the least claim and may
+// not have the slot. It reports false where too many ask that may: then those give
 // way who were audited in vain, and all to named, the candidate that this node
 // knows for the slot. A crowd of askers keeps nobody out.
 func (h *neighbours) ask(id protocol.GroupID, p peer.ID, slot int, named peer.ID) bool {
