@@ -30,6 +30,7 @@ type Host struct {
 	book      *book
 	dht       *dht.IpfsDHT
 	records   *records
+	inbound   inbound
 	table     *signal // the routing table changed
 	public    *signal // the network turned out to be public
 	announcer *announcer
@@ -72,6 +73,7 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 	h := &Host{
 		cfg: cfg, log: cfg.Log, book: newBook(), table: newSignal(), lost: newSignal(), public: newSignal(),
 		met: make(chan struct{}), tried: make(chan struct{}), ready: make(chan struct{}), started: time.Now(),
+		inbound: inbound{ready: make(chan struct{})},
 	}
 	h.gate = &gate{sure: h.book.isSure, hints: newDialBudget(), now: cfg.Now, log: cfg.Log}
 	for v := cfg.Version; v > 0; v-- {
@@ -125,6 +127,9 @@ func (h *Host) start(ctx context.Context) error {
 	}
 	if h.announcer, err = newAnnouncer(h); err != nil {
 		return err
+	}
+	if h.cfg.Server {
+		h.offer()
 	}
 	if err := h.listen(); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -61,14 +62,35 @@ func (s *stream) Remote() protocol.Remote {
 	}
 }
 
+// inbound is what answers the streams that peers open.
+type inbound struct {
+	first  sync.Once
+	ready  chan struct{} // closed once there is a handle
+	handle atomic.Pointer[func(protocol.Stream)]
+}
+
 // Serve hands every stream that a peer opens to handle, in a goroutine of its
-// own. handle must end the stream. Streams of before the first call are
-// refused, and peers are told that this one serves from then on.
+// own. handle must end the stream. Streams of before the first call wait for it, for
+// 5 seconds at most. Only a Host of Config.Server takes any.
 func (h *Host) Serve(handle func(protocol.Stream)) {
+	h.inbound.handle.Store(&handle)
+	h.inbound.first.Do(func() { close(h.inbound.ready) })
+}
+
+// offer tells peers that this one serves. It must stand before the first of them
+// connects: libp2p does not number the introductions, so of one from before and one
+// from after, under way at once, the older may be what the peer believes from then on.
+func (h *Host) offer() {
 	for _, id := range h.protocols {
 		h.host.SetStreamHandler(id, func(s network.Stream) {
+			select {
+			case <-h.inbound.ready:
+			case <-time.After(openTimeout):
+				_ = s.Reset()
+				return
+			}
 			h.book.spoke(s.Conn().RemotePeer(), h.cfg.Now())
-			handle(h.newStream(s))
+			(*h.inbound.handle.Load())(h.newStream(s))
 		})
 	}
 }
