@@ -37,6 +37,9 @@ func FuzzStored(f *testing.F) {
 		noteHandover: given{By: []byte(idFor(1)), Since: 5, Handover: []byte("signed")},
 		noteHanding:  handingNote{Successor: []byte(idFor(1)), Envelope: []byte("its record"), Since: 5, Stage: handingGiven},
 		noteFalse:    verdict{protocol.SegmentID{9}},
+		noteLists: listsNote{V: viewVersion, At: 7, Segments: []protocol.SegmentID{{8}, {9}}, Holders: []listNote{
+			{Slot: 1, Peer: []byte{}, Lacks: []byte{2}}, {Slot: 2, Peer: []byte(idFor(1)), Lacks: []byte{}},
+		}},
 	} {
 		v, err := note(g, kind, v)
 		if err != nil {
@@ -65,6 +68,11 @@ func readStored(t testing.TB, g protocol.GroupID, kind uint8, b []byte) {
 	if v, err := parseSeatsNote(b); err == nil {
 		if again, err := note(g, noteSeats, v); err != nil || !bytes.Equal(again.Bytes, b) {
 			t.Fatal("a note of seats reads back otherwise")
+		}
+	}
+	if v, err := parseListsNote(b); err == nil {
+		if again, err := note(g, noteLists, v); err != nil || !bytes.Equal(again.Bytes, b) {
+			t.Fatal("a note of lists reads back otherwise")
 		}
 	}
 	if v, err := parseStandingsNote(b); err == nil {

@@ -30,6 +30,7 @@ func (h *neighbours) addLack(g *seats, s *seat, seg protocol.SegmentID) {
 	}
 	if _, known := s.lacks[seg]; !known {
 		s.lacks[seg] = struct{}{}
+		g.relisted = true
 		g.lacks++
 		h.lacks++
 	}
@@ -40,6 +41,7 @@ func (h *neighbours) addLack(g *seats, s *seat, seg protocol.SegmentID) {
 func (h *neighbours) dropLack(g *seats, s *seat, seg protocol.SegmentID) {
 	if _, lacked := s.lacks[seg]; lacked {
 		delete(s.lacks, seg)
+		g.relisted = true
 		g.lacks--
 		h.lacks--
 	}
@@ -49,6 +51,7 @@ func (h *neighbours) dropLack(g *seats, s *seat, seg protocol.SegmentID) {
 // word; of others it has said nothing.
 func (h *neighbours) heardList(id protocol.GroupID, p peer.ID, among []protocol.SegmentID, lacks map[protocol.SegmentID]bool) {
 	h.withPeer(id, p, func(g *seats, s *seat) {
+		g.relisted = g.relisted || !s.told
 		s.told = true
 		for _, seg := range among {
 			if lacks[seg] {
@@ -60,7 +63,7 @@ func (h *neighbours) heardList(id protocol.GroupID, p peer.ID, among []protocol.
 	})
 }
 
-// hasTold reports whether a holder's list was heard since the start.
+// hasTold reports whether a holder's list was heard.
 func (h *neighbours) hasTold(id protocol.GroupID, p peer.ID, slot int) (told bool) {
 	h.with(id, p, slot, func(_ *seats, s *seat) { told = s.told })
 	return told
@@ -165,8 +168,8 @@ func (h *neighbours) gotOwn(id protocol.GroupID, seg protocol.SegmentID) {
 	if g := h.groups[id]; g != nil {
 		h.ownHas(g, seg)
 		for i := range g.list {
-			if s := &g.list[i]; !s.drawn {
-				s.told = false // whether it got this one, too, it has not said
+			if s := &g.list[i]; !s.drawn && s.told {
+				s.told, g.relisted = false, true // whether it got this one, too, it has not said
 			}
 		}
 	}

@@ -209,6 +209,7 @@ type viewSurvey struct {
 	granted   bool
 	held      int // segments of which a shard is here, until the facts are read
 	seats     *seatsNote
+	lists     *listsNote
 	standings *standingsNote
 	notes     map[uint8]savedNote
 	stale     []protocol.Hash
@@ -230,6 +231,11 @@ func (v *viewSurvey) take(f storage.Fact) {
 		n, err := parseSeatsNote(f.Bytes)
 		if later = err == nil && (v.seats == nil || n.At >= v.seats.At); later {
 			v.seats = n
+		}
+	case noteLists:
+		n, err := parseListsNote(f.Bytes)
+		if later = err == nil && (v.lists == nil || n.At >= v.lists.At); later {
+			v.lists = n
 		}
 	case noteStandings:
 		n, err := parseStandingsNote(f.Bytes)
@@ -257,7 +263,7 @@ func (n *Node) surveyFact(ctx context.Context, s *groupSurvey, info storage.Fact
 	switch info.Kind {
 	case uint8(protocol.FactGrant):
 		s.view.granted = true
-	case noteOrigin, noteDeleted, noteNominated, noteSeats, noteStandings, noteHandover, noteHanding, noteFalse,
+	case noteOrigin, noteDeleted, noteNominated, noteSeats, noteLists, noteStandings, noteHandover, noteHanding, noteFalse,
 		uint8(protocol.FactTable), uint8(protocol.FactDelete), uint8(protocol.FactRenewal):
 		f, err := n.store.Fact(ctx, info.Group, info.ID)
 		if errors.Is(err, storage.ErrNotFound) {
@@ -286,7 +292,7 @@ func (n *Node) surveyBytes(s *groupSurvey, f storage.Fact) {
 		}
 	case noteNominated:
 		s.nominated, _, _ = parseNomination(f.Bytes)
-	case noteSeats, noteStandings:
+	case noteSeats, noteLists, noteStandings:
 		s.view.take(f)
 	case noteHandover:
 		n.handovers.restore(f)

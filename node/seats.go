@@ -22,9 +22,10 @@ type seats struct {
 	keeps   int    // segments that its members are to hold, as of the last look at its facts
 	list    []seat // of others, by slot; of one slot that of the table first
 
-	notes map[uint8]savedNote // as stored, by kind
-	stale []protocol.Hash     // notes in the store that count no more
-	dirty bool                // the seats are not as stored
+	notes    map[uint8]savedNote // as stored, by kind
+	stale    []protocol.Hash     // notes in the store that count no more
+	dirty    bool                // the seats are not as stored
+	relisted bool                // what holders lack is not as stored
 
 	pass       pass                   // of this node's audits
 	asked      map[uint64]audit.Asked // who has had which audit by lot, by the segment's first bytes
@@ -74,7 +75,7 @@ type seat struct {
 
 	confessed map[protocol.SegmentID]time.Duration // lost by its own word, until when on the watch
 	lacks     map[protocol.SegmentID]struct{}      // by its own Have
-	told      bool                                 // its Have was heard since the start
+	told      bool                                 // its Have was heard
 }
 
 // firstPass is in what part of a day a group that is new here, or a node that
@@ -170,6 +171,9 @@ func (h *neighbours) open(id protocol.GroupID, t *protocol.Table, own int, v *vi
 	}
 	if v.seats != nil {
 		h.apply(g, v.seats)
+	}
+	if v.lists != nil {
+		h.restoreLists(g, v.lists)
 	}
 	if v.standings != nil {
 		h.restore(v.standings)

@@ -91,6 +91,11 @@ func (h *neighbours) unsaved() (out []unsavedNote, err error) {
 			out, err = g.replace(out, f, e, err)
 			g.dirty = false
 		}
+		if g.relisted {
+			f, e := g.noteLists(at)
+			out, err = g.replace(out, f, e, err)
+			g.relisted = false
+		}
 		// The first group's tells how late it is on the watch.
 		if first || h.changed(g) {
 			f, e := h.noteStandings(g)
@@ -137,7 +142,7 @@ func (h *neighbours) unsave(list []unsavedNote) {
 		}
 		g.stale = append(g.stale, v.old...)
 		delete(g.notes, v.fact.Kind)
-		g.dirty = true
+		g.dirty, g.relisted = true, true
 		for _, p := range h.homed(g) {
 			p.saved = liveness.Standing{}
 		}

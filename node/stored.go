@@ -23,6 +23,7 @@ const (
 	noteHandover  = 0xf5 // by which this node was given its slot
 	noteHanding   = 0xf6 // to whom this node hands its slot over
 	noteFalse     = 0xf7 // that a segment's descriptor is proved false
+	noteLists     = 0xf8 // what holders lack by their own word
 )
 
 // isNote reports whether a stored fact is this node's own note.

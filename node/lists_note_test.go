@@ -1,0 +1,98 @@
+package node
+
+import (
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/storage"
+)
+
+const peersSeen = 1 << 20 // so many that each slot has another
+
+// What holders lack by their own word survives a restart, of whoever has said it.
+func TestListsAreNoted(t *testing.T) {
+	h := newView(1, profile, peersSeen)
+	id := h.ids()[0]
+	others := h.holders(id)
+	a, b, guest, mute := others[0], others[1], others[2], others[3]
+	h.groups[id].at(guest.peer, guest.slot).drawn = false
+	h.groups[id].at(guest.peer, guest.slot).proven = true
+	segs := []protocol.SegmentID{{1}, {2}, {3}}
+	h.heardList(id, a.peer, segs, nil)
+	h.heardList(id, b.peer, segs, map[protocol.SegmentID]bool{{2}: true})
+	h.heardList(id, guest.peer, segs, map[protocol.SegmentID]bool{{1}: true, {3}: true})
+	again := restartLists(t, h, id, guest)
+	for _, c := range []struct {
+		of    holder
+		told  bool
+		lacks map[protocol.SegmentID]struct{}
+	}{
+		{a, true, nil}, {b, true, map[protocol.SegmentID]struct{}{{2}: {}}},
+		{guest, true, map[protocol.SegmentID]struct{}{{1}: {}, {3}: {}}}, {mute, false, nil},
+	} {
+		s := again.groups[id].at(c.of.peer, c.of.slot)
+		if s.told != c.told || !maps.Equal(s.lacks, c.lacks) {
+			t.Errorf("slot %d: told %v, lacks %v", c.of.slot, s.told, s.lacks)
+		}
+	}
+	if again.lacks != 3 || again.groups[id].lacks != 3 {
+		t.Errorf("%d and %d lacks", again.lacks, again.groups[id].lacks)
+	}
+}
+
+// A list for which there is no room is left out whole.
+func TestLongListsAreNotNoted(t *testing.T) {
+	widest := protocol.Profile{K: 1, R: 2, N: protocol.MaxShards}
+	h := newView(1, widest, peersSeen)
+	id := h.ids()[0]
+	all := h.holders(id)
+	for i, o := range all {
+		g := h.groups[id]
+		s := g.at(o.peer, o.slot)
+		s.drawn, s.proven = false, true // named by their IDs, which takes most room
+		lacks := make(map[protocol.SegmentID]bool)
+		for j := range maxSegmentsNoted {
+			lacks[protocol.SegmentID{1, byte(j)}] = true
+		}
+		if i == 0 {
+			lacks[protocol.SegmentID{2}] = true
+		}
+		h.heardList(id, o.peer, nil, nil)
+		for seg := range lacks {
+			h.addLack(g, s, seg)
+		}
+	}
+	again := restartLists(t, h, id, all...)
+	for i, o := range all {
+		s := again.groups[id].at(o.peer, o.slot)
+		if want := i > 0; s.told != want || want && len(s.lacks) != maxSegmentsNoted {
+			t.Fatalf("%d: told %v, lacks %d", i, s.told, len(s.lacks))
+		}
+	}
+}
+
+// restartLists returns a view that has of a group's lists what the other notes,
+// with the same guests.
+func restartLists(t *testing.T, h *neighbours, id protocol.GroupID, guests ...holder) *neighbours {
+	t.Helper()
+	f, err := h.groups[id].noteLists(time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(f.Bytes) > storage.MaxFact {
+		t.Fatalf("%d bytes, over %d", len(f.Bytes), storage.MaxFact)
+	}
+	n, err := parseListsNote(f.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := newView(1, h.groups[id].profile, peersSeen)
+	for _, o := range guests {
+		s := again.groups[id].at(o.peer, o.slot)
+		s.drawn, s.proven = false, true
+	}
+	again.restoreLists(again.groups[id], n)
+	return again
+}
