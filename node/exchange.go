@@ -132,7 +132,7 @@ func (n *Node) comembers(id protocol.GroupID, all bool) []peer.ID {
 // learns what the member lacks of its segments; told is false where it does not
 // say.
 func (n *Node) compare(ctx context.Context, g *groupState, with peer.ID) (told bool, err error) {
-	have, err := n.askDigests(ctx, g, with)
+	have, expected, err := n.askDigests(ctx, g, with)
 	if errors.Is(err, protocol.ErrNotFound) || errors.Is(err, protocol.ErrUnknown) {
 		if !n.isAlive(g.id) {
 			return false, nil // or its lease has ended there already
@@ -141,6 +141,10 @@ func (n *Node) compare(ctx context.Context, g *groupState, with peer.ID) (told b
 	}
 	if err != nil {
 		return false, err
+	}
+	if have.Same {
+		n.neighbours.heardList(g.id, with, expected, nil)
+		return true, nil
 	}
 	if err := n.compareFacts(ctx, g, with, have.FactDigests); err != nil {
 		return false, err
@@ -173,23 +177,34 @@ func (n *Node) compareFacts(ctx context.Context, g *groupState, with peer.ID, di
 }
 
 // askDigests asks a member for its digests. Mostly it has all facts of this node's,
-// and a shard of each segment that is granted: then it only says so.
-func (n *Node) askDigests(ctx context.Context, g *groupState, with peer.ID) (*protocol.HaveReply, error) {
+// and a shard of each segment that is granted, which are the expected: then it only
+// says so.
+func (n *Node) askDigests(ctx context.Context, g *groupState, with peer.ID) (have *protocol.HaveReply, expected []protocol.SegmentID, err error) {
 	now, release, err := n.groups.openTurn(ctx, g.id)
 	if err != nil {
-		return nil, n.hideStore("open group", err)
+		return nil, nil, n.hideStore("open group", err)
 	}
-	now.mu.Lock()
-	facts := now.digestsOf(digestFacts)
-	now.mu.Unlock()
-	granted, _ := now.grantedSegments()
+	expected, lacked := now.grantedSegments()
+	root := now.rootOf(expected, len(lacked) == 0)
 	release()
-	segments := digestsAmong(granted)
-	have, err := n.askHave(ctx, with, &protocol.HaveRequest{Group: g.id, Root: protocol.DigestsRoot(facts, segments)})
-	if err == nil && have.Same {
-		have.FactDigests, have.SegmentDigests = facts, segments
+	have, err = n.askHave(ctx, with, &protocol.HaveRequest{Group: g.id, Root: root})
+	return have, expected, err
+}
+
+// rootOf returns protocol.DigestsRoot of who has the facts of this state and some
+// segments, in order; all says that these are held here.
+func (g *groupState) rootOf(segments []protocol.SegmentID, all bool) []byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if held := 0; all {
+		for range g.names(digestSegments) {
+			held++
+		}
+		if held == len(segments) {
+			return g.digestsRoot()
+		}
 	}
-	return have, err
+	return protocol.DigestsRoot(g.digestsOf(digestFacts), digestsAmong(segments))
 }
 
 func (n *Node) askHave(ctx context.Context, with peer.ID, r *protocol.HaveRequest) (*protocol.HaveReply, error) {

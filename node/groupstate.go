@@ -46,11 +46,12 @@ type groupState struct {
 	segments    int                   // subjects ever granted or deleted
 	granted     int                   // segments that grants name now
 	pointed     int
-	granting    map[string]int                                  // grants on their way to the store, by subject
-	held        map[protocol.SegmentID]struct{}                 // durable here
-	rotten      map[protocol.SegmentID]struct{}                 // of them, those that the disk damaged since
-	unsaved     map[protocol.Hash]struct{}                      // merged, not yet durable
-	digests     map[digestKind]*[protocol.Buckets]protocol.Hash // nil after a change
+	granting    map[string]int                  // grants on their way to the store, by subject
+	held        map[protocol.SegmentID]struct{} // durable here
+	rotten      map[protocol.SegmentID]struct{} // of them, those that the disk damaged since
+	unsaved     map[protocol.Hash]struct{}      // merged, not yet durable
+	digests     map[digestKind][]byte           // nil after a change
+	root        []byte                          // protocol.DigestsRoot of both; nil after a change
 	rawBytes    int
 }
 
@@ -88,7 +89,7 @@ func newGroupState(id protocol.GroupID) *groupState {
 		held:      make(map[protocol.SegmentID]struct{}),
 		rotten:    make(map[protocol.SegmentID]struct{}),
 		unsaved:   make(map[protocol.Hash]struct{}),
-		digests:   make(map[digestKind]*[protocol.Buckets]protocol.Hash),
+		digests:   make(map[digestKind][]byte),
 	}
 }
 
@@ -190,7 +191,7 @@ func (g *groupState) hold(s protocol.SegmentID) bool {
 		return false
 	}
 	g.held[s] = struct{}{}
-	delete(g.digests, digestSegments)
+	g.renamed(digestSegments)
 	return true
 }
 
@@ -206,7 +207,7 @@ func (g *groupState) judge(key storage.ShardKey, damaged bool) {
 	} else {
 		delete(g.rotten, key.Segment)
 	}
-	delete(g.digests, digestSegments)
+	g.renamed(digestSegments)
 }
 
 // lose notes that a segment's shard is gone from the store.
@@ -214,7 +215,7 @@ func (g *groupState) lose(s protocol.SegmentID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.held, s)
-	delete(g.digests, digestSegments)
+	g.renamed(digestSegments)
 }
 
 // grantedNow reports whether the group has something to be found, and how many

@@ -49,12 +49,11 @@ func (n *Node) Have(ctx context.Context, from protocol.Remote, r *protocol.HaveR
 	if !truth && len(r.Segments) > 0 {
 		return nil, protocol.Refuse(protocol.CodeUnavailable, "this node was away and has not heard all members yet")
 	}
-	facts, segments := g.digestsOf(digestFacts), []byte(nil)
-	if truth {
-		segments = g.digestsOf(digestSegments)
-	}
-	if reply.Same = len(r.Root) > 0 && bytes.Equal(r.Root, protocol.DigestsRoot(facts, segments)); !reply.Same {
-		reply.FactDigests, reply.SegmentDigests = facts, segments
+	if reply.Same = truth && len(r.Root) > 0 && bytes.Equal(r.Root, g.digestsRoot()); !reply.Same {
+		reply.FactDigests = g.digestsOf(digestFacts)
+		if truth {
+			reply.SegmentDigests = g.digestsOf(digestSegments)
+		}
 	}
 	room := listRoom
 	reply.Facts, reply.FactsDone = fillPage(g.buckets(digestFacts, r.Facts), r.Facts, &room)
@@ -123,27 +122,40 @@ func (g *groupState) names(k digestKind) func(func(protocol.Hash) bool) {
 }
 
 // digestsOf returns Buckets digests: BLAKE3-256 over each bucket's sorted
-// names, zero for an empty one. mu is held.
+// names, zero for an empty one. Nobody may change them. mu is held.
 func (g *groupState) digestsOf(k digestKind) []byte {
-	d := g.digests[k]
-	if d == nil {
-		d = new([protocol.Buckets]protocol.Hash)
-		var lists [protocol.Buckets][]protocol.Hash
-		for h := range g.names(k) {
-			lists[h[0]] = append(lists[h[0]], h)
-		}
-		for i, list := range lists {
-			if len(list) > 0 {
-				d[i] = digest(list)
-			}
-		}
-		g.digests[k] = d
+	if d := g.digests[k]; d != nil {
+		return d
 	}
-	out := make([]byte, 0, protocol.Buckets*len(protocol.Hash{}))
-	for i := range d {
-		out = append(out, d[i][:]...)
+	var lists [protocol.Buckets][]protocol.Hash
+	for h := range g.names(k) {
+		lists[h[0]] = append(lists[h[0]], h)
 	}
-	return out
+	const size = len(protocol.Hash{})
+	d := make([]byte, protocol.Buckets*size)
+	for i, list := range lists {
+		if len(list) > 0 {
+			h := digest(list)
+			copy(d[i*size:], h[:])
+		}
+	}
+	g.digests[k] = d
+	return d
+}
+
+// digestsRoot returns protocol.DigestsRoot of both digests. Nobody may change
+// it. mu is held.
+func (g *groupState) digestsRoot() []byte {
+	if g.root == nil {
+		g.root = protocol.DigestsRoot(g.digestsOf(digestFacts), g.digestsOf(digestSegments))
+	}
+	return g.root
+}
+
+// renamed notes that there are other names of a kind. mu is held.
+func (g *groupState) renamed(k digestKind) {
+	delete(g.digests, k)
+	g.root = nil
 }
 
 func digest(names []protocol.Hash) protocol.Hash {

@@ -91,7 +91,7 @@ func (g *groupState) account(id protocol.Hash, f protocol.Fact, m *merged) {
 		delete(g.ids, d)
 	}
 	if m.kept || len(m.drops) > 0 {
-		delete(g.digests, digestFacts)
+		g.renamed(digestFacts)
 	}
 }
 
@@ -171,7 +171,7 @@ func (g *groupState) mergeDelete(id protocol.Hash, v *protocol.Delete) merged {
 		g.countSubject(s)
 	}
 	g.deletes[s] = id
-	delete(g.digests, digestSegments)
+	g.renamed(digestSegments)
 	if len(s) == len(protocol.PointerID{}) {
 		p := protocol.PointerID(v.Subject)
 		for _, r := range g.pointers[p] {
