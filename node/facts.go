@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/cairnstore/cairn/protocol"
@@ -168,6 +169,13 @@ func (n *Node) openFact(g *groupState, f protocol.Fact) (protocol.Opened, error)
 		if r, _, err = protocol.ParseGroupRecord(n.cfg.Network, f.Bytes); err != nil {
 			return protocol.Opened{}, err
 		}
+	}
+	if f.Kind == protocol.FactEnvelope { // each group that is shared with a peer brings the same one
+		rec, err := n.opened.Open(f.Bytes)
+		if err != nil {
+			return protocol.Opened{}, fmt.Errorf("open fact: %w", err)
+		}
+		return protocol.Opened{Kind: f.Kind, Envelope: &rec}, nil
 	}
 	return protocol.OpenFact(r, g.id, f)
 }
