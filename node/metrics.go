@@ -32,6 +32,13 @@ var (
 type answers struct {
 	total   *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
+	of      map[protocol.Kind]*answersOf // looked up once, and not at each request
+}
+
+// answersOf counts the requests of one kind.
+type answersOf struct {
+	outcomes map[string]prometheus.Counter
+	seconds  prometheus.Observer
 }
 
 func newAnswers() *answers {
@@ -43,12 +50,14 @@ func newAnswers() *answers {
 			Name: "cairn_node_request_seconds", Help: "Time from a request to its reply, by kind; a put includes its bytes' way here.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9), // to half a minute
 		}, []string{"request"}),
+		of: make(map[protocol.Kind]*answersOf),
 	}
 	for _, kind := range protocol.Kinds() { // from 0 on, so that the first of a kind shows
+		of := &answersOf{make(map[string]prometheus.Counter), a.seconds.WithLabelValues(kind.String())}
 		for _, outcome := range []string{outcomeOK, outcomeRefused, outcomeFailed} {
-			a.total.WithLabelValues(kind.String(), outcome)
+			of.outcomes[outcome] = a.total.WithLabelValues(kind.String(), outcome)
 		}
-		a.seconds.WithLabelValues(kind.String())
+		a.of[kind] = of
 	}
 	return a
 }
@@ -67,8 +76,9 @@ func (n *Node) answered(kind protocol.Kind, err error, took time.Duration) {
 		outcome = outcomeFailed
 		n.count.failed.Add(1)
 	}
-	n.answers.total.WithLabelValues(kind.String(), outcome).Inc()
-	n.answers.seconds.WithLabelValues(kind.String()).Observe(took.Seconds())
+	of := n.answers.of[kind]
+	of.outcomes[outcome].Inc()
+	of.seconds.Observe(took.Seconds())
 }
 
 // Collector gives a Prometheus registry what the node counts. A registry takes
