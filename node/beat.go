@@ -1,10 +1,8 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -200,28 +198,28 @@ func (h *neighbours) beatsDue(u func() float64) (due []peer.ID, wait time.Durati
 	h.moment()
 	mono, wait := h.mono(), h.set.RetryEvery
 	probe := h.census().Probe()
-	var list []*neighbour
-	for _, p := range h.peers {
-		if probe && liveness.Probed(h.set, p.standing, h.watch.Now) {
-			p.next = min(p.next, mono+time.Duration(u()*float64(h.set.ProbeWithin/4)))
-		}
-		switch {
-		case p.busy:
-		case p.next <= mono:
-			list = append(list, p)
-		default:
-			wait = min(wait, p.next-mono)
+	if probe {
+		for _, p := range h.peers {
+			if liveness.Probed(h.set, p.standing, h.watch.Now) {
+				h.plan(p, min(p.next, mono+time.Duration(u()*float64(h.set.ProbeWithin/4))))
+			}
 		}
 	}
-	slices.SortFunc(list, func(a, b *neighbour) int { return cmp.Compare(a.next, b.next) })
-	for _, p := range list[:min(len(list), maxRound)] {
+	for len(due) < maxRound {
+		p := h.nextDue(mono)
+		if p == nil {
+			break
+		}
 		p.busy = true
 		due = append(due, p.id)
 	}
-	if len(list) > 0 {
-		wait = 0
+	if len(due) > 0 {
+		return due, 0
 	}
-	return due, wait
+	if len(h.beats) > 0 {
+		wait = min(wait, h.beats[0].next-mono)
+	}
+	return nil, wait
 }
 
 // maxRound is how many neighbours one round of beats asks at most.
@@ -233,7 +231,8 @@ func (h *neighbours) beatDone(id peer.ID, u float64) {
 	defer h.mu.Unlock()
 	if p := h.peers[id]; p != nil {
 		p.busy = false
-		p.next = liveness.NextBeat(h.set, p.standing, h.mono(), h.enrolled, u)
-		p.every = p.next - h.mono()
+		mono := h.mono()
+		h.plan(p, liveness.NextBeat(h.set, p.standing, mono, h.enrolled, u))
+		p.every = p.next - mono
 	}
 }

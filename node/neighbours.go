@@ -38,6 +38,7 @@ type neighbours struct {
 		is     bool // what private said of these places
 	}
 	peers     map[peer.ID]*neighbour
+	beats     beatQueue
 	enrolled  int // of peers, those that hold slots, or have held some
 	groups    map[protocol.GroupID]*seats
 	shifted   map[protocol.GroupID]struct{} // groups whose holders have changed, till taken
@@ -64,6 +65,7 @@ type neighbour struct {
 	next   time.Duration // of the next beat, by mono
 	every  time.Duration // from the last answer till then
 	busy   bool          // a beat is under way
+	queued int           // its place in neighbours.beats; -1: none
 	asked  time.Duration // of the last beat brought forward, by mono
 	heard  uint32        // answers so far
 	saved  liveness.Standing
@@ -125,8 +127,9 @@ func (h *neighbours) census() liveness.Census {
 func (h *neighbours) meet(id peer.ID) *neighbour {
 	p := h.peers[id]
 	if p == nil {
-		p = &neighbour{id: id, key: group.KeyOf(id), next: h.mono()}
+		p = &neighbour{id: id, key: group.KeyOf(id), queued: -1}
 		h.peers[id] = p
+		h.plan(p, h.mono())
 	}
 	return p
 }
@@ -149,6 +152,9 @@ func (h *neighbours) place(id peer.ID, m multiaddr.Multiaddr) {
 	if p := h.peers[id]; p != nil && (p.addr != addr || p.relay != relay) {
 		p.addr, p.relay = addr, relay
 		h.places++
+		for _, g := range p.shared {
+			g.crowd.known = false
+		}
 	}
 }
 

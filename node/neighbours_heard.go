@@ -18,7 +18,7 @@ func (h *neighbours) answered(id peer.ID) {
 		h.touch = h.now()
 		p.standing = p.standing.Replied(h.set, h.moment())
 		if p.standing.Tries == 0 { // else only a beat tells that its disk is back
-			p.next = max(p.next, h.mono()+p.every)
+			h.plan(p, max(p.next, h.mono()+p.every))
 		}
 		h.settle(p)
 	}
@@ -80,7 +80,8 @@ func (h *neighbours) askSoon(p *neighbour) {
 	if p.busy || mono-p.asked < h.set.RetryEvery/seenPart && p.asked > 0 {
 		return
 	}
-	p.asked, p.next = mono, mono
+	p.asked = mono
+	h.plan(p, mono)
 	h.rouse(h.wake)
 }
 

@@ -72,9 +72,9 @@ func (h *neighbours) roll(id protocol.GroupID) *roll {
 // drawn returns a table without holders that is as crowded as the owner's,
 // which bounds what may come. mu is held.
 func (h *neighbours) drawn(g *seats, private bool) *group.Seats {
-	if c := &g.crowd; !c.known || c.places != h.places || c.private != private {
+	if c := &g.crowd; !c.known || c.private != private {
 		t := h.ownersTable(g, private)
-		*c = crowd{true, h.places, private, t.Same, t.Near}
+		*c = crowd{true, private, t.Same, t.Near}
 	}
 	return &group.Seats{Profile: g.profile, Same: g.crowd.same, Near: g.crowd.near, Held: make([]group.Seat, 0, len(g.list)+1)}
 }

@@ -43,8 +43,7 @@ type seats struct {
 // crowd is how crowded the owner's draw was, as it was seen last: to find out
 // costs more than all else of a roll.
 type crowd struct {
-	known      bool
-	places     uint64 // neighbours.places
+	known      bool // no holder's address has changed since
 	private    bool
 	same, near uint8 // as of group.Seats
 }
@@ -256,6 +255,7 @@ func (h *neighbours) part(p *neighbour, g *seats) {
 	p.shared = slices.Delete(p.shared, at, at+1)
 	if len(p.shared) == 0 {
 		delete(h.peers, p.id)
+		h.unplan(p)
 		h.places++
 		if p.member {
 			h.enrolled--

@@ -151,7 +151,7 @@ func (h *neighbours) resume(u func() float64) {
 		if p.parted = off; off {
 			h.doubt(p)
 		}
-		p.next = mono + time.Duration(u()*float64(liveness.Interval(h.set, liveness.Standing{}, h.enrolled))/6)
+		h.plan(p, mono+time.Duration(u()*float64(liveness.Interval(h.set, liveness.Standing{}, h.enrolled))/6))
 	}
 }
 
