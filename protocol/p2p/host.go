@@ -129,7 +129,7 @@ func (h *Host) start(ctx context.Context) error {
 		return err
 	}
 	if h.cfg.Server {
-		h.offer()
+		h.offer(running)
 	}
 	if err := h.listen(); err != nil {
 		return err

@@ -80,11 +80,14 @@ func (h *Host) Serve(handle func(protocol.Stream)) {
 // offer tells peers that this one serves. It must stand before the first of them
 // connects: libp2p does not number the introductions, so of one from before and one
 // from after, under way at once, the older may be what the peer believes from then on.
-func (h *Host) offer() {
+func (h *Host) offer(running context.Context) {
 	for _, id := range h.protocols {
 		h.host.SetStreamHandler(id, func(s network.Stream) {
 			select {
 			case <-h.inbound.ready:
+			case <-running.Done():
+				_ = s.Reset()
+				return
 			case <-time.After(openTimeout):
 				_ = s.Reset()
 				return

@@ -87,6 +87,24 @@ func TestRemoteTellsWhoAsks(t *testing.T) {
 	}
 }
 
+// A peer that has connected before Serve was called has its stream answered.
+func TestStreamsWaitForServe(t *testing.T) {
+	node := start(t, Config{Server: true, Listen: []multiaddr.Multiaddr{mustAddr(t, "/ip4/127.0.0.1/tcp/0")}})
+	client := startClient(t, Config{}, node) // which has heard that it serves
+	s, err := client.Open(deadline(t), node.Self())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Reset() }()
+	if _, err := s.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	node.Serve(echo)
+	if _, err := io.ReadFull(s, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestCloseLosesNothing(t *testing.T) {
 	node := startNode(t, Config{})
 	text := make([]byte, 300<<10)
