@@ -102,7 +102,7 @@ type auditTurn struct {
 	known    map[protocol.SegmentID]*protocol.Descriptor
 }
 
-// hear asks a holder what it has, where it has not said so since the start or
+// hear asks a holder what it has, where it has not said so or
 // asks for a slot: what it says that it lacks is no failure.
 func (t *auditTurn) hear(ctx context.Context, j auditJob) auditJob {
 	if !j.entry && t.neighbours.hasTold(t.group, j.peer, j.slot) {

@@ -88,8 +88,9 @@ func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
 	if len(with) == 0 {
 		answered = 1 // there is nobody to know better
 	}
-	if _, lacked := g.grantedSegments(); !g.partial { // else they may lie on the disk that is missing
+	if granted, lacked := g.grantedSegments(); !g.partial { // else they may lie on the disk that is missing
 		n.neighbours.lackOwn(id, lacked)
+		n.neighbours.keepLacks(id, granted)
 	}
 	findable, segments := g.grantedNow()
 	n.neighbours.grant(id, findable, segments)

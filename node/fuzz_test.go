@@ -38,7 +38,7 @@ func FuzzStored(f *testing.F) {
 		noteHanding:  handingNote{Successor: []byte(idFor(1)), Envelope: []byte("its record"), Since: 5, Stage: handingGiven},
 		noteFalse:    verdict{protocol.SegmentID{9}},
 		noteLists: listsNote{V: viewVersion, At: 7, Segments: []protocol.SegmentID{{8}, {9}}, Holders: []listNote{
-			{Slot: 1, Peer: []byte{}, Lacks: []byte{2}}, {Slot: 2, Peer: []byte(idFor(1)), Lacks: []byte{}},
+			{Slot: 1, Peer: []byte{}, Lacks: []byte{2}}, {Slot: 2, Peer: []byte(idFor(1)), Told: true, Lacks: []byte{}},
 		}},
 	} {
 		v, err := note(g, kind, v)

@@ -20,20 +20,23 @@ const (
 	maxAllLacks = 1 << 20
 )
 
-// addLack notes that a holder lacks a segment. mu is held.
-func (h *neighbours) addLack(g *seats, s *seat, seg protocol.SegmentID) {
+// addLack notes that a holder lacks a segment; it reports false where too many are
+// noted. mu is held.
+func (h *neighbours) addLack(g *seats, s *seat, seg protocol.SegmentID) bool {
+	if _, known := s.lacks[seg]; known {
+		return true
+	}
 	if g.lacks >= maxLacks || h.lacks >= maxAllLacks {
-		return
+		return false
 	}
 	if s.lacks == nil {
 		s.lacks = make(map[protocol.SegmentID]struct{})
 	}
-	if _, known := s.lacks[seg]; !known {
-		s.lacks[seg] = struct{}{}
-		g.relisted = true
-		g.lacks++
-		h.lacks++
-	}
+	s.lacks[seg] = struct{}{}
+	g.relisted = true
+	g.lacks++
+	h.lacks++
+	return true
 }
 
 // dropLack notes that a holder has a segment, or that nobody need have it. mu
@@ -51,15 +54,16 @@ func (h *neighbours) dropLack(g *seats, s *seat, seg protocol.SegmentID) {
 // word; of others it has said nothing.
 func (h *neighbours) heardList(id protocol.GroupID, p peer.ID, among []protocol.SegmentID, lacks map[protocol.SegmentID]bool) {
 	h.withPeer(id, p, func(g *seats, s *seat) {
-		g.relisted = g.relisted || !s.told
-		s.told = true
+		whole := true
 		for _, seg := range among {
-			if lacks[seg] {
-				h.addLack(g, s, seg)
-			} else {
+			if !lacks[seg] {
 				h.dropLack(g, s, seg)
+			} else if !h.addLack(g, s, seg) {
+				whole = false
 			}
 		}
+		g.relisted = g.relisted || s.told != whole
+		s.told = whole
 	})
 }
 
@@ -167,9 +171,47 @@ func (h *neighbours) gotOwn(id protocol.GroupID, seg protocol.SegmentID) {
 	defer h.mu.Unlock()
 	if g := h.groups[id]; g != nil {
 		h.ownHas(g, seg)
-		for i := range g.list {
-			if s := &g.list[i]; !s.drawn && s.told {
-				s.told, g.relisted = false, true // whether it got this one, too, it has not said
+		g.askGuests()
+	}
+}
+
+// granted notes that there is one more segment that a group's holders shall have.
+func (h *neighbours) granted(id protocol.GroupID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g := h.groups[id]; g != nil {
+		g.askGuests()
+	}
+}
+
+// askGuests has those that came by proof asked anew what they have: whether they
+// got a segment that is new here they have not said. neighbours.mu is held.
+func (g *seats) askGuests() {
+	for i := range g.list {
+		if s := &g.list[i]; !s.drawn && s.told {
+			s.told, g.relisted = false, true
+		}
+	}
+}
+
+// keepLacks forgets who lacks segments that are granted no more. A delete may have
+// come while a holder was being asked, or have been noted when what was known of
+// lacks was not.
+func (h *neighbours) keepLacks(id protocol.GroupID, granted []protocol.SegmentID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[id]
+	if g == nil || g.lacks == len(g.without) {
+		return
+	}
+	is := make(map[protocol.SegmentID]struct{}, len(granted))
+	for _, seg := range granted {
+		is[seg] = struct{}{}
+	}
+	for i := range g.list {
+		for seg := range g.list[i].lacks {
+			if _, ok := is[seg]; !ok {
+				h.dropLack(g, &g.list[i], seg)
 			}
 		}
 	}

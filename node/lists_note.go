@@ -15,8 +15,7 @@ import (
 
 // What holders lack by their own word is noted beside a group, as its seats are:
 // else a node counts, after each start, who never got a segment among those that
-// hold it, until it has asked each holder again, and sees no need of repair. Who
-// is not in the note has yet to say what it has.
+// hold it, until it has asked each holder again, and sees no need of repair.
 
 // listsNote is what the holders of a group lack that have said so.
 type listsNote struct {
@@ -31,12 +30,14 @@ type listNote struct {
 	_     struct{} `cbor:",toarray"`
 	Slot  int
 	Peer  []byte // empty: whom the table names
+	Told  bool   // it has said so lately; else it is to be asked again
 	Lacks []byte // a bit for each of the note's segments, the lowest first; no zeros at the end
 }
 
 // Together they keep a note within storage.MaxFact: 34 bytes a segment, and at
-// most 69 a holder, of which each slot has one.
+// most 70 a holder.
 const (
+	maxListsNoted    = protocol.MaxShards
 	maxSegmentsNoted = 192
 	maxListNoted     = maxSegmentsNoted / 8 // bytes
 )
@@ -44,41 +45,46 @@ const (
 // noteLists writes down what a group's holders lack, those of the shortest lists
 // first: a list is noted whole or not at all. mu is held.
 func (g *seats) noteLists(at time.Duration) (storage.Fact, error) {
-	var told []*seat
+	var known []*seat
 	for i := range g.list {
-		if s := &g.list[i]; s.told && s.counts() {
-			told = append(told, s)
+		if s := &g.list[i]; s.counts() && (s.told || len(s.lacks) > 0) {
+			known = append(known, s)
 		}
 	}
-	slices.SortFunc(told, func(a, b *seat) int {
+	slices.SortFunc(known, func(a, b *seat) int {
 		return cmp.Or(cmp.Compare(len(a.lacks), len(b.lacks)), cmp.Compare(a.slot, b.slot), strings.Compare(string(a.who.id), string(b.who.id)))
 	})
 	named := make(map[protocol.SegmentID]struct{})
-	for i, s := range told {
-		fresh := 0
-		for seg := range s.lacks {
-			if _, known := named[seg]; !known {
-				fresh++
-			}
-		}
-		if len(named)+fresh > maxSegmentsNoted {
-			told = told[:i]
-			break
-		}
-		maps.Copy(named, s.lacks)
-	}
+	known = slices.DeleteFunc(known, func(s *seat) bool { return !fitsIn(named, s.lacks) })
+	known = known[:min(len(known), maxListsNoted)]
 	n := listsNote{V: viewVersion, At: ms(at), Segments: slices.SortedFunc(maps.Keys(named), func(a, b protocol.SegmentID) int { return compareHash(protocol.Hash(a), protocol.Hash(b)) }), Holders: []listNote{}}
 	if n.Segments == nil {
 		n.Segments = []protocol.SegmentID{}
 	}
-	for _, s := range told {
+	for _, s := range known {
 		n.Holders = append(n.Holders, s.noteList(n.Segments))
 	}
 	return note(g.id, noteLists, n)
 }
 
+// fitsIn adds the segments of one list to those that are named, if there is room
+// for all of them.
+func fitsIn(named, list map[protocol.SegmentID]struct{}) bool {
+	fresh := 0
+	for seg := range list {
+		if _, is := named[seg]; !is {
+			fresh++
+		}
+	}
+	if len(named)+fresh > maxSegmentsNoted {
+		return false
+	}
+	maps.Copy(named, list)
+	return true
+}
+
 func (s *seat) noteList(of []protocol.SegmentID) listNote {
-	l := listNote{Slot: int(s.slot), Peer: []byte{}, Lacks: []byte{}}
+	l := listNote{Slot: int(s.slot), Peer: []byte{}, Told: s.told, Lacks: []byte{}}
 	if !s.drawn {
 		l.Peer = []byte(s.who.id)
 	}
@@ -96,7 +102,7 @@ func parseListsNote(b []byte) (*listsNote, error) {
 	if err := protocol.Decode("note of lists", b, n); err != nil {
 		return nil, err
 	}
-	bad := n.V != viewVersion || outOfTime(n.At) || len(n.Segments) > maxSegmentsNoted || len(n.Holders) > protocol.MaxShards
+	bad := n.V != viewVersion || outOfTime(n.At) || len(n.Segments) > maxSegmentsNoted || len(n.Holders) > maxListsNoted
 	for _, l := range n.Holders {
 		bad = bad || l.Slot < 0 || l.Slot >= protocol.MaxShards || len(l.Peer) > 0 && peer.ID(l.Peer).Validate() != nil ||
 			len(l.Lacks) > maxListNoted
@@ -110,6 +116,10 @@ func parseListsNote(b []byte) (*listsNote, error) {
 // restoreLists takes a note of what a group's holders lack, after that of its
 // seats. mu is held.
 func (h *neighbours) restoreLists(g *seats, n *listsNote) {
+	if !h.running {
+		h.watch.Now = max(h.watch.Now, fromMS(n.At))
+	}
+	whole := true
 	for _, l := range n.Holders {
 		s := g.drawnAt(l.Slot)
 		if len(l.Peer) > 0 {
@@ -118,12 +128,12 @@ func (h *neighbours) restoreLists(g *seats, n *listsNote) {
 		if s == nil || !s.counts() {
 			continue
 		}
-		s.told = true
+		s.told = l.Told
 		for i, seg := range n.Segments {
-			if i/8 < len(l.Lacks) && l.Lacks[i/8]>>(i%8)&1 != 0 {
-				h.addLack(g, s, seg)
+			if i/8 < len(l.Lacks) && l.Lacks[i/8]>>(i%8)&1 != 0 && !h.addLack(g, s, seg) {
+				s.told, whole = false, false
 			}
 		}
 	}
-	g.relisted = false
+	g.relisted = !whole
 }

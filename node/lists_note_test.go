@@ -16,13 +16,15 @@ func TestListsAreNoted(t *testing.T) {
 	h := newView(1, profile, peersSeen)
 	id := h.ids()[0]
 	others := h.holders(id)
-	a, b, guest, mute := others[0], others[1], others[2], others[3]
+	a, b, guest, mute, asked := others[0], others[1], others[2], others[3], others[4]
 	h.groups[id].at(guest.peer, guest.slot).drawn = false
 	h.groups[id].at(guest.peer, guest.slot).proven = true
 	segs := []protocol.SegmentID{{1}, {2}, {3}}
 	h.heardList(id, a.peer, segs, nil)
 	h.heardList(id, b.peer, segs, map[protocol.SegmentID]bool{{2}: true})
 	h.heardList(id, guest.peer, segs, map[protocol.SegmentID]bool{{1}: true, {3}: true})
+	h.heardList(id, asked.peer, segs, map[protocol.SegmentID]bool{{3}: true})
+	h.groups[id].at(asked.peer, asked.slot).told = false // it is to be asked anew
 	again := restartLists(t, h, id, guest)
 	for _, c := range []struct {
 		of    holder
@@ -30,14 +32,14 @@ func TestListsAreNoted(t *testing.T) {
 		lacks map[protocol.SegmentID]struct{}
 	}{
 		{a, true, nil}, {b, true, map[protocol.SegmentID]struct{}{{2}: {}}},
-		{guest, true, map[protocol.SegmentID]struct{}{{1}: {}, {3}: {}}}, {mute, false, nil},
+		{guest, true, map[protocol.SegmentID]struct{}{{1}: {}, {3}: {}}}, {mute, false, nil}, {asked, false, map[protocol.SegmentID]struct{}{{3}: {}}},
 	} {
 		s := again.groups[id].at(c.of.peer, c.of.slot)
 		if s.told != c.told || !maps.Equal(s.lacks, c.lacks) {
 			t.Errorf("slot %d: told %v, lacks %v", c.of.slot, s.told, s.lacks)
 		}
 	}
-	if again.lacks != 3 || again.groups[id].lacks != 3 {
+	if again.lacks != 4 || again.groups[id].lacks != 4 {
 		t.Errorf("%d and %d lacks", again.lacks, again.groups[id].lacks)
 	}
 }
@@ -70,6 +72,46 @@ func TestLongListsAreNotNoted(t *testing.T) {
 		if want := i > 0; s.told != want || want && len(s.lacks) != maxSegmentsNoted {
 			t.Fatalf("%d: told %v, lacks %d", i, s.told, len(s.lacks))
 		}
+	}
+}
+
+// However many hold one slot, the note can be stored and read.
+func TestCrowdedListsAreNoted(t *testing.T) {
+	h := newView(1, protocol.Profile{K: 1, R: 2, N: protocol.MaxShards}, peersSeen)
+	id := h.ids()[0]
+	g := h.groups[id]
+	for slot := range protocol.MaxShards {
+		for i := range seatsPerSlot {
+			if s := h.sit(g, idFor(1<<22+slot*seatsPerSlot+i), slot, nil); s != nil {
+				s.proven, s.told = true, true
+			}
+		}
+	}
+	if len(h.members(id)) < 2*maxListsNoted {
+		t.Fatalf("only %d hold it", len(h.members(id)))
+	}
+	restartLists(t, h, id)
+}
+
+// Who lacks a segment that is granted no more is forgotten; a new one has those that
+// came by proof asked again.
+func TestLacksFollowGrants(t *testing.T) {
+	h := newView(1, profile, peersSeen)
+	id := h.ids()[0]
+	drawn, guest := h.holders(id)[0], h.holders(id)[1]
+	s := h.groups[id].at(guest.peer, guest.slot)
+	s.drawn, s.proven = false, true
+	segs := []protocol.SegmentID{{1}, {2}}
+	for _, o := range []holder{drawn, guest} {
+		h.heardList(id, o.peer, segs, map[protocol.SegmentID]bool{{1}: true, {2}: true})
+	}
+	h.keepLacks(id, segs[1:])
+	if !maps.Equal(s.lacks, map[protocol.SegmentID]struct{}{{2}: {}}) || h.lacks != 2 {
+		t.Errorf("lacks %v, %d in all", s.lacks, h.lacks)
+	}
+	h.granted(id)
+	if s.told || !h.hasTold(id, drawn.peer, drawn.slot) {
+		t.Error("not those that came by proof are asked again")
 	}
 }
 

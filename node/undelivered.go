@@ -88,18 +88,19 @@ func (n *Node) bringUndelivered(ctx context.Context) {
 			n.repairs.late.drop(p)
 			continue
 		}
+		var no *protocol.Error
 		m, err := n.askHave(ctx, p.to, &protocol.HaveRequest{Group: p.group, Named: []protocol.SegmentID{p.segment}})
 		if err == nil && m.Held[0] {
 			n.repairs.late.drop(p) // whose turn came next was there before
 			continue
 		}
-		if errors.Is(err, protocol.ErrUnreachable) {
-			continue
+		if err != nil && !errors.As(err, &no) {
+			continue // it has not said no
 		}
 		ask, cancel := context.WithTimeout(ctx, mendTimeout)
 		err = n.caller.Put(ask, p.to, v.request, v.shard)
 		cancel()
-		if errors.Is(err, protocol.ErrUnreachable) {
+		if err != nil && !errors.As(err, &no) {
 			continue
 		}
 		n.repairs.late.drop(p)
