@@ -87,6 +87,13 @@ func (e *entering) answered(g protocol.GroupID, by peer.ID, err error) {
 	}
 }
 
+// refused reports whether some member of a group refused its last request.
+func (e *entering) refused(g protocol.GroupID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.no[g]) > 0
+}
+
 // refusals counts the members of some that refused the last request because
 // they see another in the slot.
 func (e *entering) refusals(g protocol.GroupID, of []peer.ID) (n int) {

@@ -152,6 +152,9 @@ func (g *groupState) nominatedBefore(t time.Time) bool {
 // turnedAway reports whether this node got shards for a slot for nothing: most of
 // the members that live see another in it, and none takes this node for a holder.
 func (n *Node) turnedAway(id protocol.GroupID) bool {
+	if !n.entering.refused(id) {
+		return false
+	}
 	v := n.neighbours.roll(id)
 	if v == nil || v.knows > 0 {
 		return false
