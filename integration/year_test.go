@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"testing"
@@ -46,6 +47,9 @@ func (y yearly) run(t *testing.T) (end outcome) {
 		w.tally.owned = true
 		w.mu.Unlock()
 		t.Logf("stored after %s, %s of them real: %d files", time.Since(begun), real(), len(links))
+		// From here on one thing happens at a time: to wake a second processor for
+		// each costs a sixth of a day.
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 		if y.settle > 0 {
 			time.Sleep(time.Duration(y.settle) * day)
 			w.renew()
