@@ -105,10 +105,10 @@ type auditTurn struct {
 // hear asks a holder what it has, where it has not said so or
 // asks for a slot: what it says that it lacks is no failure.
 func (t *auditTurn) hear(ctx context.Context, j auditJob) auditJob {
-	if !j.entry && t.neighbours.hasTold(t.group, j.peer, j.slot) {
+	if !j.entry && t.neighbours.hasListed(t.group, j.peer, j.slot) {
 		return j
 	}
-	told, err := t.listOf(ctx, t.group, j.peer, t.segments)
+	told, err := t.listOf(ctx, t.group, j.peer, t.neighbours.question(t.group, t.segments, false))
 	var no *protocol.Error
 	switch {
 	case told:

@@ -90,7 +90,9 @@ func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
 	}
 	if granted, lacked := g.grantedSegments(); !g.partial { // else they may lie on the disk that is missing
 		n.neighbours.lackOwn(id, lacked)
-		n.neighbours.keepLacks(id, granted)
+		if answered > 0 { // and this node knows what the others do
+			n.neighbours.keepLacks(id, granted)
+		}
 	}
 	findable, segments := g.grantedNow()
 	n.neighbours.grant(id, findable, segments)
@@ -99,26 +101,27 @@ func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
 }
 
 // comembers returns whom to compare a group's facts with, in random order: those
-// of its other holders that answer, first who has not told yet what it has, or all
-// that ever were some, for facts prove themselves whoever gives them, and who was
-// found gone may know a newer one.
+// of its other holders that answer, or all that ever were some, for facts prove
+// themselves whoever gives them, and who was found gone may know a newer one. One
+// of the members that have not told yet what they have is the first; not more, for
+// who never tells would keep all others from being asked.
 func (n *Node) comembers(id protocol.GroupID, all bool) []peer.ID {
 	var answering, others []peer.ID
-	told := make(map[peer.ID]int)
+	untold := make(map[peer.ID]bool)
 	for _, h := range n.neighbours.holders(id) {
 		switch {
 		case !h.member && h.lost == 0: // it asks to be one, or is a spare
 		case h.state == liveness.Present:
 			answering = append(answering, h.peer)
-			if n.neighbours.hasTold(id, h.peer, h.slot) {
-				told[h.peer] = 1
-			}
+			untold[h.peer] = h.member && !n.neighbours.hasTold(id, h.peer, h.slot)
 		default:
 			others = append(others, h.peer)
 		}
 	}
 	n.rand.shuffle(len(answering), func(i, j int) { answering[i], answering[j] = answering[j], answering[i] })
-	slices.SortStableFunc(answering, func(a, b peer.ID) int { return told[a] - told[b] })
+	if i := slices.IndexFunc(answering, func(p peer.ID) bool { return untold[p] }); i > 0 {
+		answering[0], answering[i] = answering[i], answering[0]
+	}
 	if !all && len(answering) > 0 {
 		return answering[:min(len(answering), partners)]
 	}
@@ -133,7 +136,7 @@ func (n *Node) comembers(id protocol.GroupID, all bool) []peer.ID {
 // learns what the member lacks of its segments; told is false where it does not
 // say.
 func (n *Node) compare(ctx context.Context, g *groupState, with peer.ID) (told bool, err error) {
-	have, expected, err := n.askDigests(ctx, g, with)
+	have, q, err := n.askDigests(ctx, g, with)
 	if errors.Is(err, protocol.ErrNotFound) || errors.Is(err, protocol.ErrUnknown) {
 		if !n.isAlive(g.id) {
 			return false, nil // or its lease has ended there already
@@ -144,14 +147,14 @@ func (n *Node) compare(ctx context.Context, g *groupState, with peer.ID) (told b
 		return false, err
 	}
 	if have.Same {
-		n.neighbours.heardList(g.id, with, expected, nil)
+		n.neighbours.heardList(g.id, with, q, nil)
 		return true, nil
 	}
 	if err := n.compareFacts(ctx, g, with, have.FactDigests); err != nil {
 		return false, err
 	}
 	granted, _ := g.grantedSegments() // with what was just told
-	return n.hearLists(ctx, g.id, with, granted, have.SegmentDigests)
+	return n.hearLists(ctx, g.id, with, n.neighbours.question(g.id, granted, true), have.SegmentDigests)
 }
 
 func (n *Node) compareFacts(ctx context.Context, g *groupState, with peer.ID, digests []byte) error {
@@ -178,18 +181,19 @@ func (n *Node) compareFacts(ctx context.Context, g *groupState, with peer.ID, di
 }
 
 // askDigests asks a member for its digests. Mostly it has all facts of this node's,
-// and a shard of each segment that is granted, which are the expected: then it only
-// says so.
-func (n *Node) askDigests(ctx context.Context, g *groupState, with peer.ID) (have *protocol.HaveReply, expected []protocol.SegmentID, err error) {
+// and a shard of each segment that is granted, about which the question is: then it
+// only says so.
+func (n *Node) askDigests(ctx context.Context, g *groupState, with peer.ID) (have *protocol.HaveReply, q question, err error) {
 	now, release, err := n.groups.openTurn(ctx, g.id)
 	if err != nil {
-		return nil, nil, n.hideStore("open group", err)
+		return nil, q, n.hideStore("open group", err)
 	}
 	expected, lacked := now.grantedSegments()
 	root := now.rootOf(expected, len(lacked) == 0)
+	q = n.neighbours.question(g.id, expected, true)
 	release()
 	have, err = n.askHave(ctx, with, &protocol.HaveRequest{Group: g.id, Root: root})
-	return have, expected, err
+	return have, q, err
 }
 
 // rootOf returns protocol.DigestsRoot of who has the facts of this state and some

@@ -419,3 +419,30 @@ func TestNoticesItsAbsence(t *testing.T) {
 	look()
 	stale("and answered, but not all asked", true)
 }
+
+// One partner at most is chosen because it has not told what it has, and none that
+// holds its slot no more.
+func TestWhoNeverTellsKeepsNobodyFromBeingAsked(t *testing.T) {
+	w := newWorld(t, 94, nil)
+	o := w.newOwner().found()
+	n := w.node
+	others := n.neighbours.holders(o.id)
+	for _, h := range others {
+		n.neighbours.heardList(o.id, h.peer, n.neighbours.question(o.id, nil, true), nil)
+	}
+	mute, left := others[0], others[1]
+	n.neighbours.with(o.id, mute.peer, mute.slot, func(_ *seats, s *seat) { s.told = false })
+	n.neighbours.with(o.id, left.peer, left.slot, func(_ *seats, s *seat) { s.told, s.lost = false, lostFailed })
+	first, second := 0, make(map[peer.ID]bool)
+	const rounds = 200
+	for range rounds {
+		with := n.comembers(o.id, false)
+		if with[0] == mute.peer {
+			first++
+		}
+		second[with[1]] = true
+	}
+	if first != rounds || len(second) < len(others)-1 {
+		t.Errorf("the mute one was the first %d times, and %d others the second", first, len(second))
+	}
+}

@@ -142,7 +142,9 @@ func (n *Node) mergeOne(g *groupState, f protocol.Fact, o *offered) protocol.Cod
 	case protocol.FactRenewal:
 		o.renewal = f.Bytes
 	case protocol.FactGrant:
-		n.neighbours.granted(g.id)
+		if len(op.Grant.Subject) == len(protocol.SegmentID{}) {
+			n.neighbours.granted(g.id)
+		}
 	case protocol.FactDelete:
 		if s := op.Delete.Subject; len(s) == len(protocol.SegmentID{}) {
 			n.neighbours.forgetSegment(g.id, protocol.SegmentID(s))

@@ -50,27 +50,55 @@ func (h *neighbours) dropLack(g *seats, s *seat, seg protocol.SegmentID) {
 	}
 }
 
-// heardList notes which of some segments of a group a holder lacks by its own
+// question is what a holder is asked: which of some segments it has.
+type question struct {
+	among []protocol.SegmentID // in order
+	all   bool                 // they are all that its holders shall have
+	news  uint64               // seats.news, when it was asked
+}
+
+// question dates a question about a group's segments.
+func (h *neighbours) question(id protocol.GroupID, among []protocol.SegmentID, all bool) question {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	q := question{among: among, all: all}
+	if g := h.groups[id]; g != nil {
+		q.news = g.news
+	}
+	return q
+}
+
+// heardList notes which of the segments of a question a holder lacks by its own
 // word; of others it has said nothing.
-func (h *neighbours) heardList(id protocol.GroupID, p peer.ID, among []protocol.SegmentID, lacks map[protocol.SegmentID]bool) {
+func (h *neighbours) heardList(id protocol.GroupID, p peer.ID, q question, lacks map[protocol.SegmentID]bool) {
 	h.withPeer(id, p, func(g *seats, s *seat) {
 		whole := true
-		for _, seg := range among {
+		for _, seg := range q.among {
 			if !lacks[seg] {
 				h.dropLack(g, s, seg)
 			} else if !h.addLack(g, s, seg) {
 				whole = false
 			}
 		}
-		g.relisted = g.relisted || s.told != whole
-		s.told = whole
+		if q.news != g.news {
+			return // of the newest segment it was not asked
+		}
+		told := whole && (q.all || s.told)
+		g.relisted = g.relisted || s.told != told
+		s.listed, s.told = whole, told
 	})
 }
 
-// hasTold reports whether a holder's list was heard.
+// hasTold reports whether a holder has said what it has of all that is granted.
 func (h *neighbours) hasTold(id protocol.GroupID, p peer.ID, slot int) (told bool) {
 	h.with(id, p, slot, func(_ *seats, s *seat) { told = s.told })
 	return told
+}
+
+// hasListed reports whether a holder has said what it has of what is held here.
+func (h *neighbours) hasListed(id protocol.GroupID, p peer.ID, slot int) (listed bool) {
+	h.with(id, p, slot, func(_ *seats, s *seat) { listed = s.listed })
+	return listed
 }
 
 // miss notes that a peer that asks for a slot has not got a segment yet.
@@ -187,9 +215,11 @@ func (h *neighbours) granted(id protocol.GroupID) {
 // askGuests has those that came by proof asked anew what they have: whether they
 // got a segment that is new here they have not said. neighbours.mu is held.
 func (g *seats) askGuests() {
+	g.news++
 	for i := range g.list {
-		if s := &g.list[i]; !s.drawn && s.told {
-			s.told, g.relisted = false, true
+		if s := &g.list[i]; !s.drawn {
+			g.relisted = g.relisted || s.told
+			s.listed, s.told = false, false
 		}
 	}
 }

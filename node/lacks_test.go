@@ -242,7 +242,7 @@ func TestLacksAreBounded(t *testing.T) {
 	}
 	for _, id := range h.ids() {
 		for _, p := range h.holders(id) {
-			h.heardList(id, p.peer, all, lacks)
+			h.heardList(id, p.peer, h.question(id, all, true), lacks)
 		}
 		h.lackOwn(id, all)
 		if n := h.groups[id].lacks; n > maxLacks {
@@ -274,7 +274,7 @@ func TestLacksAreCounted(t *testing.T) {
 		list := []protocol.SegmentID{segment(), segment(), segment()}
 		switch r.IntN(8) {
 		case 0:
-			h.heardList(id, p.peer, list, map[protocol.SegmentID]bool{list[0]: true, list[1]: r.IntN(2) == 0})
+			h.heardList(id, p.peer, h.question(id, list, true), map[protocol.SegmentID]bool{list[0]: true, list[1]: r.IntN(2) == 0})
 		case 1:
 			h.got(id, p.peer, p.slot, list[0])
 		case 2:

@@ -29,15 +29,15 @@ func (g *groupState) grantedSegments() (granted, lacked []protocol.SegmentID) {
 	return granted, lacked
 }
 
-// hearLists learns which of some segments, in order, a member has, by the
+// hearLists learns which of a question's segments a member has, by the
 // digests of its reply; where these differ, by the names in those buckets. A
 // member without digests says nothing: told is false. What it says counts
 // against itself alone.
-func (n *Node) hearLists(ctx context.Context, id protocol.GroupID, of peer.ID, among []protocol.SegmentID, digests []byte) (told bool, err error) {
+func (n *Node) hearLists(ctx context.Context, id protocol.GroupID, of peer.ID, q question, digests []byte) (told bool, err error) {
 	if len(digests) == 0 {
 		return false, nil
 	}
-	buckets, differ := differingLists(among, digests)
+	buckets, differ := differingLists(q.among, digests)
 	listed, err := n.listSegments(ctx, id, of, buckets)
 	if err != nil {
 		return false, err
@@ -48,7 +48,7 @@ func (n *Node) hearLists(ctx context.Context, id protocol.GroupID, of peer.ID, a
 			lacks[s] = true
 		}
 	}
-	n.neighbours.heardList(id, of, among, lacks)
+	n.neighbours.heardList(id, of, q, lacks)
 	return true, nil
 }
 
@@ -127,14 +127,13 @@ func (n *Node) listSegments(ctx context.Context, id protocol.GroupID, of peer.ID
 	return names, nil
 }
 
-// listOf asks a member what it has of some segments, in order; told is false
-// where it does not say.
-func (n *Node) listOf(ctx context.Context, id protocol.GroupID, of peer.ID, among []protocol.SegmentID) (told bool, err error) {
+// listOf asks a member a question; told is false where it does not say.
+func (n *Node) listOf(ctx context.Context, id protocol.GroupID, of peer.ID, q question) (told bool, err error) {
 	have, err := n.askHave(ctx, of, &protocol.HaveRequest{Group: id})
 	if err != nil {
 		return false, err
 	}
-	return n.hearLists(ctx, id, of, among, have.SegmentDigests)
+	return n.hearLists(ctx, id, of, q, have.SegmentDigests)
 }
 
 // askLacking asks a holder about the segments that it said it lacks: it may have

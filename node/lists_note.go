@@ -56,7 +56,7 @@ func (g *seats) noteLists(at time.Duration) (storage.Fact, error) {
 	})
 	named := make(map[protocol.SegmentID]struct{})
 	known = slices.DeleteFunc(known, func(s *seat) bool { return !fitsIn(named, s.lacks) })
-	known = known[:min(len(known), maxListsNoted)]
+	known = known[max(0, len(known)-maxListsNoted):] // who lacks nothing counts as much without a note
 	n := listsNote{V: viewVersion, At: ms(at), Segments: slices.SortedFunc(maps.Keys(named), func(a, b protocol.SegmentID) int { return compareHash(protocol.Hash(a), protocol.Hash(b)) }), Holders: []listNote{}}
 	if n.Segments == nil {
 		n.Segments = []protocol.SegmentID{}
@@ -128,10 +128,10 @@ func (h *neighbours) restoreLists(g *seats, n *listsNote) {
 		if s == nil || !s.counts() {
 			continue
 		}
-		s.told = l.Told
+		s.listed, s.told = l.Told, l.Told
 		for i, seg := range n.Segments {
 			if i/8 < len(l.Lacks) && l.Lacks[i/8]>>(i%8)&1 != 0 && !h.addLack(g, s, seg) {
-				s.told, whole = false, false
+				s.listed, s.told, whole = false, false, false
 			}
 		}
 	}

@@ -20,10 +20,10 @@ func TestListsAreNoted(t *testing.T) {
 	h.groups[id].at(guest.peer, guest.slot).drawn = false
 	h.groups[id].at(guest.peer, guest.slot).proven = true
 	segs := []protocol.SegmentID{{1}, {2}, {3}}
-	h.heardList(id, a.peer, segs, nil)
-	h.heardList(id, b.peer, segs, map[protocol.SegmentID]bool{{2}: true})
-	h.heardList(id, guest.peer, segs, map[protocol.SegmentID]bool{{1}: true, {3}: true})
-	h.heardList(id, asked.peer, segs, map[protocol.SegmentID]bool{{3}: true})
+	h.heardList(id, a.peer, h.question(id, segs, true), nil)
+	h.heardList(id, b.peer, h.question(id, segs, true), map[protocol.SegmentID]bool{{2}: true})
+	h.heardList(id, guest.peer, h.question(id, segs, true), map[protocol.SegmentID]bool{{1}: true, {3}: true})
+	h.heardList(id, asked.peer, h.question(id, segs, true), map[protocol.SegmentID]bool{{3}: true})
 	h.groups[id].at(asked.peer, asked.slot).told = false // it is to be asked anew
 	again := restartLists(t, h, id, guest)
 	for _, c := range []struct {
@@ -61,7 +61,7 @@ func TestLongListsAreNotNoted(t *testing.T) {
 		if i == 0 {
 			lacks[protocol.SegmentID{2}] = true
 		}
-		h.heardList(id, o.peer, nil, nil)
+		h.heardList(id, o.peer, h.question(id, nil, true), nil)
 		for seg := range lacks {
 			h.addLack(g, s, seg)
 		}
@@ -103,15 +103,29 @@ func TestLacksFollowGrants(t *testing.T) {
 	s.drawn, s.proven = false, true
 	segs := []protocol.SegmentID{{1}, {2}}
 	for _, o := range []holder{drawn, guest} {
-		h.heardList(id, o.peer, segs, map[protocol.SegmentID]bool{{1}: true, {2}: true})
+		h.heardList(id, o.peer, h.question(id, segs, true), map[protocol.SegmentID]bool{{1}: true, {2}: true})
 	}
 	h.keepLacks(id, segs[1:])
 	if !maps.Equal(s.lacks, map[protocol.SegmentID]struct{}{{2}: {}}) || h.lacks != 2 {
 		t.Errorf("lacks %v, %d in all", s.lacks, h.lacks)
 	}
+	before := h.question(id, segs, true)
 	h.granted(id)
-	if s.told || !h.hasTold(id, drawn.peer, drawn.slot) {
+	if s.told || s.listed || !h.hasTold(id, drawn.peer, drawn.slot) {
 		t.Error("not those that came by proof are asked again")
+	}
+	h.heardList(id, guest.peer, before, nil)
+	if s.told {
+		t.Error("an answer of before tells of what came since")
+	}
+	h.heardList(id, guest.peer, h.question(id, segs, false), nil)
+	if s.told || !h.hasListed(id, guest.peer, guest.slot) {
+		t.Error("what is held here is taken for all that is granted")
+	}
+	h.heardList(id, guest.peer, h.question(id, segs, true), nil)
+	h.heardList(id, guest.peer, h.question(id, segs, false), nil)
+	if !s.told {
+		t.Error("a part makes the whole forgotten")
 	}
 }
 

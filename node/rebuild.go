@@ -276,13 +276,13 @@ func (n *Node) give(ctx context.Context, j *repairJob, slot int, to []peer.ID, r
 		cancel()
 		if err != nil {
 			n.log.Debug("a repaired shard is not taken", "peer", protocol.ShortPeer(id), "slot", slot, "segment", j.segment, "err", err)
-			var no *protocol.Error
 			switch now := n.neighbours.at(); {
 			case refusedForGood(err):
 				n.nominees.drop(place{j.roll.id, slot})
-			case !errors.As(err, &no): // it did not answer
-				n.repairs.late.keep(parcel{kin{j.roll.id, j.segment}, slot, id}, r, shard, now+n.cfg.Timing.RepairDay)
-				n.gave(j.roll, id, j.segment, n.cfg.Timing.RepairDay)
+			case unreached(err):
+				if n.repairs.late.keep(parcel{kin{j.roll.id, j.segment}, slot, id}, r, shard, now+n.cfg.Timing.RepairDay) {
+					n.gave(j.roll, id, j.segment, n.cfg.Timing.RepairDay)
+				}
 			}
 			continue
 		}

@@ -34,6 +34,7 @@ type seats struct {
 	renewal   []byte        // that is news, to be told with beats
 	renewedAt time.Duration // when, by mono
 
+	news    uint64                               // counts up with each segment that is new here
 	lacks   int                                  // segments that holders say they lack, and this node's, together
 	without map[protocol.SegmentID]time.Duration // granted, and not held here; since when, on the watch
 
@@ -74,7 +75,8 @@ type seat struct {
 
 	confessed map[protocol.SegmentID]time.Duration // lost by its own word, until when on the watch
 	lacks     map[protocol.SegmentID]struct{}      // by its own Have
-	told      bool                                 // its Have was heard
+	listed    bool                                 // its Have was heard, of what is held here
+	told      bool                                 // and of all that is granted
 }
 
 // firstPass is in what part of a day a group that is new here, or a node that

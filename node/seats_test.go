@@ -118,7 +118,7 @@ func TestSeats(t *testing.T) {
 	if h.ask(id, idFor(504), slot, "") {
 		t.Error("too many may ask")
 	}
-	h.heardList(id, newcomer, []protocol.SegmentID{{1}, {2}}, map[protocol.SegmentID]bool{{1}: true, {2}: true})
+	h.heardList(id, newcomer, h.question(id, []protocol.SegmentID{{1}, {2}}, true), map[protocol.SegmentID]bool{{1}: true, {2}: true})
 	h.got(id, newcomer, slot, protocol.SegmentID{2})
 	if g := h.groups[id]; g.lacks != 1 {
 		t.Errorf("%d segments are lacked", g.lacks)

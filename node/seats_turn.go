@@ -102,7 +102,7 @@ func (h *neighbours) prove(id protocol.GroupID, p peer.ID, slot int) {
 		s.proven, s.after, s.lost, s.since = true, "", 0, h.now().Unix()
 		h.enrol(s.who)
 		s.audits.Record, s.audits.faults = s.audits.Readmitted(), nil
-		g.relisted = g.relisted || s.told
+		g.relisted = true
 		h.moved(g)
 	})
 }

@@ -201,7 +201,7 @@ func TestExcuse(t *testing.T) {
 	h := newView(1, profile, 100)
 	id, seg := h.ids()[0], protocol.SegmentID{7}
 	p := h.holders(id)[1]
-	h.heardList(id, p.peer, []protocol.SegmentID{seg}, map[protocol.SegmentID]bool{seg: true})
+	h.heardList(id, p.peer, h.question(id, []protocol.SegmentID{seg}, true), map[protocol.SegmentID]bool{seg: true})
 	h.saw(id, p.peer, p.slot, seg, audit.Reported)
 	if v := h.holders(id)[1]; v.failed != 1 {
 		t.Fatalf("%+v", v)

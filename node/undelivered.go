@@ -40,15 +40,28 @@ const maxUndelivered = 64 << 20
 func newUndelivered() *undelivered { return &undelivered{m: make(map[parcel]madeShard)} }
 
 // keep remembers a shard, of which it takes a copy, if there is room. To be kept
-// again puts its end off no further.
-func (l *undelivered) keep(p parcel, r *protocol.PutRequest, shard []byte, until time.Duration) {
+// again puts its end off no further. It reports whether the shard waits.
+func (l *undelivered) keep(p parcel, r *protocol.PutRequest, shard []byte, until time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, known := l.m[p]; known || l.bytes+int64(len(shard)) > maxUndelivered {
-		return
+	if _, known := l.m[p]; known {
+		return true
+	}
+	if l.bytes+int64(len(shard)) > maxUndelivered {
+		return false
 	}
 	l.bytes += int64(len(shard))
 	l.m[p] = madeShard{r, bytes.Clone(shard), until}
+	return true
+}
+
+// unreached reports whether a message did not come to its peer, as far as can be
+// told: it could not be dialled, or ended the stream at once, as one does that is
+// only just starting. A peer that keeps others waiting is none of these.
+func unreached(err error) bool {
+	var no *protocol.Error
+	return errors.Is(err, protocol.ErrUnreachable) ||
+		err != nil && !errors.As(err, &no) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
 }
 
 // drop forgets a shard.
@@ -80,6 +93,7 @@ func (l *undelivered) waiting(now time.Duration) map[parcel]madeShard {
 
 // bringUndelivered puts the shards that wait for peers which answer by now.
 func (n *Node) bringUndelivered(ctx context.Context) {
+	silent := make(map[peer.ID]bool)
 	for p, v := range n.repairs.late.waiting(n.neighbours.at()) {
 		if ctx.Err() != nil {
 			return
@@ -88,19 +102,22 @@ func (n *Node) bringUndelivered(ctx context.Context) {
 			n.repairs.late.drop(p)
 			continue
 		}
-		var no *protocol.Error
+		if silent[p.to] {
+			continue
+		}
 		m, err := n.askHave(ctx, p.to, &protocol.HaveRequest{Group: p.group, Named: []protocol.SegmentID{p.segment}})
 		if err == nil && m.Held[0] {
+			n.neighbours.got(p.group, p.to, p.slot, p.segment)
 			n.repairs.late.drop(p) // whose turn came next was there before
 			continue
 		}
-		if err != nil && !errors.As(err, &no) {
-			continue // it has not said no
+		if silent[p.to] = unreached(err) || errors.Is(err, context.DeadlineExceeded); silent[p.to] {
+			continue
 		}
 		ask, cancel := context.WithTimeout(ctx, mendTimeout)
 		err = n.caller.Put(ask, p.to, v.request, v.shard)
 		cancel()
-		if err != nil && !errors.As(err, &no) {
+		if silent[p.to] = unreached(err); silent[p.to] {
 			continue
 		}
 		n.repairs.late.drop(p)

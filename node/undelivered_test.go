@@ -1,6 +1,9 @@
 package node
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,5 +107,26 @@ func TestUndelivered(t *testing.T) {
 	l.drop(p(1))
 	if l.drop(p(1)); l.bytes != 0 || len(l.waiting(0)) > 0 {
 		t.Errorf("%d bytes", l.bytes)
+	}
+}
+
+// Whether a shard is kept for a peer: not where it said no, or keeps others waiting.
+func TestUnreached(t *testing.T) {
+	reset := errors.New("stream reset")
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false},
+		{protocol.ErrUnreachable, true},
+		{fmt.Errorf("open stream: %w: %w", protocol.ErrUnreachable, context.DeadlineExceeded), true},
+		{reset, true},
+		{protocol.Refuse(protocol.CodeFull, "no"), false},
+		{fmt.Errorf("put: %w", context.DeadlineExceeded), false},
+		{context.Canceled, false},
+	} {
+		if got := unreached(c.err); got != c.want {
+			t.Errorf("%v: %v", c.err, got)
+		}
 	}
 }
