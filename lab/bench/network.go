@@ -74,6 +74,9 @@ func measureNetwork(ctx context.Context, s settings) (report, error) {
 // startNetwork starts so many nodes in a new lab, with further flags. close ends
 // it.
 func startNetwork(ctx context.Context, s settings, nodes int, args ...string) (*network, error) {
+	if _, err := processCPU(os.Getpid()); err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp(s.dir, "cairn-bench-")
 	if err != nil {
 		return nil, err
