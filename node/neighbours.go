@@ -103,8 +103,9 @@ func (h *neighbours) moment() time.Duration {
 
 // census counts the neighbours as they stood a little while ago at most: it is
 // asked for at every message. Who only asks for slots does not count: a crowd of
-// such that falls silent would have this node take itself for cut off. While the last count said that all is well, only a
-// neighbour that falls silent can change that soon. mu is held.
+// such that falls silent would have this node take itself for cut off. While the
+// last count said that all is well, only a neighbour that falls silent can change
+// that soon. mu is held.
 func (h *neighbours) census() liveness.Census {
 	mono, fresh := h.mono(), h.set.RetryEvery/60
 	if !h.hushed && !h.count.CutOff() && !h.count.Probe() {

@@ -55,15 +55,6 @@ func (l *undelivered) keep(p parcel, r *protocol.PutRequest, shard []byte, until
 	return true
 }
 
-// unreached reports whether a message did not come to its peer, as far as can be
-// told: it could not be dialled, or ended the stream at once, as one does that is
-// only just starting. A peer that keeps others waiting is none of these.
-func unreached(err error) bool {
-	var no *protocol.Error
-	return errors.Is(err, protocol.ErrUnreachable) ||
-		err != nil && !errors.As(err, &no) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
-}
-
 // drop forgets a shard.
 func (l *undelivered) drop(p parcel) {
 	l.mu.Lock()
@@ -89,6 +80,15 @@ func (l *undelivered) waiting(now time.Duration) map[parcel]madeShard {
 		delete(l.m, p)
 	}
 	return out
+}
+
+// unreached reports whether a message did not come to its peer, as far as can be
+// told: it could not be dialled, or ended the stream at once, as one does that is
+// only just starting. A peer that keeps others waiting is none of these.
+func unreached(err error) bool {
+	var no *protocol.Error
+	return errors.Is(err, protocol.ErrUnreachable) ||
+		err != nil && !errors.As(err, &no) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
 }
 
 // bringUndelivered puts the shards that wait for peers which answer by now.

@@ -69,6 +69,23 @@ type inbound struct {
 	handle atomic.Pointer[func(protocol.Stream)]
 }
 
+// wait waits until there is a handle; it reports false where there is none in time.
+func (i *inbound) wait(running context.Context) bool {
+	select {
+	case <-i.ready: // as for all streams but the first
+		return true
+	default:
+	}
+	ctx, cancel := context.WithTimeout(running, openTimeout)
+	defer cancel()
+	select {
+	case <-i.ready:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // Serve hands every stream that a peer opens to handle, in a goroutine of its
 // own. handle must end the stream. Streams of before the first call wait for it, for
 // 5 seconds at most. Only a Host of Config.Server takes any.
@@ -83,12 +100,7 @@ func (h *Host) Serve(handle func(protocol.Stream)) {
 func (h *Host) offer(running context.Context) {
 	for _, id := range h.protocols {
 		h.host.SetStreamHandler(id, func(s network.Stream) {
-			select {
-			case <-h.inbound.ready:
-			case <-running.Done():
-				_ = s.Reset()
-				return
-			case <-time.After(openTimeout):
+			if !h.inbound.wait(running) {
 				_ = s.Reset()
 				return
 			}
