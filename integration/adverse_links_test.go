@@ -50,17 +50,20 @@ func TestFlappingLinks(t *testing.T) {
 	})
 }
 
-// Of each direction between two machines every third loses all for two days:
-// no stream can be opened that way.
+// Of each direction between two machines every fourth loses all for two days, so
+// that in nine of sixteen pairs each can ask the other. A member may
+// reach too few of a group then and see hurry, and draw candidates, to whom the
+// others grant nothing. (At every third most holders would not be reached by most.)
 func TestOneWayLoss(t *testing.T) {
 	lengthy(t)
 	disturb(t, 13, 20, 3, small, func(t *testing.T, a *adverse) {
 		a.net.SetRule(func(from, to peer.ID) (memnet.Link, bool) {
-			return memnet.Link{Loss: 1}, chanceOf(from, to, 0) < 0.33
+			return memnet.Link{Loss: 1}, chanceOf(from, to, 0) < 0.25
 		})
 		a.pass(2 * day)
-		a.unmoved("while some links lose")
-		a.net.Heal()
+		a.kept("while some links lose")
+		t.Logf("while some links lose, repair moved at most %d bytes within an hour", a.peak)
+		a.heal()
 		a.pass(twoBeats)
 		a.agree("after two beats")
 		a.pass(2 * day)

@@ -12,7 +12,7 @@ import (
 func TestIsolatedAuditor(t *testing.T) {
 	lengthy(t)
 	disturb(t, 16, 20, 3, small, func(t *testing.T, a *adverse) {
-		alone := a.someOf(1, a.up())
+		alone := a.someOf(1, a.holding(a.groupOf(0)))
 		a.net.Partition(ids(alone))
 		a.pass(6 * day)
 		if !alone[0].node.Status().CutOff {

@@ -22,8 +22,10 @@ const (
 )
 
 // draw fills those vacant slots of a group whose drawer this node is: with
-// candidates that take them, named to all members.
-func (n *Node) draw(ctx context.Context, v *roll, vacant group.Set, f *groupFacts) {
+// candidates that take them, named to all members. Where there is hurry, but most
+// members that answer see none, it is probably this node that most do not reach:
+// it draws one an hour then.
+func (n *Node) draw(ctx context.Context, v *roll, vacant group.Set, f *groupFacts, urgent bool) {
 	day := group.DayAt(v.id, n.cfg.Timing.RepairDay, n.now())
 	domains := v.table.DomainKeys()
 	var pool []group.Candidate
@@ -33,6 +35,9 @@ func (n *Node) draw(ctx context.Context, v *roll, vacant group.Set, f *groupFact
 			continue
 		}
 		now := n.neighbours.at()
+		if urgent && n.repairs.hasty.resting(v.id, now) {
+			return
+		}
 		if c, named := n.nominees.at(p, now); named && c.byTurn || n.repairs.thin.resting(p, now) {
 			continue
 		}
@@ -62,6 +67,7 @@ func (n *Node) drawSlot(ctx context.Context, v *roll, slot int, pool []group.Can
 	took, refused := n.tellCandidate(ctx, v, slot, env, f)
 	if refused > took {
 		n.repairs.ahead.until(v.id, now+n.agreed(), now)
+		n.repairs.hasty.until(v.id, now+n.cfg.Timing.Liveness.RetryEvery, now)
 	}
 	n.log.Info("drew a candidate", "group", v.id.Prefix(), "slot", slot, "peer", protocol.ShortPeer(id), "took", took, "refused", refused)
 }

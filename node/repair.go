@@ -29,6 +29,7 @@ type repairs struct {
 	arriving *rests[loan]             // of these, those whose holders are yet to enter
 	late     *undelivered             // what was made for peers that did not answer
 	ahead    *rests[protocol.GroupID] // groups of which most members see no need yet
+	hasty    *rests[protocol.GroupID] // the same, for as long as this node draws no other candidate in a hurry
 
 	most int64 // bytes that the segments being repaired may take in memory
 	room *semaphore.Weighted
@@ -41,7 +42,7 @@ type repairs struct {
 func newRepairs(most int64) *repairs {
 	return &repairs{
 		most: most, room: semaphore.NewWeighted(most),
-		thin: newRests[place](), declined: newRests[borrower](), failed: newRests[kin](), asked: newRests[kin](), given: newRests[loan](), arriving: newRests[loan](), late: newUndelivered(), ahead: newRests[protocol.GroupID](), partial: newPartials(),
+		thin: newRests[place](), declined: newRests[borrower](), failed: newRests[kin](), asked: newRests[kin](), given: newRests[loan](), arriving: newRests[loan](), late: newUndelivered(), ahead: newRests[protocol.GroupID](), hasty: newRests[protocol.GroupID](), partial: newPartials(),
 		wake:  make(chan struct{}, 1),
 		since: make(map[protocol.GroupID]time.Duration),
 		soon:  make(map[kin]time.Duration),
@@ -268,7 +269,7 @@ func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, 
 	if err != nil {
 		return nil, err
 	}
-	n.draw(ctx, v, vacant.Without(called), f)
+	n.draw(ctx, v, vacant.Without(called), f, urgent)
 	if !urgent && waited < n.agreed()+n.cfg.Timing.RepairDay*3/4 && !n.allNamed(id, vacant) {
 		return nil, nil // what is made at once is fetched for once
 	}
