@@ -100,12 +100,19 @@ func (a *app) get(ctx context.Context, arg, dest string, force bool) error {
 	return a.showGet(f, t.path, had)
 }
 
+// thriftily tells show how far a get is, and thrifty what has been moved.
+func thriftily(show func(done, total int64)) func(done, total int64) {
+	return func(done, total int64) {
+		thrifty(done)
+		show(done, total)
+	}
+}
+
 // resume completes a partial file under a progress display.
 func (a *app) resume(ctx context.Context, f *client.File, p client.Partial) (had int64, err error) {
-	thrifty(f.Size)
 	m := a.getMeter(f.Name, f.Size)
 	defer m.close()
-	if had, err = f.Resume(ctx, p, m.get); err != nil {
+	if had, err = f.Resume(ctx, p, thriftily(m.get)); err != nil {
 		return had, fmt.Errorf("get %q: %w", f.Name, err)
 	}
 	return had, nil
@@ -149,10 +156,9 @@ func (a *app) openLink(ctx context.Context, link protocol.Link) (*client.File, e
 
 // fetch brings a file's bytes to w under a progress display.
 func (a *app) fetch(ctx context.Context, f *client.File, w io.Writer) error {
-	thrifty(f.Size)
 	m := a.getMeter(f.Name, f.Size)
 	defer m.close()
-	if err := f.WriteTo(ctx, w, m.get); err != nil {
+	if err := f.WriteTo(ctx, w, thriftily(m.get)); err != nil {
 		return fmt.Errorf("get %q: %w", f.Name, err)
 	}
 	return nil

@@ -120,20 +120,21 @@ func (a *app) openMet(ctx context.Context, h home, o *client.Owner) (*session, e
 	return s, nil
 }
 
-// When a client's garbage is collected. While a command looks for holders its heap
-// is so small that it would be collected a few times in vain. Once buffers are
-// filled, collecting early keeps what a client leaves behind small beside them:
-// they are of known size and hold no pointers, so that it costs next to nothing.
+// When a client's garbage is collected. While a command looks for holders, and
+// while its buffers are filled for the first time, it would be collected a dozen
+// times in vain. Then collecting early keeps what a client leaves behind small
+// beside its buffers: they are of known size and hold no pointers, so that it costs
+// next to nothing.
 const (
 	startGCPercent  = 400 // from 16 MB on: the runtime takes 4 MB for the least there is
 	clientGCPercent = 15
-	bulk            = 4 << 20 // bytes of a file for which it is worth while
+	bulk            = 32 << 20 // bytes of a file after which its buffers have been filled
 )
 
-// thrifty has the collector come early from now on, once a command moves so many
-// bytes of a file.
-func thrifty(bytes int64) {
-	if bytes >= bulk {
+// thrifty has the collector come early from now on, once a command has moved so
+// many bytes of a file.
+func thrifty(moved int64) {
+	if moved >= bulk {
 		collectEarly()
 	}
 }
