@@ -35,6 +35,10 @@ type settings struct {
 }
 
 func main() {
+	if ran, err := pipeEnd(os.Args[1:]); ran {
+		exitOn(err)
+		return
+	}
 	s := settings{}
 	profile := flag.String("profile", "4/7/10", "k/r/n of the put")
 	size := flag.Int64("size", 256, "MiB to put and get")
@@ -56,6 +60,10 @@ func main() {
 		defer stop()
 		err = bench(ctx, s)
 	}
+	exitOn(err)
+}
+
+func exitOn(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strings"
@@ -130,8 +129,7 @@ func (n *network) measure(ctx context.Context, f func(context.Context) (run, err
 
 func (n *network) put(ctx context.Context) (run, error) {
 	var out bytes.Buffer
-	source := io.LimitReader(rand.NewChaCha8([32]byte{byte(len(n.links))}), n.size)
-	r, err := n.command(ctx, "put", source, &out, "put", "-", "--name", "bench", "--profile", n.profile.String(), "--json", "--quiet")
+	r, err := n.command(ctx, "put", source(byte(len(n.links)), n.size), &out, "put", "-", "--name", "bench", "--profile", n.profile.String(), "--json", "--quiet")
 	if err != nil {
 		return r, err
 	}

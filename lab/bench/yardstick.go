@@ -4,6 +4,7 @@ package main
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -65,18 +66,17 @@ func blank(n int, size int64) [][]byte {
 	return out
 }
 
-// put seals each byte once, codes it, hashes the n shards, copies them over
-// TLS, hashes each again where it arrives and appends it to a log that is
-// synced. Its logs are new files, and those of the puts before stay: nodes, too,
-// write to memory or disk that nobody had just before.
-func (w *yardstick) put() error {
+// put reads each byte from a pipe, seals it once, codes it, hashes the n shards,
+// copies them over TLS, hashes each again where it arrives and appends it to a log
+// that is synced. Its logs are new files, and those of the puts before stay: nodes,
+// too, write to memory or disk that nobody had just before.
+func (w *yardstick) put() (err error) {
 	code, err := erasure.New(w.profile.K, w.profile.N)
 	if err != nil {
 		return err
 	}
 	segment := protocol.SegmentSize(w.profile.K)
-	shard := protocol.ShardSize(segment, w.profile.K)
-	shards := blank(w.profile.N, shard)
+	shards := blank(w.profile.N, protocol.ShardSize(segment, w.profile.K))
 	plain := make([]byte, seal.PlainCapacity(segment))
 	w.puts++
 	logs, err := w.openLogs()
@@ -84,7 +84,15 @@ func (w *yardstick) put() error {
 		return err
 	}
 	defer closeAll(logs)
-	for done := int64(0); done < w.size; done += segment {
+	in, fed, err := feed(w.segments() * int64(len(plain)))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, fed()) }()
+	for range w.segments() {
+		if _, err := io.ReadFull(in, plain); err != nil {
+			return err
+		}
 		if err := sealInto(plain, shards[:w.profile.K]); err != nil {
 			return err
 		}
@@ -97,6 +105,12 @@ func (w *yardstick) put() error {
 		}
 	}
 	return nil
+}
+
+// segments returns how many segments the file has.
+func (w *yardstick) segments() int64 {
+	segment := protocol.SegmentSize(w.profile.K)
+	return (w.size + segment - 1) / segment
 }
 
 // store carries each shard over TLS, and hashes and appends it at the other
@@ -118,39 +132,74 @@ func (w *yardstick) store(shards [][]byte, logs []*os.File) error {
 	return all.Wait()
 }
 
-// get reads each byte once from a log, copies it over TLS, hashes and opens it.
-func (w *yardstick) get() error {
+// get reads each byte once from a log, copies it over TLS, hashes and opens it, and
+// writes it to a pipe.
+func (w *yardstick) get() (err error) {
 	segment := protocol.SegmentSize(w.profile.K)
-	shard := protocol.ShardSize(segment, w.profile.K)
 	logs, err := w.openLogs()
 	if err != nil {
 		return err
 	}
 	defer closeAll(logs)
-	shards := blank(w.profile.K, shard)
+	shards := blank(w.profile.K, protocol.ShardSize(segment, w.profile.K))
 	sealed, key, err := sealedSegment(segment)
 	if err != nil {
 		return err
 	}
-	for done := int64(0); done < w.size; done += segment {
-		var all errgroup.Group
-		for i, s := range shards {
-			all.Go(func() error {
-				if _, err := logs[i].ReadAt(s, done/segment*shard); err != nil && err != io.EOF {
-					return err
-				}
-				return w.link.copy(i, s)
-			})
-		}
-		if err := all.Wait(); err != nil {
+	out, drained, err := drain()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, drained()) }()
+	for i := range w.segments() {
+		if err := w.load(shards, logs, i); err != nil {
 			return err
 		}
 		hashAll(shards)
-		if _, err := seal.Open(key, make([]byte, 0, segment), sealed); err != nil {
+		if err := openTo(out, key, sealed); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// openTo opens an extent and writes it, part by part: each is still in the
+// processor's cache then.
+func openTo(out io.Writer, key seal.Key, sealed []byte) error {
+	size, err := seal.PlainSize(int64(len(sealed)))
+	if err != nil {
+		return err
+	}
+	opener, err := seal.NewOpener(key, sealed[:seal.CommitmentSize], size)
+	if err != nil {
+		return err
+	}
+	part := make([]byte, 0, seal.PartSize)
+	for i := range seal.Parts(size) {
+		off, n := seal.PartRange(i, size)
+		plain, err := opener.OpenPart(part, sealed[off:off+n], i)
+		if err != nil {
+			return err
+		}
+		if _, err := out.Write(plain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load reads the shards of a segment, all at once, and carries each over TLS.
+func (w *yardstick) load(shards [][]byte, logs []*os.File, segment int64) error {
+	var all errgroup.Group
+	for i, s := range shards {
+		all.Go(func() error {
+			if _, err := logs[i].ReadAt(s, segment*int64(len(s))); err != nil && err != io.EOF {
+				return err
+			}
+			return w.link.copy(i, s)
+		})
+	}
+	return all.Wait()
 }
 
 // openLogs opens the logs of the last put.
