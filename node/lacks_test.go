@@ -338,7 +338,7 @@ func TestLateForASegment(t *testing.T) {
 			t.Error("it is to make what never came")
 		}
 		h.all[3].end()
-		time.Sleep(20 * day)
+		time.Sleep(30 * day) // a week till it is gone, a week of grace, and chance asks who lacks what
 		if here.node.neighbours.isMember(h.id, late.peer.Self()) {
 			t.Error("who lacks what is to be repaired, for ever, holds its slot")
 		}

@@ -20,7 +20,8 @@ import (
 // listsNote is what the holders of a group lack that have said so.
 type listsNote struct {
 	V        int                  `cbor:"v"`
-	At       int64                `cbor:"at"` // milliseconds on the watch; of several notes the latest counts
+	At       int64                `cbor:"at"`      // milliseconds on the watch; of several notes the latest counts
+	Granted  int                  `cbor:"granted"` // segments that the holders are to have
 	Segments []protocol.SegmentID `cbor:"segments"`
 	Holders  []listNote           `cbor:"holders"`
 }
@@ -57,7 +58,10 @@ func (g *seats) noteLists(at time.Duration) (storage.Fact, error) {
 	named := make(map[protocol.SegmentID]struct{})
 	known = slices.DeleteFunc(known, func(s *seat) bool { return !fitsIn(named, s.lacks) })
 	known = known[max(0, len(known)-maxListsNoted):] // who lacks nothing counts as much without a note
-	n := listsNote{V: viewVersion, At: ms(at), Segments: slices.SortedFunc(maps.Keys(named), func(a, b protocol.SegmentID) int { return compareHash(protocol.Hash(a), protocol.Hash(b)) }), Holders: []listNote{}}
+	n := listsNote{V: viewVersion, At: ms(at), Granted: g.keeps, Segments: slices.SortedFunc(maps.Keys(named), func(a, b protocol.SegmentID) int { return compareHash(protocol.Hash(a), protocol.Hash(b)) }), Holders: []listNote{}}
+	if g.noted >= 0 {
+		n.Granted = g.noted
+	}
 	if n.Segments == nil {
 		n.Segments = []protocol.SegmentID{}
 	}
@@ -102,7 +106,7 @@ func parseListsNote(b []byte) (*listsNote, error) {
 	if err := protocol.Decode("note of lists", b, n); err != nil {
 		return nil, err
 	}
-	bad := n.V != viewVersion || outOfTime(n.At) || len(n.Segments) > maxSegmentsNoted || len(n.Holders) > maxListsNoted
+	bad := n.V != viewVersion || outOfTime(n.At) || n.Granted < 0 || len(n.Segments) > maxSegmentsNoted || len(n.Holders) > maxListsNoted
 	for _, l := range n.Holders {
 		bad = bad || l.Slot < 0 || l.Slot >= protocol.MaxShards || len(l.Peer) > 0 && peer.ID(l.Peer).Validate() != nil ||
 			len(l.Lacks) > maxListNoted
@@ -135,5 +139,5 @@ func (h *neighbours) restoreLists(g *seats, n *listsNote) {
 			}
 		}
 	}
-	g.relisted = !whole
+	g.noted, g.relisted = n.Granted, !whole
 }

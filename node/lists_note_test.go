@@ -44,6 +44,28 @@ func TestListsAreNoted(t *testing.T) {
 	}
 }
 
+// A node that is killed after a segment came, before it noted that, asks those that
+// came by proof anew; where nothing came it does not.
+func TestSegmentsSinceTheNote(t *testing.T) {
+	for _, now := range []int{2, 3} {
+		h := newView(1, profile, peersSeen)
+		id := h.ids()[0]
+		guest := h.holders(id)[0]
+		s := h.groups[id].at(guest.peer, guest.slot)
+		s.drawn, s.proven = false, true
+		h.grant(id, true, 2)
+		h.heardList(id, guest.peer, h.question(id, []protocol.SegmentID{{1}, {2}}, true), nil)
+		again := restartLists(t, h, id, guest)
+		again = restartLists(t, again, id, guest) // before it has looked at its facts
+		again.grant(id, true, now)
+		again.grant(id, true, 2) // only the first look counts
+		s = again.groups[id].at(guest.peer, guest.slot)
+		if want := now == 2; s.told != want {
+			t.Errorf("%d segments, and 2 noted: told %v", now, s.told)
+		}
+	}
+}
+
 // A list for which there is no room is left out whole.
 func TestLongListsAreNotNoted(t *testing.T) {
 	widest := protocol.Profile{K: 1, R: 2, N: protocol.MaxShards}

@@ -26,6 +26,7 @@ type seats struct {
 	stale    []protocol.Hash     // notes in the store that count no more
 	dirty    bool                // the seats are not as stored
 	relisted bool                // what holders lack is not as stored
+	noted    int                 // segments of which the note of that knew; -1: there was none, or the facts have been looked at since
 
 	pass       pass                   // of this node's audits
 	asked      map[uint64]audit.Asked // who has had which audit by lot, by the segment's first bytes
@@ -157,7 +158,7 @@ func (h *neighbours) open(id protocol.GroupID, t *protocol.Table, own int, v *vi
 	if h.groups[id] != nil {
 		return
 	}
-	g := &seats{id: id, profile: t.Profile, own: own, mine: own >= 0 && t.SlotOf(h.self) == own, granted: v.granted, keeps: v.held, notes: v.notes, stale: v.stale}
+	g := &seats{id: id, profile: t.Profile, own: own, mine: own >= 0 && t.SlotOf(h.self) == own, granted: v.granted, keeps: v.held, notes: v.notes, stale: v.stale, noted: -1}
 	g.pass.next = h.mono() + time.Duration(v.spread*float64(h.audit.SampleEvery)/firstPass)
 	if g.notes == nil {
 		g.notes = make(map[uint8]savedNote)
@@ -293,11 +294,16 @@ func (n *Node) openSeats(g *groupState) {
 }
 
 // grant notes whether a group has something to be found, and how many segments
-// its members are to hold.
+// its members are to hold. Where these are others than when it was last noted what
+// holders lack, this node was killed before it could note that it is to ask anew.
 func (h *neighbours) grant(id protocol.GroupID, findable bool, segments int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if g := h.groups[id]; g != nil {
 		g.granted, g.keeps = findable, segments
+		if g.noted >= 0 && g.noted != segments {
+			g.askGuests()
+		}
+		g.noted = -1
 	}
 }
