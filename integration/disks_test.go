@@ -71,6 +71,7 @@ func (w *town) proves(n *launch.Node, link string) bool {
 // place; afterwards it serves, without a restart.
 func TestUnmounted(t *testing.T) {
 	slow(t)
+	t.Parallel() // it waits most of its time
 	disk := smallDisk(t, 256<<20)
 	w := newTown(t, 5, launch.Config{NodeArgs: hasty})
 	dir := w.mountpoint(disk, "mnt")
@@ -122,6 +123,7 @@ func TestUnmounted(t *testing.T) {
 // disk.
 func TestOneOfTwoDisks(t *testing.T) {
 	slow(t)
+	t.Parallel() // it waits most of its time
 	disk := smallDisk(t, 256<<20)
 	w := newTown(t, 2, launch.Config{NodeArgs: hasty})
 	dir := w.mountpoint(disk, "mnt")
@@ -252,6 +254,7 @@ func (d *erringDisk) err() {
 // the disk was unmounted, checked and mounted again the node goes on.
 func TestDiskTurnsReadOnly(t *testing.T) {
 	slow(t)
+	t.Parallel() // it waits most of its time
 	disk := newErringDisk(t, 256<<20)
 	w := newTown(t, 2, launch.Config{})
 	dir := w.emptyFolder("mnt")

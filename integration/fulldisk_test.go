@@ -121,6 +121,7 @@ func TestDiskFullUnderGet(t *testing.T) {
 // once there is room again is taken.
 func TestDiskFullUnderNode(t *testing.T) {
 	slow(t)
+	t.Parallel() // it waits most of its time
 	disk := smallDisk(t, 256<<20)
 	w := newTown(t, 2, launch.Config{})
 	small := w.addNodes(1, "--donate", "200MB:"+disk)[0]

@@ -137,6 +137,7 @@ func TestNodesComeBack(t *testing.T) {
 // profile bears: it takes its time, and is said as plainly.
 func TestTooFewWhileTheyHang(t *testing.T) {
 	slow(t)
+	t.Parallel() // it waits most of its time
 	w := newTown(t, 4, launch.Config{})
 	a := w.newcomer("a")
 	path, _ := w.file("x.bin", 1<<20)

@@ -32,6 +32,7 @@ func (w *town) nodeHealth(n *launch.Node, args ...string) (h nodeHealth, code in
 // two needed is left and nobody repairs, unreadable, before a reader has tried.
 func TestNodeHealthOfADyingGroup(t *testing.T) {
 	slow(t)
+	t.Parallel() // it waits most of its time
 	w := newTown(t, 7, launch.Config{NodeArgs: append([]string{"--no-repair"}, hasty...)})
 	w.settle(7)
 	path, _ := w.file("x.bin", 1<<20)
