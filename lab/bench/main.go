@@ -11,6 +11,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -90,7 +91,7 @@ func bench(ctx context.Context, s settings) error {
 	if s.repair {
 		mended, err := measureRepair(ctx, s)
 		if err != nil {
-			return fmt.Errorf("repair: %w", err)
+			return within("repair", err)
 		}
 		return s.tell(report{Profile: s.profile.String(), Nodes: s.nodes, Bytes: s.size, Rounds: s.rounds, Figures: mended})
 	}
@@ -99,17 +100,20 @@ func bench(ctx context.Context, s settings) error {
 		return err
 	}
 	if !s.quick {
-		idle, err := measureIdle(ctx, s)
-		if err != nil {
-			return fmt.Errorf("idle: %w", err)
-		}
-		mended, err := measureRepair(ctx, s)
-		if err != nil {
-			return fmt.Errorf("repair: %w", err)
-		}
+		idle, failed := measureIdle(ctx, s)
+		mended, notMended := measureRepair(ctx, s)
 		r.Figures = append(append(r.Figures, idle...), mended...)
+		err = errors.Join(within("idle", failed), within("repair", notMended))
 	}
-	return s.tell(r)
+	return errors.Join(err, s.tell(r)) // what was measured is told, whatever failed
+}
+
+// within says in which measurement something failed.
+func within(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // tell prints a report.

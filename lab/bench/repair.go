@@ -27,6 +27,10 @@ var hasty = []string{
 // candidates and to make the shards again.
 const repairPatience = 5 * time.Minute
 
+// repairRest is how long nothing is made until that was all: members leave a segment
+// alone as soon as more than r hold it, though a slot may still be vacant.
+const repairRest = 90 * time.Second
+
 // measureRepair compares how fast members repair with how fast the file is read:
 // for one new holder, then for as many as are lost when they repair.
 func measureRepair(ctx context.Context, s settings) (list []figure, err error) {
@@ -116,9 +120,10 @@ type repaired struct {
 
 var errNoRepair = errors.New("the lost shards are not made again")
 
-// repairs waits until so many shards were made again.
+// repairs waits until so many shards were made again, or no more are.
 func (n *network) repairs(ctx context.Context, shards int) ([]repaired, error) {
-	for begun := time.Now(); ; {
+	last, before := time.Now(), 0
+	for patience := repairPatience; ; {
 		var list []repaired
 		made := 0
 		for _, node := range n.lab.Nodes() {
@@ -131,11 +136,14 @@ func (n *network) repairs(ctx context.Context, shards int) ([]repaired, error) {
 		for _, r := range list {
 			made += r.Shards
 		}
-		if made >= shards {
-			return list, nil
+		if made > before {
+			last, before, patience = time.Now(), made, repairRest
 		}
-		if time.Since(begun) > repairPatience {
-			return nil, fmt.Errorf("%w: %d of %d are", errNoRepair, made, shards)
+		switch late := time.Since(last) > patience; {
+		case made >= shards, late && made > 0:
+			return list, nil
+		case late:
+			return nil, errNoRepair
 		}
 		if err := pause(ctx, time.Second); err != nil {
 			return nil, err
