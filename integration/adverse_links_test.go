@@ -51,9 +51,9 @@ func TestFlappingLinks(t *testing.T) {
 }
 
 // Of each direction between two machines every fourth loses all for two days, so
-// that in nine of sixteen pairs each can ask the other. A member may
-// reach too few of a group then and see hurry, and draw candidates, to whom the
-// others grant nothing. (At every third most holders would not be reached by most.)
+// that in nine of sixteen pairs each can ask the other. A member may reach too few
+// of a group then and see hurry, and draw candidates, to whom the others grant
+// nothing. (At every third most holders would not be reached by most.)
 func TestOneWayLoss(t *testing.T) {
 	lengthy(t)
 	disturb(t, 13, 20, 3, small, func(t *testing.T, a *adverse) {
