@@ -127,6 +127,44 @@ func BenchmarkReadShard(b *testing.B) {
 	}
 }
 
+// BenchmarkFactInfos lists a group's 1,000 facts, half of which wait for the
+// index, as they do after a put.
+func BenchmarkFactInfos(b *testing.B) {
+	const count = 1000
+	d := openDisk(b, storage.Config{Dir: b.TempDir(), Owner: "bench", Reserve: -1})
+	put := func(from, to int) {
+		var facts []storage.Fact
+		for n := from; n < to; n++ {
+			facts = append(facts, storagetest.Fact(1, n, 100))
+		}
+		if err := d.PutFact(b.Context(), facts...); err != nil {
+			b.Fatal(err)
+		}
+	}
+	list := func(b *testing.B, want int) {
+		b.ReportAllocs()
+		for b.Loop() {
+			n := 0
+			for _, err := range d.FactInfos(b.Context(), storagetest.Group(1)) {
+				if err != nil {
+					b.Fatal(err)
+				}
+				n++
+			}
+			if n != want {
+				b.Fatalf("%d facts", n)
+			}
+		}
+	}
+	put(0, count/2)
+	if err := d.Save(); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("flushed", func(b *testing.B) { list(b, count/2) })
+	put(count/2, count)
+	b.Run("half", func(b *testing.B) { list(b, count) })
+}
+
 // BenchmarkOpen opens a store of 100,000 small shards in 1,000 groups, with
 // its index and without.
 func BenchmarkOpen(b *testing.B) {

@@ -93,28 +93,46 @@ func (t *table) read(bucket string, key []byte) ([]byte, error) {
 }
 
 // scan returns the rows whose key begins with the 32 bytes of head, in order.
-func (t *table) scan(bucket string, head [32]byte) ([]row, error) {
+func (t *table) scan(bucket string, head [32]byte) (rows []row, err error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	found := make(map[string][]byte)
-	err := t.db.View(func(tx *kv.Tx) error {
+	changed := t.changed(bucket, head)
+	err = t.db.View(func(tx *kv.Tx) error {
 		for k, v := range tx.Scan(bucket, head[:]) {
-			found[string(k[32:])] = v
+			if _, known := changed[string(k[32:])]; !known {
+				rows = append(rows, row{k, v})
+			}
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(found, t.flushing.keys[bucket][head])
-	maps.Copy(found, t.waiting.keys[bucket][head])
-	var rows []row
-	for _, rest := range slices.Sorted(maps.Keys(found)) {
-		if v := found[rest]; v != nil {
+	flushed := len(rows)
+	for rest, v := range changed {
+		if v != nil {
 			rows = append(rows, row{append(head[:len(head):len(head)], rest...), v})
 		}
 	}
+	if len(rows) > flushed {
+		slices.SortFunc(rows, func(a, b row) int { return bytes.Compare(a.key, b.key) })
+	}
 	return rows, nil
+}
+
+// changed returns what the layers say of the keys that begin with head. The
+// caller holds mu, and changes nothing.
+func (t *table) changed(bucket string, head [32]byte) map[string][]byte {
+	flushing, waiting := t.flushing.keys[bucket][head], t.waiting.keys[bucket][head]
+	switch {
+	case len(flushing) == 0:
+		return waiting
+	case len(waiting) == 0:
+		return flushing
+	}
+	both := maps.Clone(flushing)
+	maps.Copy(both, waiting)
+	return both
 }
 
 // page returns up to limit keys of a bucket in order, from the first that is

@@ -124,7 +124,8 @@ func (tx *Tx) Drop(bucket string) error {
 }
 
 // Scan yields copies of the keys that begin with prefix and their values, in
-// order of keys. The loop may change the bucket: keys are found or missed as
+// order of keys. They are the caller's to keep, but the key of the loop's turn
+// must not be changed in it. The loop may change the bucket: keys are found or missed as
 // they stand when the scan gets to them. It must not drop the bucket.
 func (tx *Tx) Scan(bucket string, prefix []byte) iter.Seq2[[]byte, []byte] {
 	return tx.ScanFrom(bucket, prefix, prefix)
@@ -152,13 +153,13 @@ func (tx *Tx) ScanFrom(bucket string, prefix, from []byte) iter.Seq2[[]byte, []b
 				} else {
 					k, v = c.Next()
 				}
-				k, v = bytes.Clone(k), append([]byte{}, v...)
+				k, v = cloneBoth(k, v)
 				return nil
 			})
 			if k == nil || tx.err != nil || !bytes.HasPrefix(k, prefix) {
 				return
 			}
-			at, skip = bytes.Clone(k), true
+			at, skip = k, true
 			if !yield(k, v) {
 				return
 			}
@@ -181,4 +182,15 @@ func (tx *Tx) guard(step func() error) (err error) {
 		}
 	}()
 	return step()
+}
+
+// cloneBoth copies a key and its value into one piece of memory; a nil key
+// stays nil.
+func cloneBoth(k, v []byte) (key, value []byte) {
+	if k == nil {
+		return nil, nil
+	}
+	b := make([]byte, 0, len(k)+len(v))
+	b = append(append(b, k...), v...)
+	return b[:len(k):len(k)], b[len(k):]
 }
