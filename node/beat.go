@@ -20,6 +20,9 @@ const (
 	// renewalsTold is how many beats to each neighbour carry a renewal that is
 	// news here, as a time.
 	renewalsTold = 2
+	// learnsFrom is in how many groups a neighbour's addresses are looked for
+	// before a beat; before the next one, in others.
+	learnsFrom = 4
 )
 
 // Beat answers a neighbour's sign of life with this node's own. What it says of
@@ -79,17 +82,13 @@ func (n *Node) askBeat(ctx context.Context, id peer.ID) (*protocol.BeatReply, er
 }
 
 // learnMember tells the network the addresses that a neighbour's newest
-// envelope names, from the facts of groups that it shares; it reports whether
-// they have not been tried yet.
+// envelope names, from the facts of a few groups that it shares; it reports
+// whether they have not been tried yet.
 func (n *Node) learnMember(ctx context.Context, id peer.ID) bool {
-	for _, gid := range n.neighbours.groupsWith(id) {
-		g, release, err := n.groups.open(ctx, gid)
-		if err != nil {
-			continue
-		}
-		env := g.envelopeOf(id)
-		release()
-		if rec, err := n.opened.Open(env); err == nil && rec.Peer == id && len(rec.Addrs) > 0 {
+	shared := n.neighbours.groupsWith(id)
+	n.rand.shuffle(len(shared), func(i, j int) { shared[i], shared[j] = shared[j], shared[i] })
+	for _, gid := range shared[:min(len(shared), learnsFrom)] {
+		if rec, ok := n.storedEnvelope(ctx, gid, id); ok {
 			n.cfg.Net.Learn(rec.Info())
 			return n.neighbours.newer(id, rec.Seq)
 		}
@@ -110,11 +109,28 @@ func (h *neighbours) newer(id peer.ID, seq uint64) bool {
 	return true
 }
 
-// envelopeOf returns the newest envelope of a peer among the group's facts.
-func (g *groupState) envelopeOf(id peer.ID) protocol.Envelope {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.envelopes[id].raw
+// storedEnvelope returns the newest envelope with addresses of a peer among a
+// group's facts in the store. It does not load the group, which would
+// read every grant, for many neighbours may be out of reach at a time; what is
+// not durable yet, the network knows already.
+func (n *Node) storedEnvelope(ctx context.Context, gid protocol.GroupID, id peer.ID) (newest protocol.PeerRecord, ok bool) {
+	for info, err := range n.store.FactInfos(ctx, gid) {
+		if err != nil {
+			return newest, false
+		}
+		if protocol.FactKind(info.Kind) != protocol.FactEnvelope {
+			continue
+		}
+		f, err := n.store.Fact(ctx, gid, info.ID)
+		if err != nil {
+			continue
+		}
+		rec, err := n.opened.Open(f.Bytes)
+		if err == nil && rec.Peer == id && len(rec.Addrs) > 0 && (!ok || rec.Seq > newest.Seq) {
+			newest, ok = rec, true
+		}
+	}
+	return newest, ok
 }
 
 // takeRenewals takes renewals into the truth of groups that are held here. They

@@ -372,3 +372,29 @@ func TestAwayAndDraining(t *testing.T) {
 		v.close()
 	})
 }
+
+// TestStoredEnvelope finds a neighbour's addresses without the group being
+// loaded, however many grants it has.
+func TestStoredEnvelope(t *testing.T) {
+	w := newWorld(t, 61, nil)
+	m, other := newIdentity(t, w.r), newIdentity(t, w.r)
+	gid := protocol.GroupID(protocol.Sum([]byte("group")))
+	for _, e := range []protocol.Envelope{
+		m.envelope(t, 5, "/ip4/10.0.0.9/tcp/1"),
+		m.envelope(t, 7, "/ip4/10.0.0.9/tcp/2"),
+		m.envelope(t, 6, "/ip4/10.0.0.9/tcp/3"),
+		other.envelope(t, 8, "/ip4/10.0.0.9/tcp/4"),
+		protocol.Envelope("rubbish"),
+	} {
+		if err := w.store.PutFact(t.Context(), storage.Fact{Group: gid, Kind: uint8(protocol.FactEnvelope), Bytes: e}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rec, ok := w.node.storedEnvelope(t.Context(), gid, m.id)
+	if !ok || rec.Seq != 7 || len(rec.Addrs) != 1 || rec.Addrs[0].String() != "/ip4/10.0.0.9/tcp/2" {
+		t.Errorf("found %+v, %t", rec, ok)
+	}
+	if rec, ok := w.node.storedEnvelope(t.Context(), gid, newIdentity(t, w.r).id); ok {
+		t.Errorf("found %+v of a peer that has none", rec)
+	}
+}
