@@ -89,7 +89,7 @@ func (n *Node) segmentsOf(ctx context.Context, id protocol.GroupID) ([]protocol.
 			out = append(out, sh.Key.Segment)
 		}
 	}
-	slices.SortFunc(out, func(a, b protocol.SegmentID) int { return compareHash(protocol.Hash(a), protocol.Hash(b)) })
+	slices.SortFunc(out, protocol.CompareIDs)
 	n.neighbours.forgetFaults(id, func(s protocol.SegmentID) bool { _, ok := held[s]; return ok })
 	return out, nil
 }

@@ -111,7 +111,7 @@ func (h *neighbours) planPass(id protocol.GroupID, segments []protocol.SegmentID
 	}
 	for i := range g.list {
 		s := &g.list[i]
-		if s.asks && h.now().Sub(unix(s.since)) > askedFor*h.audit.SampleEvery {
+		if s.asks && h.now().Sub(time.Unix(s.since, 0)) > askedFor*h.audit.SampleEvery {
 			s.asks = false // it may ask again; till then it keeps nobody else out
 		}
 		if s.spare && !s.provedWithin(now, h.audit.ProofFor) {
@@ -228,14 +228,14 @@ func (h *neighbours) sample(s *seat, segments []protocol.SegmentID, now time.Dur
 	for f := range s.audits.faults {
 		return []protocol.SegmentID{f}
 	}
-	return draw(segments, 1, u)
+	return audit.Draw(segments, 1, u)
 }
 
 // entry draws the shards of the audit by which a peer comes to be known: of
 // those that it should have, and does not itself say that it lacks.
 func (s *seat) entry(set *audit.Settings, segments []protocol.SegmentID, u func() float64) []protocol.SegmentID {
 	out := make([]protocol.SegmentID, 0, set.EntryShards)
-	for _, seg := range draw(segments, len(segments), u) {
+	for _, seg := range audit.Draw(segments, len(segments), u) {
 		if _, lacks := s.lacks[seg]; !lacks && len(out) < set.EntryShards {
 			out = append(out, seg)
 		}
@@ -277,15 +277,4 @@ func (h *neighbours) unlisted(id protocol.GroupID, p peer.ID, slot int) (late bo
 		who.sampled, who.nextSample = who.proved, h.moment()
 	}
 	return late
-}
-
-// draw returns n of some segments, or all, each as likely as any other.
-func draw(segments []protocol.SegmentID, n int, u func() float64) []protocol.SegmentID {
-	all := slices.Clone(segments)
-	n = min(n, len(all))
-	for i := range n {
-		j := i + min(int(u()*float64(len(all)-i)), len(all)-i-1)
-		all[i], all[j] = all[j], all[i]
-	}
-	return all[:n:n]
 }

@@ -17,9 +17,6 @@ const (
 	beatTimeout = 15 * time.Second
 	// beatsAtOnce bounds the beats that wait for answers.
 	beatsAtOnce = 16
-	// renewalsTold is how many beats to each neighbour carry a renewal that is
-	// news here, as a time.
-	renewalsTold = 2
 	// learnsFrom is in how many groups a neighbour's addresses are looked for
 	// before a beat; before the next one, in others.
 	learnsFrom = 4
@@ -171,6 +168,10 @@ func (h *neighbours) renewed(id protocol.GroupID, renewal []byte) {
 		g.renewal, g.renewedAt = renewal, h.mono()
 	}
 }
+
+// renewalsTold is how many beats to each neighbour carry a renewal that is news
+// here, as a time.
+const renewalsTold = 2
 
 // renewalsFor returns what renewals are news of groups shared with a peer.
 func (h *neighbours) renewalsFor(id peer.ID) (out []protocol.GroupRenewal) {

@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/node/liveness"
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/memnet"
 	"github.com/cairnstore/cairn/storage"
@@ -231,7 +232,7 @@ func TestRestartsKeepTheClocks(t *testing.T) {
 						}
 						kinds[f.Kind]++
 					}
-					if kinds[noteSeats] > 2 || kinds[noteStandings] > 2 {
+					if kinds[note.Seats] > 2 || kinds[note.Standings] > 2 {
 						t.Errorf("%d: notes pile up: %v", i, kinds)
 					}
 				}

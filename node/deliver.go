@@ -251,7 +251,7 @@ func (s *succession) examineSuccessor(ctx context.Context, v *roll, to peer.ID, 
 	for _, sh := range shares {
 		segments = append(segments, sh.key.Segment)
 	}
-	segments = draw(segments, s.cfg.Timing.Audit.EntryShards, s.rand.float)
+	segments = audit.Draw(segments, s.cfg.Timing.Audit.EntryShards, s.rand.float)
 	t.describe(ctx, segments)
 	var refs []protocol.ShardRef
 	for _, seg := range segments {

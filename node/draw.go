@@ -76,9 +76,7 @@ func (n *Node) drawSlot(ctx context.Context, v *roll, slot int, pool []group.Can
 // drawn, and returns the first that takes it, with its peer record; "": none
 // does.
 func (n *Node) askCandidates(ctx context.Context, v *roll, slot int, pool []group.Candidate, f *groupFacts) (peer.ID, protocol.Envelope) {
-	n.neighbours.mu.Lock()
-	private := n.neighbours.private()
-	n.neighbours.mu.Unlock()
+	private := n.neighbours.isPrivate()
 	var order []group.Candidate
 	n.rand.with(func(r *rand.Rand) { order = v.table.Redraw(slot, pool, f.bytes, private, v.view, r) })
 	now, tried := n.neighbours.at(), 0

@@ -252,7 +252,7 @@ func (g *groupState) factIDs(buckets []int) []protocol.Hash {
 			out = append(out, h)
 		}
 	}
-	slices.SortFunc(out, compareHash)
+	slices.SortFunc(out, protocol.CompareIDs)
 	return out
 }
 

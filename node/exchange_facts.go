@@ -7,6 +7,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -142,7 +143,7 @@ func (n *Node) readFacts(ctx context.Context, g *groupState, ids []protocol.Hash
 		case errors.Is(err, storage.ErrNotFound) || n.damaged(g.id, err):
 		case err != nil:
 			return nil, n.hideStore("read a fact", err)
-		case !isNote(f.Kind):
+		case !note.Is(f.Kind):
 			size += len(f.Bytes)
 			out = append(out, fromStore(f))
 		}

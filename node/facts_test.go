@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -185,7 +186,7 @@ func TestRefusedFacts(t *testing.T) {
 		code protocol.Code
 	}{
 		{"unknown kind", fact(200, []byte("x")), protocol.CodeVersion},
-		{"this node's own note", fact(noteOrigin, []byte("x")), protocol.CodeVersion},
+		{"this node's own note", fact(note.Origin, []byte("x")), protocol.CodeVersion},
 		{"nonsense", fact(protocol.FactGrant, []byte("x")), protocol.CodeMalformed},
 		{"envelope of a stranger", fact(protocol.FactEnvelope, stranger.envelope(t, 1, "/ip4/10.0.0.9/tcp/1")), protocol.CodeDenied},
 		{"grant by the renew key", fact(protocol.FactGrant, protocol.SignGrant(o.renew, network, o.id, make([]byte, 32), 1)), protocol.CodeDenied},

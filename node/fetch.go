@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -74,7 +75,7 @@ func (n *Node) wanted(ctx context.Context, from protocol.Remote, g *groupState, 
 			return n.hideStore("read facts", err)
 		}
 		id := f.ID()
-		if isNote(f.Kind) || !want[id] {
+		if note.Is(f.Kind) || !want[id] {
 			continue
 		}
 		delete(want, id)

@@ -18,6 +18,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -266,11 +267,11 @@ func (w *world) factsHeld(g protocol.GroupID) []protocol.Hash {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		if !isNote(f.Kind) {
+		if !note.Is(f.Kind) {
 			out = append(out, f.ID())
 		}
 	}
-	slices.SortFunc(out, compareHash)
+	slices.SortFunc(out, protocol.CompareIDs)
 	return out
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cairnstore/cairn/lab/fuzz"
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -34,14 +35,14 @@ func FuzzStored(f *testing.F) {
 	}
 	f.Add(nn.Kind, nn.Bytes)
 	for kind, v := range map[uint8]any{
-		noteHandover: given{By: []byte(idFor(1)), Since: 5, Handover: []byte("signed")},
-		noteHanding:  handingNote{Successor: []byte(idFor(1)), Envelope: []byte("its record"), Since: 5, Stage: handingGiven},
-		noteFalse:    verdict{protocol.SegmentID{9}},
-		noteLists: listsNote{V: viewVersion, At: 7, Segments: []protocol.SegmentID{{8}, {9}}, Holders: []listNote{
+		note.Handover: given{By: []byte(idFor(1)), Since: 5, Handover: []byte("signed")},
+		note.Handing:  handingNote{Successor: []byte(idFor(1)), Envelope: []byte("its record"), Since: 5, Stage: handingGiven},
+		note.False:    verdict{protocol.SegmentID{9}},
+		note.Lists: listsNote{V: viewVersion, At: 7, Segments: []protocol.SegmentID{{8}, {9}}, Holders: []listNote{
 			{Slot: 1, Peer: []byte{}, Lacks: []byte{2}}, {Slot: 2, Peer: []byte(idFor(1)), Told: true, Lacks: []byte{}},
 		}},
 	} {
-		v, err := note(g, kind, v)
+		v, err := note.New(g, kind, v)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -66,17 +67,17 @@ func readStored(t testing.TB, g protocol.GroupID, kind uint8, b []byte) {
 	s := groupSurvey{deleted: make(map[protocol.SegmentID]bool)}
 	n.surveyBytes(&s, storage.Fact{Kind: kind, Bytes: b})
 	if v, err := parseSeatsNote(b); err == nil {
-		if again, err := note(g, noteSeats, v); err != nil || !bytes.Equal(again.Bytes, b) {
+		if again, err := note.New(g, note.Seats, v); err != nil || !bytes.Equal(again.Bytes, b) {
 			t.Fatal("a note of seats reads back otherwise")
 		}
 	}
 	if v, err := parseListsNote(b); err == nil {
-		if again, err := note(g, noteLists, v); err != nil || !bytes.Equal(again.Bytes, b) {
+		if again, err := note.New(g, note.Lists, v); err != nil || !bytes.Equal(again.Bytes, b) {
 			t.Fatal("a note of lists reads back otherwise")
 		}
 	}
 	if v, err := parseStandingsNote(b); err == nil {
-		if again, err := note(g, noteStandings, v); err != nil || !bytes.Equal(again.Bytes, b) {
+		if again, err := note.New(g, note.Standings, v); err != nil || !bytes.Equal(again.Bytes, b) {
 			t.Fatal("a note of standings reads back otherwise")
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -22,7 +23,7 @@ type handings struct {
 // goes on with; all else belongs to the goroutine that hands the slot over.
 type handing struct {
 	handingNote
-	note savedNote
+	note note.Saved
 
 	proved  bool          // the successor has proved some of what it was brought
 	failing bool          // the successor does not do what it should
@@ -99,7 +100,7 @@ func (l *handings) restore(f storage.Fact) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if v.Stage >= h.Stage {
-		h.handingNote, h.note = v, savedNote{f.ID(), len(f.Bytes)}
+		h.handingNote, h.note = v, note.SavedAs(f)
 	}
 }
 
@@ -107,31 +108,31 @@ func (l *handings) restore(f storage.Fact) {
 // full to its last byte has no room even for that: then a restart draws anew.
 func (n *Node) noteHanding(ctx context.Context, id protocol.GroupID, h *handing, v handingNote) error {
 	v.Since = n.now().Unix()
-	f, err := note(id, noteHanding, v)
+	f, err := note.New(id, note.Handing, v)
 	if err != nil {
 		return err
 	}
 	switch err := n.store.PutFact(ctx, f); {
 	case errors.Is(err, storage.ErrFull):
 		n.log.Debug("no room to note to whom a slot is handed over", "group", id.Prefix())
-		n.handings.set(h, v, savedNote{})
+		n.handings.set(h, v, note.Saved{})
 		return nil
 	case err != nil:
 		return err
 	}
 	was := h.note
-	n.handings.set(h, v, savedNote{f.ID(), len(f.Bytes)})
+	n.handings.set(h, v, note.SavedAs(f))
 	n.book.returned(id, -factCost(len(f.Bytes)))
-	if was.size > 0 && was.id != f.ID() {
-		n.dropFacts(ctx, id, []protocol.Hash{was.id})
-		n.book.returned(id, factCost(was.size))
+	if was.Size > 0 && was.ID != f.ID() {
+		n.dropFacts(ctx, id, []protocol.Hash{was.ID})
+		n.book.returned(id, noteCost(was.Size))
 	}
 	return nil
 }
 
-func (l *handings) set(h *handing, v handingNote, note savedNote) {
+func (l *handings) set(h *handing, v handingNote, saved note.Saved) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	h.handingNote, h.note = v, note
+	h.handingNote, h.note = v, saved
 	h.proved, h.failing, h.next, h.wait = false, false, 0, 0
 }

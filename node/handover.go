@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -25,7 +26,7 @@ type given struct {
 	By       []byte `cbor:"by"`       // peer ID of the holder
 	Since    int64  `cbor:"since"`    // Unix seconds: when it came
 	Handover []byte `cbor:"handover"` // as the holder signed it
-	note     savedNote
+	note     note.Saved
 }
 
 func newHandovers() *handovers { return &handovers{m: make(map[protocol.GroupID]given)} }
@@ -70,7 +71,7 @@ func (h *handovers) restore(f storage.Fact) {
 	if err := protocol.Decode("note", f.Bytes, &v); err != nil || peer.ID(v.By).Validate() != nil {
 		return // damaged: the holder gives it again
 	}
-	v.note = savedNote{f.ID(), len(f.Bytes)}
+	v.note = note.SavedAs(f)
 	h.set(f.Group, v)
 }
 
@@ -120,18 +121,18 @@ func (n *Node) keepHandover(ctx context.Context, g *groupState, from peer.ID, r 
 		return protocol.Refuse(protocol.CodeDisputed, "slot %d is another's to hand over", r.Slot)
 	}
 	v := given{By: []byte(from), Since: n.now().Unix(), Handover: r.Handover}
-	f, err := note(g.id, noteHandover, v)
+	f, err := note.New(g.id, note.Handover, v)
 	if err != nil {
 		return err
 	}
 	if err := n.storeBatch(ctx, g.id, []storage.Fact{f}); err != nil {
 		return err
 	}
-	v.note = savedNote{f.ID(), len(f.Bytes)}
+	v.note = note.SavedAs(f)
 	n.handovers.set(g.id, v)
-	if was.note.size > 0 {
-		n.dropFacts(ctx, g.id, []protocol.Hash{was.note.id})
-		n.book.returned(g.id, factCost(was.note.size))
+	if was.note.Size > 0 {
+		n.dropFacts(ctx, g.id, []protocol.Hash{was.note.ID})
+		n.book.returned(g.id, noteCost(was.note.Size))
 	}
 	n.log.Info("a slot was handed over to this node", "group", g.id.Prefix(), "slot", r.Slot, "by", protocol.ShortPeer(from))
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 
 	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/memnet"
 	"github.com/cairnstore/cairn/storage"
@@ -168,7 +169,7 @@ func TestTakeHandover(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f.Kind == noteHandover {
+		if f.Kind == note.Handover {
 			notes++
 		}
 	}

@@ -96,7 +96,7 @@ func (g *groupState) buckets(k digestKind, asked []int) map[int][]protocol.Hash 
 		}
 	}
 	for _, list := range out {
-		slices.SortFunc(list, compareHash)
+		slices.SortFunc(list, protocol.CompareIDs)
 	}
 	return out
 }
@@ -159,12 +159,10 @@ func (g *groupState) renamed(k digestKind) {
 }
 
 func digest(names []protocol.Hash) protocol.Hash {
-	slices.SortFunc(names, compareHash)
+	slices.SortFunc(names, protocol.CompareIDs)
 	b := make([]byte, 0, len(names)*len(protocol.Hash{}))
 	for i := range names {
 		b = append(b, names[i][:]...)
 	}
 	return protocol.Sum(b)
 }
-
-func compareHash(a, b protocol.Hash) int { return bytes.Compare(a[:], b[:]) }

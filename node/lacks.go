@@ -259,15 +259,15 @@ func (h *neighbours) ownHas(g *seats, seg protocol.SegmentID) {
 // missing returns the segments that this node has lacked for a time at least, of
 // each group whose owner gave it its slot. Of others it has what repair brought: to
 // make up for each shard that did not come takes k loans, and the next repair brings
-// it for one. It leaves out groups in which these are more than their members lend
-// it in a month: its co-members repair.
-func (h *neighbours) missing(long time.Duration) map[protocol.GroupID][]protocol.SegmentID {
+// it for one. It leaves out groups in which these are more than their members, each of which
+// lends lent a month, lend it in one: its co-members repair.
+func (h *neighbours) missing(long time.Duration, lent int) map[protocol.GroupID][]protocol.SegmentID {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.moment()
 	out := make(map[protocol.GroupID][]protocol.SegmentID)
 	for id, g := range h.groups {
-		if !g.mine || len(g.without) > leastLent*(g.profile.N-1)/g.profile.K {
+		if !g.mine || len(g.without) > lent*(g.profile.N-1)/g.profile.K {
 			continue
 		}
 		for seg, since := range g.without {

@@ -334,7 +334,7 @@ func TestLateForASegment(t *testing.T) {
 		if !here.node.neighbours.isMember(h.id, late.peer.Self()) {
 			t.Error("who lacks what need not be brought has lost its slot")
 		}
-		if missing := late.node.neighbours.missing(day); len(missing) != 0 {
+		if missing := late.node.neighbours.missing(day, leastLent); len(missing) != 0 {
 			t.Error("it is to make what never came")
 		}
 		h.all[3].end()

@@ -132,7 +132,7 @@ func (l *leases) expired(now time.Time) (out []protocol.GroupID) {
 			out = append(out, id)
 		}
 	}
-	slices.SortFunc(out, func(a, b protocol.GroupID) int { return compareHash(protocol.Hash(a), protocol.Hash(b)) })
+	slices.SortFunc(out, protocol.CompareIDs)
 	return out
 }
 

@@ -25,7 +25,7 @@ func (g *groupState) grantedSegments() (granted, lacked []protocol.SegmentID) {
 			lacked = append(lacked, s)
 		}
 	}
-	slices.SortFunc(granted, func(a, b protocol.SegmentID) int { return compareHash(protocol.Hash(a), protocol.Hash(b)) })
+	slices.SortFunc(granted, protocol.CompareIDs)
 	return granted, lacked
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -43,7 +44,7 @@ const (
 	maxListNoted     = maxSegmentsNoted / 8 // bytes
 )
 
-// noteLists writes down what a group's holders lack, those of the shortest lists
+// note.Lists writes down what a group's holders lack, those of the shortest lists
 // first: a list is noted whole or not at all. mu is held.
 func (g *seats) noteLists(at time.Duration) (storage.Fact, error) {
 	var known []*seat
@@ -58,7 +59,7 @@ func (g *seats) noteLists(at time.Duration) (storage.Fact, error) {
 	named := make(map[protocol.SegmentID]struct{})
 	known = slices.DeleteFunc(known, func(s *seat) bool { return !fitsIn(named, s.lacks) })
 	known = known[max(0, len(known)-maxListsNoted):] // who lacks nothing counts as much without a note
-	n := listsNote{V: viewVersion, At: ms(at), Granted: g.keeps, Segments: slices.SortedFunc(maps.Keys(named), func(a, b protocol.SegmentID) int { return compareHash(protocol.Hash(a), protocol.Hash(b)) }), Holders: []listNote{}}
+	n := listsNote{V: viewVersion, At: ms(at), Granted: g.keeps, Segments: slices.SortedFunc(maps.Keys(named), protocol.CompareIDs), Holders: []listNote{}}
 	if g.noted >= 0 {
 		n.Granted = g.noted
 	}
@@ -68,7 +69,7 @@ func (g *seats) noteLists(at time.Duration) (storage.Fact, error) {
 	for _, s := range known {
 		n.Holders = append(n.Holders, s.noteList(n.Segments))
 	}
-	return note(g.id, noteLists, n)
+	return note.New(g.id, note.Lists, n)
 }
 
 // fitsIn adds the segments of one list to those that are named, if there is room

@@ -8,6 +8,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -30,9 +31,9 @@ func (n *Node) loadGroup(ctx context.Context, id protocol.GroupID) (*groupState,
 		case n.damaged(id, err):
 		case err != nil:
 			missing = errors.Join(missing, err)
-		case f.Kind == noteNominated:
+		case f.Kind == note.Nominated:
 			g.nominated, g.nominator, g.nominatedAt = parseNomination(f.Bytes)
-		case !isNote(f.Kind):
+		case !note.Is(f.Kind):
 			facts = append(facts, fromStore(f))
 		}
 	}
@@ -211,7 +212,7 @@ type viewSurvey struct {
 	seats     *seatsNote
 	lists     *listsNote
 	standings *standingsNote
-	notes     map[uint8]savedNote
+	notes     map[uint8]note.Saved
 	stale     []protocol.Hash
 }
 
@@ -227,17 +228,17 @@ func (s *groupSurvey) ownSlot(self peer.ID) int {
 func (v *viewSurvey) take(f storage.Fact) {
 	later := false
 	switch f.Kind {
-	case noteSeats:
+	case note.Seats:
 		n, err := parseSeatsNote(f.Bytes)
 		if later = err == nil && (v.seats == nil || n.At >= v.seats.At); later {
 			v.seats = n
 		}
-	case noteLists:
+	case note.Lists:
 		n, err := parseListsNote(f.Bytes)
 		if later = err == nil && (v.lists == nil || n.At >= v.lists.At); later {
 			v.lists = n
 		}
-	case noteStandings:
+	case note.Standings:
 		n, err := parseStandingsNote(f.Bytes)
 		if later = err == nil && (v.standings == nil || n.Watch.Now >= v.standings.Watch.Now); later {
 			v.standings = n
@@ -248,12 +249,12 @@ func (v *viewSurvey) take(f storage.Fact) {
 		return
 	}
 	if was, ok := v.notes[f.Kind]; ok {
-		v.stale = append(v.stale, was.id)
+		v.stale = append(v.stale, was.ID)
 	}
 	if v.notes == nil {
-		v.notes = make(map[uint8]savedNote)
+		v.notes = make(map[uint8]note.Saved)
 	}
-	v.notes[f.Kind] = savedNote{f.ID(), len(f.Bytes)}
+	v.notes[f.Kind] = note.SavedAs(f)
 }
 
 // surveyFact takes a fact into the survey. Grants, which are nearly all that a
@@ -263,7 +264,7 @@ func (n *Node) surveyFact(ctx context.Context, s *groupSurvey, info storage.Fact
 	switch info.Kind {
 	case uint8(protocol.FactGrant):
 		s.view.granted = true
-	case noteOrigin, noteDeleted, noteNominated, noteSeats, noteLists, noteStandings, noteHandover, noteHanding, noteFalse,
+	case note.Origin, note.Deleted, note.Nominated, note.Seats, note.Lists, note.Standings, note.Handover, note.Handing, note.False,
 		uint8(protocol.FactTable), uint8(protocol.FactDelete), uint8(protocol.FactRenewal):
 		f, err := n.store.Fact(ctx, info.Group, info.ID)
 		if errors.Is(err, storage.ErrNotFound) {
@@ -280,25 +281,25 @@ func (n *Node) surveyFact(ctx context.Context, s *groupSurvey, info storage.Fact
 // surveyBytes takes what a fact says into the survey.
 func (n *Node) surveyBytes(s *groupSurvey, f storage.Fact) {
 	switch f.Kind {
-	case noteOrigin:
+	case note.Origin:
 		var o origin
 		if err := protocol.Decode("note", f.Bytes, &o); err == nil {
 			s.from, s.seen = sourceFrom(o.From), o.Seen
 		}
-	case noteDeleted:
+	case note.Deleted:
 		var d deletion
 		if err := protocol.Decode("note", f.Bytes, &d); err == nil {
 			n.frees.add(kin{f.Group, d.Segment}, freeing{unix(d.Since).Add(n.cfg.Timing.DeleteDelay), f.ID()})
 		}
-	case noteNominated:
+	case note.Nominated:
 		s.nominated, _, _ = parseNomination(f.Bytes)
-	case noteSeats, noteLists, noteStandings:
+	case note.Seats, note.Lists, note.Standings:
 		s.view.take(f)
-	case noteHandover:
+	case note.Handover:
 		n.handovers.restore(f)
-	case noteHanding:
+	case note.Handing:
 		n.handings.restore(f)
-	case noteFalse:
+	case note.False:
 		n.verdicts.restore(f)
 	case uint8(protocol.FactTable):
 		if o, err := openStored(n.cfg.Network, fromStore(f)); err == nil {
@@ -329,3 +330,11 @@ func shardCost(size int64, n int) int64 {
 }
 
 func factCost(size int) int64 { return recordCost + int64(size) }
+
+// noteCost is factCost of a note that may be missing: then it has no bytes.
+func noteCost(size int) int64 {
+	if size == 0 {
+		return 0
+	}
+	return factCost(size)
+}

@@ -100,7 +100,7 @@ func (n *Node) mendOnce(ctx context.Context) error {
 // for all that are missing, and this node k for its own.
 func (n *Node) toMend() map[storage.ShardKey]protocol.GroupID {
 	list := n.scrub.damages()
-	for id, segments := range n.neighbours.missing(n.cfg.Timing.ExchangeEvery) {
+	for id, segments := range n.neighbours.missing(n.cfg.Timing.ExchangeEvery, leastLent) {
 		if !n.isAlive(id) || n.exchange.isStale(id) {
 			continue
 		}

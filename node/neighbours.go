@@ -86,9 +86,9 @@ type neighbour struct {
 	extra      audit.Extra   // what this node owes it as a holder
 }
 
-func newNeighbours(self peer.ID, t *Timing, now func() time.Time, mono func() time.Duration) *neighbours {
+func newNeighbours(self peer.ID, set *liveness.Settings, audits *audit.Settings, now func() time.Time, mono func() time.Duration) *neighbours {
 	return &neighbours{
-		self: self, key: group.KeyOf(self), set: &t.Liveness, audit: &t.Audit, now: now, mono: mono,
+		self: self, key: group.KeyOf(self), set: set, audit: audits, now: now, mono: mono,
 		wake: make(chan struct{}, 1), auditWake: make(chan struct{}, 1),
 		peers: make(map[peer.ID]*neighbour), groups: make(map[protocol.GroupID]*seats),
 		shifted: make(map[protocol.GroupID]struct{}),
@@ -171,6 +171,13 @@ func (h *neighbours) private() bool {
 		h.privacy.places, h.privacy.is = h.places, h.allPrivate()
 	}
 	return h.privacy.is
+}
+
+// isPrivate is private for those who hold nothing.
+func (h *neighbours) isPrivate() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.private()
 }
 
 func (h *neighbours) allPrivate() bool {

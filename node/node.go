@@ -146,7 +146,7 @@ func New(cfg Config) (*Node, error) {
 	if err := n.scrub.load(); err != nil {
 		n.log.Warn("the disk is read over from its beginning", "err", err)
 	}
-	n.neighbours = newNeighbours(n.self, &n.cfg.Timing, n.now, cfg.Mono)
+	n.neighbours = newNeighbours(n.self, &n.cfg.Timing.Liveness, &n.cfg.Timing.Audit, n.now, cfg.Mono)
 	n.caller.OnAnswer(func(id peer.ID) {
 		n.neighbours.answered(id)
 		n.donors.spoke(id, n.now())

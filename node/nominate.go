@@ -147,9 +147,7 @@ func refusal(v *roll, slot int, a group.Answer) error {
 // domainOf returns the failure domain of a peer by the address at which it is
 // seen; zero: it is not connected.
 func (n *Node) domainOf(id peer.ID) group.Domain {
-	n.neighbours.mu.Lock()
-	private := n.neighbours.private()
-	n.neighbours.mu.Unlock()
+	private := n.neighbours.isPrivate()
 	c := n.candidate(id)
 	if !private && !c.Addr.IsValid() && c.Relay == "" {
 		return group.Domain{}

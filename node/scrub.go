@@ -161,7 +161,7 @@ func (n *Node) scrubList(ctx context.Context) error {
 		case err != nil && n.elsewhere(err):
 		case err != nil:
 			return err
-		case compareHash(protocol.Hash(id), from.Group) >= 0:
+		case protocol.CompareIDs(protocol.Hash(id), from.Group) >= 0:
 			s.groups = append(s.groups, id)
 		}
 	}

@@ -123,7 +123,7 @@ func (s *scrubber) save(now time.Time) error {
 		return nil
 	}
 	slices.SortFunc(n.Damaged, func(a, b damagedNote) int {
-		return cmp.Or(compareHash(a.Segment, b.Segment), a.Slot-b.Slot)
+		return cmp.Or(protocol.CompareIDs(a.Segment, b.Segment), a.Slot-b.Slot)
 	})
 	b, err := protocol.Encode(n)
 	if err == nil {

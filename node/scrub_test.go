@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cairnstore/cairn/lab/fuzz"
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -242,7 +243,7 @@ func TestScrubDropsRottenNote(t *testing.T) {
 	count := func() (notes, facts int) {
 		for f, err := range w.store.Facts(t.Context(), o.id) {
 			switch {
-			case err == nil && isNote(f.Kind):
+			case err == nil && note.Is(f.Kind):
 				notes++
 			case err == nil:
 				facts++
@@ -254,7 +255,7 @@ func TestScrubDropsRottenNote(t *testing.T) {
 	}
 	notes, facts := count()
 	for f, err := range w.store.Facts(t.Context(), o.id) {
-		if err == nil && f.Kind == noteOrigin {
+		if err == nil && f.Kind == note.Origin {
 			w.rot(f.Bytes)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/node/audit"
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -22,11 +23,11 @@ type seats struct {
 	keeps   int    // segments that its members are to hold, as of the last look at its facts
 	list    []seat // of others, by slot; of one slot that of the table first
 
-	notes    map[uint8]savedNote // as stored, by kind
-	stale    []protocol.Hash     // notes in the store that count no more
-	dirty    bool                // the seats are not as stored
-	relisted bool                // what holders lack is not as stored
-	noted    int                 // segments of which the note of that knew; -1: there was none, or the facts have been looked at since
+	notes    map[uint8]note.Saved // as stored, by kind
+	stale    []protocol.Hash      // notes in the store that count no more
+	dirty    bool                 // the seats are not as stored
+	relisted bool                 // what holders lack is not as stored
+	noted    int                  // segments of which the note of that knew; -1: there was none, or the facts have been looked at since
 
 	pass       pass                   // of this node's audits
 	asked      map[uint64]audit.Asked // who has had which audit by lot, by the segment's first bytes
@@ -161,7 +162,7 @@ func (h *neighbours) open(id protocol.GroupID, t *protocol.Table, own int, v *vi
 	g := &seats{id: id, profile: t.Profile, own: own, mine: own >= 0 && t.SlotOf(h.self) == own, granted: v.granted, keeps: v.held, notes: v.notes, stale: v.stale, noted: -1}
 	g.pass.next = h.mono() + time.Duration(v.spread*float64(h.audit.SampleEvery)/firstPass)
 	if g.notes == nil {
-		g.notes = make(map[uint8]savedNote)
+		g.notes = make(map[uint8]note.Saved)
 	}
 	h.groups[id] = g
 	for slot := range t.Slots {

@@ -8,6 +8,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/node/audit"
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -107,7 +108,7 @@ func (g *seats) note(at time.Duration) (storage.Fact, error) {
 			}
 		}
 	}
-	return note(g.id, noteSeats, n)
+	return note.New(g.id, note.Seats, n)
 }
 
 // note writes a seat down, with as many of its faults as there is room for: the

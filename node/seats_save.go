@@ -9,21 +9,16 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cairnstore/cairn/node/liveness"
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
-
-// savedNote is a note as the store has it.
-type savedNote struct {
-	id   protocol.Hash
-	size int
-}
 
 // unsavedNote is a note that the store should have instead of another.
 type unsavedNote struct {
 	fact storage.Fact
 	old  []protocol.Hash // to be dropped
-	cost int64           // what the old ones were charged
+	was  int             // bytes of the one before; 0: there was none
 }
 
 const (
@@ -58,7 +53,7 @@ func (n *Node) saveBatch(ctx context.Context, batch []unsavedNote, haste bool) e
 		return err
 	}
 	for _, v := range batch {
-		n.book.returned(v.fact.Group, v.cost-factCost(len(v.fact.Bytes)))
+		n.book.returned(v.fact.Group, noteCost(v.was)-noteCost(len(v.fact.Bytes)))
 		if _, _, held := n.neighbours.slotsOf(v.fact.Group); !held { // it was freed meanwhile
 			n.dropFacts(ctx, v.fact.Group, []protocol.Hash{v.fact.ID()})
 		}
@@ -116,18 +111,15 @@ func (g *seats) replace(out []unsavedNote, f storage.Fact, err, before error) ([
 	}
 	was := g.notes[f.Kind]
 	id := f.ID()
-	if id == was.id && len(g.stale) == 0 {
+	if id == was.ID && len(g.stale) == 0 {
 		return out, before
 	}
-	v := unsavedNote{fact: f, old: g.stale}
-	if id != was.id && was.size > 0 {
-		v.old = append(v.old, was.id)
-	}
-	if was.size > 0 {
-		v.cost = factCost(was.size)
+	v := unsavedNote{fact: f, old: g.stale, was: was.Size}
+	if id != was.ID && was.Size > 0 {
+		v.old = append(v.old, was.ID)
 	}
 	g.stale = nil
-	g.notes[f.Kind] = savedNote{id, len(f.Bytes)}
+	g.notes[f.Kind] = note.Saved{ID: id, Size: len(f.Bytes)}
 	return append(out, v), before
 }
 

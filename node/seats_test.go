@@ -11,6 +11,7 @@ import (
 
 	"github.com/cairnstore/cairn/node/audit"
 	"github.com/cairnstore/cairn/node/liveness"
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -26,7 +27,7 @@ func idFor(i int) peer.ID {
 func newView(n int, p protocol.Profile, peers int) *neighbours {
 	timing := DefaultTiming()
 	now := epoch
-	h := newNeighbours(idFor(0), &timing, func() time.Time { return now }, func() time.Duration { return now.Sub(epoch) })
+	h := newNeighbours(idFor(0), &timing.Liveness, &timing.Audit, func() time.Time { return now }, func() time.Duration { return now.Sub(epoch) })
 	for i := range n {
 		t := &protocol.Table{Profile: p, Slots: make([][]byte, p.N)}
 		t.Slots[0] = []byte(h.self)
@@ -187,7 +188,7 @@ func TestWhoKnowsThisNode(t *testing.T) {
 func TestDamagedNotes(t *testing.T) {
 	w := newWorld(t, 61, nil)
 	o := w.newOwner().found()
-	for _, k := range []uint8{noteSeats, noteStandings, noteNominated} {
+	for _, k := range []uint8{note.Seats, note.Standings, note.Nominated} {
 		if err := w.store.PutFact(t.Context(), storage.Fact{Group: o.id, Kind: k, Bytes: []byte("rubbish")}); err != nil {
 			t.Fatal(err)
 		}
@@ -208,7 +209,7 @@ func TestDamagedNotes(t *testing.T) {
 		}
 		kinds[f.Kind]++
 	}
-	if kinds[noteSeats] != 1 || kinds[noteStandings] != 1 {
+	if kinds[note.Seats] != 1 || kinds[note.Standings] != 1 {
 		t.Errorf("notes after that: %v", kinds)
 	}
 }

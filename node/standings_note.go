@@ -8,6 +8,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/node/liveness"
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -47,7 +48,7 @@ type standingNote struct {
 	Heard          bool
 }
 
-// noteStandings writes down the standings of those neighbours whose first
+// note.Standings writes down the standings of those neighbours whose first
 // shared group this is. mu is held.
 func (h *neighbours) noteStandings(g *seats) (storage.Fact, error) {
 	w := h.watch
@@ -62,7 +63,7 @@ func (h *neighbours) noteStandings(g *seats) (storage.Fact, error) {
 			}
 		}
 	}
-	return note(g.id, noteStandings, n)
+	return note.New(g.id, note.Standings, n)
 }
 
 func noteStanding(id peer.ID, s liveness.Standing) standingNote {
@@ -114,7 +115,7 @@ func (p *standingNote) standing() liveness.Standing {
 
 func (w *watchNote) watch() liveness.Watch {
 	return liveness.Watch{
-		Now: fromMS(w.Now), Wall: unix(w.Wall), Steps: w.Steps, LastStep: fromMS(w.LastStep), CutOff: fromMS(w.CutOff),
+		Now: fromMS(w.Now), Wall: time.Unix(w.Wall, 0), Steps: w.Steps, LastStep: fromMS(w.LastStep), CutOff: fromMS(w.CutOff),
 	}
 }
 

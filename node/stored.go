@@ -8,26 +8,10 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
-
-// Notes are facts that this node keeps for itself beside a group's facts. They
-// are named like facts and never sent; protocol's kinds count up from 1.
-const (
-	noteOrigin    = 0xf0 // when the group came here, and from where
-	noteDeleted   = 0xf1 // since when a segment waits to be freed
-	noteNominated = 0xf2 // for which slot this node was nominated
-	noteSeats     = 0xf3 // who holds which slot, as this node believes
-	noteStandings = 0xf4 // how neighbours stand
-	noteHandover  = 0xf5 // by which this node was given its slot
-	noteHanding   = 0xf6 // to whom this node hands its slot over
-	noteFalse     = 0xf7 // that a segment's descriptor is proved false
-	noteLists     = 0xf8 // what holders lack by their own word
-)
-
-// isNote reports whether a stored fact is this node's own note.
-func isNote(kind uint8) bool { return kind >= noteOrigin }
 
 // origin is the note that a group's first facts come with.
 type origin struct {
@@ -50,23 +34,18 @@ type nomination struct {
 
 func unix(seconds int64) time.Time { return time.Unix(seconds, 0) }
 
-func note(g protocol.GroupID, kind uint8, v any) (storage.Fact, error) {
-	b, err := protocol.Encode(v)
-	return storage.Fact{Group: g, Kind: kind, Bytes: b}, err
-}
-
 func originNote(g protocol.GroupID, from source, now time.Time) (storage.Fact, error) {
-	return note(g, noteOrigin, origin{now.Unix(), from.text()})
+	return note.New(g, note.Origin, origin{now.Unix(), from.text()})
 }
 
 func (n *Node) deletionNote(g protocol.GroupID, s protocol.SegmentID) (storage.Fact, freeing, error) {
 	now := n.now()
-	f, err := note(g, noteDeleted, deletion{s, now.Unix()})
+	f, err := note.New(g, note.Deleted, deletion{s, now.Unix()})
 	return f, freeing{now.Add(n.cfg.Timing.DeleteDelay), f.ID()}, err
 }
 
 func nominationNote(g protocol.GroupID, slot int, by peer.ID, now time.Time) (storage.Fact, error) {
-	return note(g, noteNominated, nomination{slot, now.Unix(), []byte(by)})
+	return note.New(g, note.Nominated, nomination{slot, now.Unix(), []byte(by)})
 }
 
 // parseNomination returns the slot that a note names, -1 where it cannot be
@@ -143,7 +122,7 @@ func openBody(thing string, b []byte, v any) error {
 func (n *Node) dropNotes(ctx context.Context, id protocol.GroupID) {
 	var rotten []protocol.Hash
 	for info, err := range n.store.FactInfos(ctx, id) {
-		if err != nil || !isNote(info.Kind) {
+		if err != nil || !note.Is(info.Kind) {
 			continue
 		}
 		if _, err := n.store.Fact(ctx, id, info.ID); errors.Is(err, storage.ErrCorrupt) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -82,7 +83,7 @@ func (v *verdicts) restore(f storage.Fact) {
 // condemn notes that a segment's descriptor was proved false. Where the disk
 // does not take the note the verdict holds for this run.
 func (n *Node) condemn(ctx context.Context, s kin) {
-	f, err := note(s.group, noteFalse, verdict{s.segment})
+	f, err := note.New(s.group, note.False, verdict{s.segment})
 	n.verdicts.add(s, f.ID())
 	if err == nil {
 		err = n.store.PutFact(context.WithoutCancel(ctx), f)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -81,13 +82,13 @@ func lastRank(kind uint8) int {
 	switch kind {
 	case uint8(protocol.FactRenewal):
 		return 1
-	case uint8(protocol.FactTable), noteNominated:
+	case uint8(protocol.FactTable), note.Nominated:
 		return 2
 	case uint8(protocol.FactRecord):
 		return 3
-	case noteOrigin:
+	case note.Origin:
 		return 4
-	case noteHanding:
+	case note.Handing:
 		return 5
 	}
 	return 0

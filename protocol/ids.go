@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -18,6 +19,9 @@ func Sum(b []byte) Hash { return blake3.Sum256(b) }
 
 // String returns the digest as 64 lower-case hexadecimal digits.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// CompareIDs orders hashes and the names that are hashes, byte by byte.
+func CompareIDs[ID ~[32]byte](a, b ID) int { return bytes.Compare(a[:], b[:]) }
 
 // GroupID names a group: the BLAKE3-256 digest of its record's bytes.
 type GroupID [32]byte
