@@ -93,13 +93,13 @@ func (n *Node) announceIfMember(g *groupState) {
 		return
 	}
 	findable, segments := g.grantedNow()
-	n.neighbours.grant(g.id, findable, segments)
+	n.neighbours.Grant(g.id, findable, segments)
 	n.reannounce(g.id)
 }
 
 // reannounce wants a group announced or not, as its members now are.
 func (n *Node) reannounce(id protocol.GroupID) {
-	if members, granted := n.neighbours.toBeFound(id); granted && slices.Contains(group.Announcers(id, members), n.self) {
+	if members, granted := n.neighbours.ToBeFound(id); granted && slices.Contains(group.Announcers(id, members), n.self) {
 		n.announce.add(id)
 	} else {
 		n.announce.drop(id)

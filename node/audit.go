@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/node/audit"
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 )
@@ -30,7 +31,7 @@ func (n *Node) auditLoop(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			n.log.Warn("auditing", "err", err)
 		}
-		if !pause(ctx, wait, n.neighbours.auditWake) {
+		if !pause(ctx, wait, n.neighbours.AuditWake) {
 			return
 		}
 	}
@@ -38,7 +39,7 @@ func (n *Node) auditLoop(ctx context.Context) {
 
 // auditOnce audits what is due in all groups, and returns when the next is.
 func (n *Node) auditOnce(ctx context.Context) (wait time.Duration, err error) {
-	due, wait := n.neighbours.passesDue()
+	due, wait := n.neighbours.PassesDue()
 	for _, id := range due {
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
@@ -46,7 +47,7 @@ func (n *Node) auditOnce(ctx context.Context) (wait time.Duration, err error) {
 		err = errors.Join(err, n.auditGroup(ctx, id))
 	}
 	if len(due) > 0 {
-		_, wait = n.neighbours.passesDue()
+		_, wait = n.neighbours.PassesDue()
 	}
 	return wait, err
 }
@@ -57,12 +58,12 @@ func (n *Node) auditGroup(ctx context.Context, id protocol.GroupID) error {
 	if err != nil {
 		return err
 	}
-	jobs := n.neighbours.planPass(id, segments, n.rand.float)
+	jobs := n.neighbours.PlanPass(id, segments, n.rand.float)
 	t := &auditTurn{Node: n, group: id, segments: segments, known: make(map[protocol.SegmentID]*protocol.Descriptor)}
 	_ = atOnce(auditsAtOnce, len(jobs), func(i int) error { jobs[i] = t.hear(ctx, jobs[i]); return nil })
 	for _, j := range jobs {
-		t.describe(ctx, j.byLot)
-		t.describe(ctx, j.besides)
+		t.describe(ctx, j.ByLot)
+		t.describe(ctx, j.Besides)
 	}
 	return atOnce(auditsAtOnce, len(jobs), func(i int) error { t.do(ctx, jobs[i]); return nil })
 }
@@ -71,7 +72,7 @@ func (n *Node) auditGroup(ctx context.Context, id protocol.GroupID) error {
 // and drops what is known of others. It asks the index only: to read a group's
 // facts would cost a disk a seek for each.
 func (n *Node) segmentsOf(ctx context.Context, id protocol.GroupID) ([]protocol.SegmentID, error) {
-	_, own, _ := n.neighbours.slotsOf(id)
+	_, own, _ := n.neighbours.SlotsOf(id)
 	var out []protocol.SegmentID
 	held := make(map[protocol.SegmentID]struct{})
 	for sh, err := range n.store.Shards(ctx, id) {
@@ -90,7 +91,7 @@ func (n *Node) segmentsOf(ctx context.Context, id protocol.GroupID) ([]protocol.
 		}
 	}
 	slices.SortFunc(out, protocol.CompareIDs)
-	n.neighbours.forgetFaults(id, func(s protocol.SegmentID) bool { _, ok := held[s]; return ok })
+	n.neighbours.ForgetFaults(id, func(s protocol.SegmentID) bool { _, ok := held[s]; return ok })
 	return out, nil
 }
 
@@ -104,24 +105,24 @@ type auditTurn struct {
 
 // hear asks a holder what it has, where it has not said so or
 // asks for a slot: what it says that it lacks is no failure.
-func (t *auditTurn) hear(ctx context.Context, j auditJob) auditJob {
-	if !j.entry && t.neighbours.hasListed(t.group, j.peer, j.slot) {
+func (t *auditTurn) hear(ctx context.Context, j neighbours.AuditJob) neighbours.AuditJob {
+	if !j.Entry && t.neighbours.HasListed(t.group, j.Peer, j.Slot) {
 		return j
 	}
-	told, err := t.listOf(ctx, t.group, j.peer, t.neighbours.question(t.group, t.segments, false))
+	told, err := t.listOf(ctx, t.group, j.Peer, t.neighbours.Question(t.group, t.segments, false))
 	var no *protocol.Error
 	switch {
 	case told:
-		return t.neighbours.listed(t.group, j, t.segments, t.rand.float)
-	case j.entry: // who lists nothing proves nothing, and is told no names
-		t.neighbours.triedInVain(t.group, j.peer, j.slot)
-		return auditJob{}
+		return t.neighbours.Listed(t.group, j, t.segments, t.rand.float)
+	case j.Entry: // who lists nothing proves nothing, and is told no names
+		t.neighbours.TriedInVain(t.group, j.Peer, j.Slot)
+		return neighbours.AuditJob{}
 	case err != nil && (!errors.As(err, &no) || no.Code == protocol.CodeNotFound):
 		return j // silent, or without the group: the audit says which
-	case t.neighbours.unlisted(t.group, j.peer, j.slot):
+	case t.neighbours.Unlisted(t.group, j.Peer, j.Slot):
 		return j
 	}
-	return auditJob{}
+	return neighbours.AuditJob{}
 }
 
 // describe reads the descriptors of segments, which tell every shard's root:
@@ -144,12 +145,12 @@ func (t *auditTurn) describe(ctx context.Context, segments []protocol.SegmentID)
 }
 
 // do asks one holder, in as many exchanges as it takes.
-func (t *auditTurn) do(ctx context.Context, j auditJob) {
+func (t *auditTurn) do(ctx context.Context, j neighbours.AuditJob) {
 	var refs []protocol.ShardRef
-	for _, list := range [][]protocol.SegmentID{j.byLot, j.besides} {
+	for _, list := range [][]protocol.SegmentID{j.ByLot, j.Besides} {
 		for _, s := range list {
 			if t.known[s] != nil {
-				refs = append(refs, protocol.ShardRef{Segment: s, Slot: j.slot})
+				refs = append(refs, protocol.ShardRef{Segment: s, Slot: j.Slot})
 			}
 		}
 	}
@@ -161,16 +162,16 @@ func (t *auditTurn) do(ctx context.Context, j auditJob) {
 		for i, o := range t.exchange(ctx, j, batch) {
 			if !o.counts {
 				if o.outcome == audit.Reported {
-					t.neighbours.excuse(t.group, j.peer, j.slot, batch[i].Segment)
+					t.neighbours.Excuse(t.group, j.Peer, j.Slot, batch[i].Segment)
 				}
 				continue
 			}
-			if j.entry && o.outcome == audit.Missing {
-				t.neighbours.miss(t.group, j.peer, j.slot, batch[i].Segment)
+			if j.Entry && o.outcome == audit.Missing {
+				t.neighbours.Miss(t.group, j.Peer, j.Slot, batch[i].Segment)
 				continue
 			}
 			t.count.audited(o.outcome)
-			t.neighbours.saw(t.group, j.peer, j.slot, batch[i].Segment, o.outcome)
+			t.neighbours.Saw(t.group, j.Peer, j.Slot, batch[i].Segment, o.outcome)
 			switch o.outcome {
 			case audit.OK:
 				passed++
@@ -180,62 +181,62 @@ func (t *auditTurn) do(ctx context.Context, j auditJob) {
 		}
 		pause(ctx, time.Duration(len(batch))*time.Second/auditRate, nil)
 	}
-	if j.entry {
+	if j.Entry {
 		t.entered(j, passed, bad)
 	}
 }
 
 // entered decides about a peer that asked for a slot: it has to prove at least
 // one shard, and none falsely. What it has not got yet does not count as held.
-func (t *auditTurn) entered(j auditJob, passed, bad int) {
+func (t *auditTurn) entered(j neighbours.AuditJob, passed, bad int) {
 	switch {
 	case bad > 0:
-		t.neighbours.disprove(t.group, j.peer, j.slot)
-		t.log.Warn("a peer that asks for a slot proves it falsely", "group", t.group.Prefix(), "slot", j.slot, "peer", protocol.ShortPeer(j.peer))
+		t.neighbours.Disprove(t.group, j.Peer, j.Slot)
+		t.log.Warn("a peer that asks for a slot proves it falsely", "group", t.group.Prefix(), "slot", j.Slot, "peer", protocol.ShortPeer(j.Peer))
 	case passed > 0:
 		t.letIn(j)
 	default:
-		t.neighbours.triedInVain(t.group, j.peer, j.slot)
+		t.neighbours.TriedInVain(t.group, j.Peer, j.Slot)
 	}
 }
 
 // inNeed reports whether a segment needs repair: then those that lack it are brought
 // it. Before, nobody brings it to a holder that repair brought in too late for it.
 func (t *auditTurn) inNeed(s protocol.SegmentID) bool {
-	v := t.neighbours.roll(t.group)
+	v := t.neighbours.Roll(t.group)
 	if v == nil || !t.isAlive(t.group) {
 		return false
 	}
-	tally := group.NewTally(v.table.Slots(), v.view)
-	return group.Assess(v.table.Profile, tally.Count(v.lacking(s))).NeedsRepair()
+	tally := group.NewTally(v.Table.Slots(), v.View)
+	return group.Assess(v.Table.Profile, tally.Count(v.Lacking(s))).NeedsRepair()
 }
 
 // letIn takes a peer that has passed into the table, if the slot is still to be
 // had. Who handed the slot over leaves it.
-func (t *auditTurn) letIn(j auditJob) {
-	before := t.neighbours.handed(t.group, j.peer, j.slot)
-	v := t.neighbours.roll(t.group)
+func (t *auditTurn) letIn(j neighbours.AuditJob) {
+	before := t.neighbours.Handed(t.group, j.Peer, j.Slot)
+	v := t.neighbours.Roll(t.group)
 	if v != nil {
-		v.release(before, j.slot)
+		v.Release(before, j.Slot)
 	}
 	if v == nil {
 		return
 	}
-	switch t.answer(v, j.peer, j.slot) {
+	switch t.answer(v, j.Peer, j.Slot) {
 	case group.Welcome, group.Seated:
 	case group.Occupied:
-		t.neighbours.proveBeside(t.group, j.peer, j.slot)
+		t.neighbours.ProveBeside(t.group, j.Peer, j.Slot)
 		return
 	default:
-		t.neighbours.reject(t.group, j.peer, j.slot)
+		t.neighbours.Reject(t.group, j.Peer, j.Slot)
 		return
 	}
-	t.neighbours.prove(t.group, j.peer, j.slot)
-	t.nominees.drop(place{t.group, j.slot})
+	t.neighbours.Prove(t.group, j.Peer, j.Slot)
+	t.nominees.drop(place{t.group, j.Slot})
 	if before != "" {
-		t.neighbours.lose(t.group, before, j.slot, lostHanded)
+		t.neighbours.Lose(t.group, before, j.Slot, neighbours.LostHanded)
 	}
-	t.log.Info("a peer has proved a slot", "group", t.group.Prefix(), "slot", j.slot, "peer", protocol.ShortPeer(j.peer))
+	t.log.Info("a peer has proved a slot", "group", t.group.Prefix(), "slot", j.Slot, "peer", protocol.ShortPeer(j.Peer))
 }
 
 func unique(refs []protocol.ShardRef) []protocol.ShardRef {
@@ -257,10 +258,10 @@ type found struct {
 }
 
 // exchange challenges a holder and checks its proofs.
-func (t *auditTurn) exchange(ctx context.Context, j auditJob, batch []protocol.ShardRef) []found {
+func (t *auditTurn) exchange(ctx context.Context, j neighbours.AuditJob, batch []protocol.ShardRef) []found {
 	out := make([]found, len(batch))
-	before := t.neighbours.heard(j.peer)
-	a, err := t.challenge(ctx, j.peer, batch)
+	before := t.neighbours.Heard(j.Peer)
+	a, err := t.challenge(ctx, j.Peer, batch)
 	if err != nil {
 		v := t.failed(ctx, j, err, before)
 		for i := range out {
@@ -282,32 +283,32 @@ func (t *auditTurn) challenge(ctx context.Context, to peer.ID, batch []protocol.
 
 // failed judges an exchange that brought no proofs at all. Who does not answer
 // a beat either is offline, and liveness judges it.
-func (t *auditTurn) failed(ctx context.Context, j auditJob, err error, before uint32) found {
+func (t *auditTurn) failed(ctx context.Context, j neighbours.AuditJob, err error, before uint32) found {
 	var no *protocol.Error
-	refused := errors.As(err, &no) && t.neighbours.heard(j.peer) != before
-	t.log.Debug("a holder is not audited", "peer", protocol.ShortPeer(j.peer), "group", t.group.Prefix(), "err", err)
+	refused := errors.As(err, &no) && t.neighbours.Heard(j.Peer) != before
+	t.log.Debug("a holder is not audited", "peer", protocol.ShortPeer(j.Peer), "group", t.group.Prefix(), "err", err)
 	switch {
 	case ctx.Err() != nil:
 		return found{}
 	case refused && no.Code == protocol.CodeNotFound:
 		return found{audit.Missing, true}
 	case refused && no.Code == protocol.CodeDisputed:
-		t.neighbours.ignored(t.group, j.peer)
+		t.neighbours.Ignored(t.group, j.Peer)
 		return t.refused(j, no.Code)
 	case refused:
 		return t.refused(j, no.Code)
 	}
-	before = t.neighbours.heard(j.peer)
-	t.beat(ctx, j.peer)
-	if t.neighbours.heard(j.peer) == before {
+	before = t.neighbours.Heard(j.Peer)
+	t.beat(ctx, j.Peer)
+	if t.neighbours.Heard(j.Peer) == before {
 		return found{audit.Offline, true}
 	}
 	return found{audit.Slow, true}
 }
 
 // refused judges a refusal: by its code, until it has lasted for too long.
-func (t *auditTurn) refused(j auditJob, code protocol.Code) found {
-	if t.neighbours.refusal(t.group, j.peer, j.slot, code) {
+func (t *auditTurn) refused(j neighbours.AuditJob, code protocol.Code) found {
+	if t.neighbours.Refusal(t.group, j.Peer, j.Slot, code) {
 		return found{audit.Missing, true}
 	}
 	switch code {
@@ -320,7 +321,7 @@ func (t *auditTurn) refused(j auditJob, code protocol.Code) found {
 }
 
 // check judges what a holder answered for one shard.
-func (t *auditTurn) check(j auditJob, r protocol.ShardRef, c protocol.Challenge, code protocol.Code, slice []byte) found {
+func (t *auditTurn) check(j neighbours.AuditJob, r protocol.ShardRef, c protocol.Challenge, code protocol.Code, slice []byte) found {
 	switch code {
 	case 0:
 		if c.Check(r, t.known[r.Segment], slice) != nil {
@@ -331,8 +332,8 @@ func (t *auditTurn) check(j auditJob, r protocol.ShardRef, c protocol.Challenge,
 		// What the owner deleted is no segment here either, once the facts are
 		// compared: then the fault is dropped.
 		switch {
-		case t.neighbours.lacked(t.group, j.peer, j.slot, r.Segment):
-			return found{audit.Reported, j.drawn || t.inNeed(r.Segment)}
+		case t.neighbours.Lacked(t.group, j.Peer, j.Slot, r.Segment):
+			return found{audit.Reported, j.Drawn || t.inNeed(r.Segment)}
 		case code == protocol.CodeCorrupt:
 			return found{audit.Corrupt, true}
 		}

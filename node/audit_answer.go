@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"slices"
@@ -11,9 +10,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"github.com/cairnstore/cairn/node/audit"
 	"github.com/cairnstore/cairn/protocol"
-	"github.com/cairnstore/cairn/protocol/group"
 	"github.com/cairnstore/cairn/storage"
 )
 
@@ -103,7 +100,7 @@ func (n *Node) Audit(ctx context.Context, from protocol.Remote, r *protocol.Audi
 	if p := n.pendings.same(from.Peer, r, now); p != nil {
 		return &protocol.AuditReply{Nonce: p.nonce[:]}, nil
 	}
-	owed, err := n.neighbours.allow(r, from.Peer, func(s protocol.SegmentID) bool {
+	owed, err := n.neighbours.Allow(r, from.Peer, func(s protocol.SegmentID) bool {
 		_, err := n.store.Find(ctx, s)
 		return !errors.Is(err, storage.ErrNotFound)
 	})
@@ -119,65 +116,6 @@ func (n *Node) Audit(ctx context.Context, from protocol.Remote, r *protocol.Audi
 		return nil, err
 	}
 	return &protocol.AuditReply{Nonce: nonce[:]}, nil
-}
-
-// allow tells which shards of a challenge this node owes the asker, and uses
-// that up. To say that a shard is not held here costs nothing. It refuses with
-// CodeNotFound, or with CodeDisputed to whom it does not count as a member.
-func (h *neighbours) allow(r *protocol.AuditRequest, asker peer.ID, held func(protocol.SegmentID) bool) ([]bool, error) {
-	has := make([]bool, len(r.Shards))
-	for i, ref := range r.Shards {
-		has[i] = held(ref.Segment) // may read the disk, so before mu is taken
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	g := h.groups[r.Group]
-	if g == nil {
-		return nil, protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
-	}
-	s := g.of(asker)
-	if s == nil || s.stranger() || !s.counts() && !s.asks && !s.spare {
-		return nil, protocol.Refuse(protocol.CodeDisputed, "you are no member of group %s here", r.Group.Prefix())
-	}
-	at := audit.At(h.audit, audit.Phase(h.audit, r.Group), h.now())
-	if g.asked == nil || g.askedCycle != at.Cycle {
-		g.asked, g.askedCycle = make(map[uint64]audit.Asked), at.Cycle
-	}
-	c := h.council(g)
-	owed, now := make([]bool, len(r.Shards)), h.moment()
-	for i, ref := range r.Shards {
-		owed[i] = !has[i] || ref.Slot == g.own && h.owes(g, &c, s, ref, now)
-	}
-	return owed, nil
-}
-
-// owes uses up what this node owes of one shard: to the auditor of the cycle
-// its audit, else a sample, else what the lot leaves to those who come after the
-// first, else a shard of the entry audit. mu is held.
-func (h *neighbours) owes(g *seats, c *council, s *seat, ref protocol.ShardRef, now time.Duration) (ok bool) {
-	shard := audit.SegmentLot(g.id, ref.Segment, g.askedCycle).Of(ref.Slot)
-	i := c.index(s.who.id)
-	if i >= 0 && audit.Auditor(shard, c.keys, c.living, 0) == i && g.byLot(c, shard, ref, i) {
-		return true
-	}
-	if s.who.extra, ok = s.who.extra.AllowSample(h.audit, now); ok {
-		return true
-	}
-	if i >= 0 && g.byLot(c, shard, ref, i) {
-		return true
-	}
-	s.audits.entry, ok = s.audits.entry.Allow(h.audit, now, 1)
-	return ok
-}
-
-// byLot uses up what the lot of the cycle gives a member of a shard.
-func (g *seats) byLot(c *council, shard group.Lot, ref protocol.ShardRef, member int) bool {
-	key := binary.BigEndian.Uint64(ref.Segment[:])
-	asked, ok := g.asked[key].Allow(shard, c.keys, c.living, 0, member)
-	if ok {
-		g.asked[key] = asked
-	}
-	return ok
 }
 
 // Reveal answers the challenge that the peer's last Audit announced: of each
@@ -207,7 +145,7 @@ func (n *Node) Reveal(ctx context.Context, from protocol.Remote, r *protocol.Rev
 		if err != nil {
 			code, slice = protocol.CodeOf(err), nil
 		} else {
-			n.neighbours.convinced(p.request.Group, from.Peer)
+			n.neighbours.Convinced(p.request.Group, from.Peer)
 		}
 		reply.Results, reply.Lengths = append(reply.Results, code), append(reply.Lengths, len(slice))
 		raw = append(raw, slice...)

@@ -16,6 +16,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/node/audit"
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/memnet"
 	"github.com/cairnstore/cairn/storage"
@@ -139,18 +140,6 @@ func (h *hamlet) outcomes() (out map[audit.Outcome]int64) {
 	return out
 }
 
-// unproved counts the holders of a group that have passed no audit yet.
-func (h *neighbours) unproved(id protocol.GroupID) (n int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, s := range h.groups[id].list {
-		if !s.who.proved {
-			n++
-		}
-	}
-	return n
-}
-
 // In two cycles each shard is audited at least once, each neighbour daily, and
 // nothing but success comes of it.
 func TestAuditsOfACycle(t *testing.T) {
@@ -158,7 +147,7 @@ func TestAuditsOfACycle(t *testing.T) {
 		h := newHamlet(t, profile, 50, 1000, inMemory)
 		time.Sleep(2 * time.Hour)
 		for _, m := range h.all {
-			if n := m.node.neighbours.unproved(h.id); n > 0 {
+			if n := m.node.neighbours.Roll(h.id).View.Unaudited.Count(); n > 0 {
 				t.Errorf("%d co-members are not audited at first", n)
 			}
 		}
@@ -171,13 +160,13 @@ func TestAuditsOfACycle(t *testing.T) {
 			t.Errorf("in a cycle: %v, %d of them after the first; %d by lot and %d samples were due", got, ok, byLot, samples)
 		}
 		for _, m := range h.all {
-			if n := m.node.neighbours.roll(h.id).view.Unaudited.Count(); n != 0 {
+			if n := m.node.neighbours.Roll(h.id).View.Unaudited.Count(); n != 0 {
 				t.Errorf("%d seats count as unaudited", n)
 			}
 		}
 		h.all[0].end()
 		h.all[0].start()
-		if n := h.all[0].node.neighbours.roll(h.id).view.Unaudited.Count(); n != 0 {
+		if n := h.all[0].node.neighbours.Roll(h.id).View.Unaudited.Count(); n != 0 {
 			t.Errorf("%d seats count as unaudited after a restart", n)
 		}
 		h.close()
@@ -236,7 +225,7 @@ func mendOne(t *testing.T, harm func(*testing.T, string, *villager, *segment)) {
 	lent := int64(0)
 	for _, m := range h.all[1:] {
 		lent += m.node.count.lent.Load()
-		if s := m.sees(one); !s.member {
+		if s := m.sees(one); !s.Member {
 			t.Error("it lost its slot for it")
 		}
 	}
@@ -524,7 +513,7 @@ func throwAway(t *testing.T, oneSided bool) {
 		before := m.node.entropy
 		m.node.entropy = halves{r.Uint64}
 		defer func() { m.node.entropy = before }()
-		got := turn.exchange(t.Context(), auditJob{peer: bad.peer.Self(), slot: slot}, []protocol.ShardRef{{Segment: s.id, Slot: slot}})
+		got := turn.exchange(t.Context(), neighbours.AuditJob{Peer: bad.peer.Self(), Slot: slot}, []protocol.ShardRef{{Segment: s.id, Slot: slot}})
 		ok := got[0].outcome == audit.OK && got[0].counts
 		asked++
 		if !seen[s.id] {
@@ -549,7 +538,7 @@ func throwAway(t *testing.T, oneSided bool) {
 		for range 4 { // the watch of a node that is on is read more often than once a day
 			time.Sleep(6 * time.Hour)
 			for _, m := range h.all {
-				_ = m.node.neighbours.at()
+				_ = m.node.neighbours.Now()
 			}
 		}
 	}
@@ -635,39 +624,4 @@ func TestLoans(t *testing.T) {
 		c.loan.mending = c.why == mend
 		wantCode(t, c.name, l.take(c.loan, c.why != repair, 2, c.at), c.code)
 	}
-}
-
-// BenchmarkAuditsOfADay plans a day's audits of a node with 100,000 shards in
-// 1,000 groups of 56, without asking anybody, and says what they would carry: in
-// a month, for each TB stored in shards of 3.3 MB.
-func BenchmarkAuditsOfADay(b *testing.B) {
-	const groups, segments = 1000, 100
-	h := newView(groups, protocol.Profile{K: 20, R: 36, N: 56}, 10_000)
-	var mono time.Duration
-	h.mono = func() time.Duration { return mono }
-	h.now = func() time.Time { return epoch.Add(mono) }
-	r := seeded(b, 74)
-	u := r.Float64
-	held := make([]protocol.SegmentID, segments)
-	asked, days := 0, 0
-	for _, p := range h.peers {
-		p.proved = true
-	}
-	for b.Loop() {
-		for end := mono + 24*time.Hour; mono < end; mono += 10 * time.Minute {
-			due, _ := h.passesDue()
-			for _, id := range due {
-				for i := range held {
-					held[i] = protocol.SegmentID(protocol.Sum(append(id[:], byte(i))))
-				}
-				for _, j := range h.planPass(id, held, u) {
-					asked += len(j.byLot) + len(j.besides)
-				}
-			}
-		}
-		days++
-	}
-	perDay := float64(asked) / float64(days)
-	b.ReportMetric(perDay, "shards/day")
-	b.ReportMetric(perDay*30*protocol.MaxChunkSlice/(groups*segments)*(1e12/3.3e6)/1e9, "GB/TB/month")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/node/liveness"
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/memnet"
@@ -128,23 +129,23 @@ func (v *village) close() {
 }
 
 // sees returns how one stands in the eyes of another.
-func (m *villager) sees(o *villager) holder {
+func (m *villager) sees(o *villager) neighbours.Holder {
 	m.v.t.Helper()
-	for _, h := range m.node.neighbours.holders(m.v.group.id) {
-		if h.peer == o.peer.Self() {
+	for _, h := range m.node.neighbours.Holders(m.v.group.id) {
+		if h.Peer == o.peer.Self() {
 			return h
 		}
 	}
 	m.v.t.Fatal("not a neighbour")
-	return holder{}
+	return neighbours.Holder{}
 }
 
 // want fails unless some see one in a state, as a member or not.
 func (v *village) want(what string, some []*villager, one *villager, state liveness.State, member bool) {
 	v.t.Helper()
 	for i, m := range some {
-		if h := m.sees(one); m != one && (h.state != state || h.member != member) {
-			v.t.Errorf("%s: %d sees %s, a member: %v", what, i, h.state, h.member)
+		if h := m.sees(one); m != one && (h.State != state || h.Member != member) {
+			v.t.Errorf("%s: %d sees %s, a member: %v", what, i, h.State, h.Member)
 		}
 	}
 }
@@ -188,7 +189,7 @@ func TestSilentNodeIsAbsentThenGone(t *testing.T) {
 		time.Sleep(12 * time.Hour)
 		v.want("back, and without its slot", others, last, liveness.Present, false)
 		for i, m := range others {
-			if back := m.node.neighbours.takeBack(); len(back) != 1 || back[0] != last.peer.Self() {
+			if back := m.node.neighbours.TakeBack(); len(back) != 1 || back[0] != last.peer.Self() {
 				t.Errorf("%d: %d are back", i, len(back))
 			}
 		}
@@ -208,7 +209,7 @@ func TestRestartsKeepTheClocks(t *testing.T) {
 				last.kill()
 				for day := range 17 {
 					for i, m := range v.all[:2] {
-						if h := m.sees(last); day <= 7 && (h.state == liveness.Gone || !h.member) {
+						if h := m.sees(last); day <= 7 && (h.State == liveness.Gone || !h.Member) {
 							t.Errorf("%d: gone after %d days", i, day)
 						}
 					}
@@ -250,7 +251,7 @@ func TestCutOffNodeJudgesNobody(t *testing.T) {
 		one := v.all[0]
 		v.net.Partition([]peer.ID{one.peer.Self()})
 		time.Sleep(6 * 24 * time.Hour)
-		if !one.node.neighbours.cutOff() {
+		if !one.node.neighbours.CutOff() {
 			t.Error("it does not notice")
 		}
 		for _, o := range v.all[1:] {
@@ -260,7 +261,7 @@ func TestCutOffNodeJudgesNobody(t *testing.T) {
 		v.net.Heal()
 		time.Sleep(12 * time.Hour)
 		v.allPresent("mended")
-		if one.node.neighbours.cutOff() {
+		if one.node.neighbours.CutOff() {
 			t.Error("it believes itself cut off still")
 		}
 		v.close()
@@ -282,10 +283,10 @@ func TestClockJumps(t *testing.T) {
 			time.Sleep(13 * time.Hour)
 			v.want("after a step", v.all[:5], last, liveness.Absent, true)
 			v.allPresent("after a step", last)
-			if _, n, stepped := v.all[0].node.neighbours.clocks(12 * time.Hour); stepped || n != 4 {
+			if _, n, stepped := v.all[0].node.neighbours.Clocks(12 * time.Hour); stepped || n != 4 {
 				t.Errorf("%d clocks heard, or 13 hours count as 12", n)
 			}
-			if median, _, stepped := v.all[0].node.neighbours.clocks(14 * time.Hour); !stepped || d > time.Hour && v.all[0].node.now().Sub(median) < time.Hour {
+			if median, _, stepped := v.all[0].node.neighbours.Clocks(14 * time.Hour); !stepped || d > time.Hour && v.all[0].node.now().Sub(median) < time.Hour {
 				t.Errorf("%v go unnoticed: the others say %v", d, median)
 			}
 			v.all[1].end()
@@ -367,7 +368,7 @@ func TestAwayAndDraining(t *testing.T) {
 		last.kill()
 		time.Sleep(8 * 24 * time.Hour)
 		v.want("away", v.all[:5], last, liveness.Away, true)
-		if h := v.all[0].sees(last); !h.draining {
+		if h := v.all[0].sees(last); !h.Draining {
 			t.Error("that it drains is lost")
 		}
 		v.close()

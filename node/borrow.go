@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/cairnstore/cairn/node/liveness"
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 	"github.com/cairnstore/cairn/storage/erasure"
@@ -31,10 +32,10 @@ func rebuild(d *protocol.Descriptor, shards [][]byte, slot int) (data, outboard 
 
 // lenders returns the holders that may have a segment's other shards, in random
 // order.
-func (n *Node) lenders(g protocol.GroupID, key storage.ShardKey) []holder {
-	var out []holder
-	for _, h := range n.neighbours.holders(g) {
-		if h.member && h.state == liveness.Present && h.slot != int(key.Slot) && !n.neighbours.lacked(g, h.peer, h.slot, key.Segment) {
+func (n *Node) lenders(g protocol.GroupID, key storage.ShardKey) []neighbours.Holder {
+	var out []neighbours.Holder
+	for _, h := range n.neighbours.Holders(g) {
+		if h.Member && h.State == liveness.Present && h.Slot != int(key.Slot) && !n.neighbours.Lacked(g, h.Peer, h.Slot, key.Segment) {
 			out = append(out, h)
 		}
 	}
@@ -78,7 +79,7 @@ func (b *borrowing) fetch(ctx context.Context, k int) error {
 		if got == k || ctx.Err() != nil {
 			break
 		}
-		if b.d != nil && (h.slot >= b.d.N || b.shards[h.slot] != nil) {
+		if b.d != nil && (h.Slot >= b.d.N || b.shards[h.Slot] != nil) {
 			continue
 		}
 		err := b.from(ctx, h)
@@ -87,7 +88,7 @@ func (b *borrowing) fetch(ctx context.Context, k int) error {
 			continue
 		}
 		asked = asked || protocol.CodeOf(err) == protocol.CodeUnavailable
-		b.log.Debug("a co-member lends no shard", "peer", protocol.ShortPeer(h.peer), "segment", b.key.Segment, "err", err)
+		b.log.Debug("a co-member lends no shard", "peer", protocol.ShortPeer(h.Peer), "segment", b.key.Segment, "err", err)
 	}
 	switch {
 	case got == k:
@@ -99,13 +100,13 @@ func (b *borrowing) fetch(ctx context.Context, k int) error {
 }
 
 // from fetches one holder's shard.
-func (b *borrowing) from(ctx context.Context, h holder) error {
+func (b *borrowing) from(ctx context.Context, h neighbours.Holder) error {
 	ctx, cancel := context.WithTimeout(ctx, mendTimeout)
 	defer cancel()
 	r := &protocol.MendRequest{
-		Group: b.group, Segment: b.key.Segment, Slot: h.slot, Purpose: protocol.PurposeMending, Descriptor: b.d == nil,
+		Group: b.group, Segment: b.key.Segment, Slot: h.Slot, Purpose: protocol.PurposeMending, Descriptor: b.d == nil,
 	}
-	m, raw, err := b.caller.Mend(ctx, h.peer, r, func(size int64) []byte { return make([]byte, size) }, protocol.MaxShardSize)
+	m, raw, err := b.caller.Mend(ctx, h.Peer, r, func(size int64) []byte { return make([]byte, size) }, protocol.MaxShardSize)
 	if err != nil {
 		return err
 	}
@@ -113,12 +114,12 @@ func (b *borrowing) from(ctx context.Context, h holder) error {
 	if b.d == nil {
 		b.know(m.Descriptor)
 	}
-	if b.d == nil || h.slot >= b.d.N {
+	if b.d == nil || h.Slot >= b.d.N {
 		return protocol.ErrForged
 	}
-	if _, root := protocol.Outboard(raw); root != b.d.Roots[h.slot] {
+	if _, root := protocol.Outboard(raw); root != b.d.Roots[h.Slot] {
 		return protocol.ErrForged
 	}
-	b.shards[h.slot] = raw
+	b.shards[h.Slot] = raw
 	return nil
 }

@@ -8,16 +8,17 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/protocol"
 )
 
 // lendersOf returns who can lend shards of a job's segment, in any order.
-func (n *Node) lendersOf(j *repairJob) []holder {
-	var out []holder
-	lacking := j.roll.lacking(j.segment)
-	for i := range j.roll.table.Held {
-		if h := &j.roll.table.Held[i]; i != j.roll.self && j.roll.living.Has(i) && !lacking.Has(i) {
-			out = append(out, holder{peer: h.Peer, slot: int(h.Slot)})
+func (n *Node) lendersOf(j *repairJob) []neighbours.Holder {
+	var out []neighbours.Holder
+	lacking := j.roll.Lacking(j.segment)
+	for i := range j.roll.Table.Held {
+		if h := &j.roll.Table.Held[i]; i != j.roll.Self && j.roll.Living.Has(i) && !lacking.Has(i) {
+			out = append(out, neighbours.Holder{Peer: h.Peer, Slot: int(h.Slot)})
 		}
 	}
 	n.rand.shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
@@ -41,7 +42,7 @@ type collection struct {
 // know takes a descriptor that is the segment's.
 func (c *collection) know(desc []byte) error {
 	d, err := protocol.OpenDescriptor(desc, c.job.segment)
-	if p := c.job.roll.table.Profile; err == nil && (d.K != p.K || d.N != p.N) {
+	if p := c.job.roll.Table.Profile; err == nil && (d.K != p.K || d.N != p.N) {
 		err = protocol.Refuse(protocol.CodeMalformed, "segment coded %d of %d in a group of %s", d.K, d.N, p)
 	}
 	if err == nil {
@@ -52,7 +53,7 @@ func (c *collection) know(desc []byte) error {
 
 // readOwn takes this node's own shard and descriptor, if they are sound.
 func (c *collection) readOwn(ctx context.Context) {
-	slot := int(c.job.roll.table.Held[c.job.roll.self].Slot)
+	slot := int(c.job.roll.Table.Held[c.job.roll.Self].Slot)
 	sh, err := c.openShard(ctx, c.job.segment, slot)
 	if err != nil {
 		return
@@ -81,7 +82,7 @@ func (c *collection) gather(ctx context.Context) error {
 		replies := make([]loaned, n)
 		var all sync.WaitGroup
 		for i, h := range rest[:n] {
-			if c.d == nil || c.have[h.slot] == nil {
+			if c.d == nil || c.have[h.Slot] == nil {
 				all.Go(func() { replies[i] = c.borrow(ctx, h) })
 			}
 		}
@@ -92,7 +93,7 @@ func (c *collection) gather(ctx context.Context) error {
 		rest = rest[n:]
 	}
 	if c.got < c.k {
-		c.repairs.partial.keep(kin{c.job.roll.id, c.job.segment}, c, c.neighbours.at()+c.cfg.Timing.RepairDay)
+		c.repairs.partial.keep(kin{c.job.roll.ID, c.job.segment}, c, c.neighbours.Now()+c.cfg.Timing.RepairDay)
 		few := errTooFewLend
 		if c.later {
 			few = errLendLater
@@ -112,13 +113,13 @@ type loaned struct {
 	err       error
 }
 
-func (c *collection) borrow(ctx context.Context, h holder) (l loaned) {
+func (c *collection) borrow(ctx context.Context, h neighbours.Holder) (l loaned) {
 	ctx, cancel := context.WithTimeout(ctx, mendTimeout)
 	defer cancel()
 	r := &protocol.MendRequest{
-		Group: c.job.roll.id, Segment: c.job.segment, Slot: h.slot, Purpose: protocol.PurposeRepair, Descriptor: c.d == nil,
+		Group: c.job.roll.ID, Segment: c.job.segment, Slot: h.Slot, Purpose: protocol.PurposeRepair, Descriptor: c.d == nil,
 	}
-	m, raw, err := c.caller.Mend(ctx, h.peer, r, func(size int64) []byte { return make([]byte, size) }, protocol.MaxShardSize)
+	m, raw, err := c.caller.Mend(ctx, h.Peer, r, func(size int64) []byte { return make([]byte, size) }, protocol.MaxShardSize)
 	if err != nil {
 		return loaned{err: err}
 	}
@@ -126,26 +127,26 @@ func (c *collection) borrow(ctx context.Context, h holder) (l loaned) {
 }
 
 // take checks what came and keeps it.
-func (c *collection) take(h holder, l loaned) {
+func (c *collection) take(h neighbours.Holder, l loaned) {
 	if l.err == nil && c.d == nil {
 		l.err = c.know(l.desc)
 	}
 	switch {
 	case l.err != nil:
-	case l.raw == nil || c.have[h.slot] != nil || c.got == c.k:
+	case l.raw == nil || c.have[h.Slot] != nil || c.got == c.k:
 		return
-	case protocol.Sum(l.raw) != c.d.Roots[h.slot]:
+	case protocol.Sum(l.raw) != c.d.Roots[h.Slot]:
 		l.err = protocol.ErrForged
 	default:
-		c.have[h.slot] = l.raw
+		c.have[h.Slot] = l.raw
 		c.got++
 		c.job.fetched += int64(len(l.raw))
 		c.count.borrowed.Add(int64(len(l.raw)))
 		return
 	}
 	if protocol.CodeOf(l.err) == protocol.CodeNotFound { // its Have may not have been heard since
-		c.neighbours.miss(c.job.roll.id, h.peer, h.slot, c.job.segment)
+		c.neighbours.Miss(c.job.roll.ID, h.Peer, h.Slot, c.job.segment)
 	}
 	c.why, c.later = l.err, c.later || errors.Is(l.err, protocol.ErrUnavailable)
-	c.log.Debug("a co-member lends no shard", "peer", protocol.ShortPeer(h.peer), "segment", c.job.segment, "err", l.err)
+	c.log.Debug("a co-member lends no shard", "peer", protocol.ShortPeer(h.Peer), "segment", c.job.segment, "err", l.err)
 }

@@ -5,7 +5,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -43,93 +42,6 @@ func TestNomineesByTurn(t *testing.T) {
 	}
 }
 
-// A crowd that asks for a slot keeps neither the candidate out nor, once it was
-// audited in vain, anybody else.
-func TestCrowdOfAskers(t *testing.T) {
-	h := newView(1, profile, 100)
-	id := h.ids()[0]
-	drawn := h.holders(id)[2]
-	slot, candidate := drawn.slot, idFor(900)
-	for i := range seatsPerSlot - 1 {
-		if !h.ask(id, idFor(600+i), slot, candidate) {
-			t.Fatalf("asker %d is refused", i)
-		}
-	}
-	if h.ask(id, idFor(700), slot, candidate) {
-		t.Error("one more may ask")
-	}
-	if !h.ask(id, candidate, slot, candidate) {
-		t.Error("the candidate is kept out")
-	}
-	for i := range seatsPerSlot - 1 {
-		h.triedInVain(id, idFor(600+i), slot)
-	}
-	h.triedInVain(id, candidate, slot)
-	for i := range 20 {
-		if !h.ask(id, idFor(701+i), slot, candidate) && i < seatsPerSlot-2 {
-			t.Errorf("those who proved nothing keep asker %d out", i)
-		}
-	}
-	if s := h.groups[id].at(candidate, slot); s == nil || !s.asks {
-		t.Error("the candidate had to give way")
-	}
-	if !h.isMember(id, drawn.peer) {
-		t.Error("the slot's holder had to give way")
-	}
-	if n := len(h.groups[id].list); n > len(h.holders(id)) || n > 5+seatsPerSlot {
-		t.Errorf("%d seats", n)
-	}
-}
-
-// Refusals count against a holder once they have lasted, whatever their code;
-// who is excused begins anew, and who may not know the asker has longer.
-func TestRefusalsThatLast(t *testing.T) {
-	const day = 24 * time.Hour
-	h, at := newView(1, profile, 100), time.Duration(0)
-	h.now, h.mono = func() time.Time { return epoch.Add(at) }, func() time.Duration { return at }
-	id := h.ids()[0]
-	who := h.holders(id)[1]
-	refuse := func(c protocol.Code) bool { return h.refusal(id, who.peer, who.slot, c) }
-	if refuse(protocol.CodeUnavailable) {
-		t.Error("one refusal counts")
-	}
-	live := func(days int) {
-		for range days {
-			at += day
-			h.at()
-		}
-	}
-	live(6)
-	if refuse(protocol.CodeSuspended) {
-		t.Error("six days count")
-	}
-	live(1)
-	for _, c := range []protocol.Code{protocol.CodeUnavailable, protocol.CodeSuspended, protocol.CodeCapped, protocol.CodeDisputed} {
-		if !refuse(c) {
-			t.Errorf("seven days of refusals with %d do not count", c)
-		}
-	}
-	h.mu.Lock()
-	g := h.groups[id]
-	g.mine = false
-	g.at(who.peer, who.slot).audits.Proved = false
-	h.mu.Unlock()
-	if refuse(protocol.CodeDisputed) {
-		t.Error("who never answered this guest has failed after a week")
-	}
-	live(28)
-	if !refuse(protocol.CodeDisputed) {
-		t.Error("who never answered this guest is borne for ever")
-	}
-	h.mu.Lock()
-	g.at(who.peer, who.slot).who.state = liveness.Suspended
-	h.mu.Unlock()
-	h.planPass(id, []protocol.SegmentID{{1}}, func() float64 { return 0.5 })
-	if refuse(protocol.CodeUnavailable) {
-		t.Error("what came before its disk was missing counts")
-	}
-}
-
 // Who had a shard of this node's making, and does not prove it, gets it once.
 func TestShardsAreGivenOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -137,9 +49,9 @@ func TestShardsAreGivenOnce(t *testing.T) {
 		defer h.close()
 		n := h.all[0].node
 		p, seg := place{h.id, 4}, protocol.SegmentID{7}
-		now := n.neighbours.at()
+		now := n.neighbours.Now()
 		n.nominees.name(p, nominee{idFor(77), nil, now + 20*24*time.Hour, true}, now)
-		v := n.neighbours.roll(h.id)
+		v := n.neighbours.Roll(h.id)
 		if to := n.takers(v, 4, seg); len(to) != 1 || to[0] != idFor(77) {
 			t.Fatalf("takers: %v", to)
 		}

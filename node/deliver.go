@@ -12,6 +12,7 @@ import (
 
 	"github.com/cairnstore/cairn/node/audit"
 	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -39,13 +40,13 @@ type keptShard struct {
 // shares lists the sound shards of this node's slot. What the disk has damaged
 // counts for nothing here either: the members make it again for the successor. A
 // folder that is missing is an error: what lies in it is not lost.
-func (n *Node) shares(ctx context.Context, v *roll, f *groupFacts) (out []keptShard, err error) {
-	for sh, err := range n.store.Shards(ctx, v.id) {
+func (n *Node) shares(ctx context.Context, v *neighbours.Roll, f *groupFacts) (out []keptShard, err error) {
+	for sh, err := range n.store.Shards(ctx, v.ID) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errHere, n.hideStore("list shards", err))
 		}
 		grant, granted := f.grants[sh.Key.Segment]
-		if !granted || int(sh.Key.Slot) != v.own() || n.frees.has(kin{v.id, sh.Key.Segment}) || n.scrub.isDamaged(sh.Key) {
+		if !granted || int(sh.Key.Slot) != v.Own() || n.frees.has(kin{v.ID, sh.Key.Segment}) || n.scrub.isDamaged(sh.Key) {
 			continue
 		}
 		out = append(out, keptShard{sh.Key, sh.Size, grant.id})
@@ -55,11 +56,11 @@ func (n *Node) shares(ctx context.Context, v *roll, f *groupFacts) (out []keptSh
 
 // deliver brings a successor all shards and facts of this node's slot, has it
 // prove some, and gives it the handover.
-func (s *succession) deliver(ctx context.Context, v *roll, h *handing) error {
-	if err := s.exchangeGroup(ctx, v.id); err != nil {
+func (s *succession) deliver(ctx context.Context, v *neighbours.Roll, h *handing) error {
+	if err := s.exchangeGroup(ctx, v.ID); err != nil {
 		return fmt.Errorf("%w: %w", errHere, err)
 	}
-	f, err := s.factsOf(ctx, v.id)
+	f, err := s.factsOf(ctx, v.ID)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errHere, err)
 	}
@@ -70,7 +71,7 @@ func (s *succession) deliver(ctx context.Context, v *roll, h *handing) error {
 	if shares, err = s.bringAll(ctx, v, f, h.successor(), shares); err != nil {
 		return err
 	}
-	if err := s.bringFacts(ctx, v.id, h.successor()); err != nil {
+	if err := s.bringFacts(ctx, v.ID, h.successor()); err != nil {
 		return err
 	}
 	if !h.proved { // it owes the same proof once
@@ -85,14 +86,14 @@ func (s *succession) deliver(ctx context.Context, v *roll, h *handing) error {
 	if err := s.giveHandover(ctx, v, h); err != nil {
 		return err
 	}
-	s.log.Info("gave a slot to its successor", "group", v.id.Prefix(), "slot", v.own(), "shards", len(shares), "peer", protocol.ShortPeer(h.successor()))
-	return s.noteHanding(ctx, v.id, h, handingNote{Successor: h.Successor, Envelope: h.Envelope, Stage: handingGiven})
+	s.log.Info("gave a slot to its successor", "group", v.ID.Prefix(), "slot", v.Own(), "shards", len(shares), "peer", protocol.ShortPeer(h.successor()))
+	return s.noteHanding(ctx, v.ID, h, handingNote{Successor: h.Successor, Envelope: h.Envelope, Stage: handingGiven})
 }
 
 // bringLate brings a successor shards that were on their way here when the
 // others were brought.
-func (s *succession) bringLate(ctx context.Context, v *roll, to peer.ID) error {
-	f, err := s.factsOf(ctx, v.id)
+func (s *succession) bringLate(ctx context.Context, v *neighbours.Roll, to peer.ID) error {
+	f, err := s.factsOf(ctx, v.ID)
 	if err != nil {
 		return err
 	}
@@ -107,8 +108,8 @@ func (s *succession) bringLate(ctx context.Context, v *roll, to peer.ID) error {
 // bringAll puts those of some shards to a successor that it has not got, and
 // returns those that it has in the end: all but what turned out to be damaged
 // or deleted.
-func (s *succession) bringAll(ctx context.Context, v *roll, f *groupFacts, to peer.ID, shares []keptShard) ([]keptShard, error) {
-	lacks, err := s.lackedBy(ctx, v.id, to, shares)
+func (s *succession) bringAll(ctx context.Context, v *neighbours.Roll, f *groupFacts, to peer.ID, shares []keptShard) ([]keptShard, error) {
+	lacks, err := s.lackedBy(ctx, v.ID, to, shares)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +127,7 @@ func (s *succession) bringAll(ctx context.Context, v *roll, f *groupFacts, to pe
 			shares = slices.DeleteFunc(shares, func(o keptShard) bool { return o == sh })
 		}
 	}
-	if lacks, err = s.lackedBy(ctx, v.id, to, shares); err == nil && len(lacks) > 0 {
+	if lacks, err = s.lackedBy(ctx, v.ID, to, shares); err == nil && len(lacks) > 0 {
 		err = fmt.Errorf("%w: it lacks %d of %d shards", errNotKept, len(lacks), len(shares))
 	}
 	return shares, err
@@ -155,8 +156,8 @@ func (n *Node) lackedBy(ctx context.Context, id protocol.GroupID, to peer.ID, sh
 // bring puts one shard to a successor as it is, checked, with its descriptor and
 // grant, and at the cost of what is kept for repair. gone says that there is
 // nothing to bring any more.
-func (s *succession) bring(ctx context.Context, v *roll, f *groupFacts, to peer.ID, sh keptShard) (gone bool, err error) {
-	grant, err := s.store.Fact(ctx, v.id, sh.grant)
+func (s *succession) bring(ctx context.Context, v *neighbours.Roll, f *groupFacts, to peer.ID, sh keptShard) (gone bool, err error) {
+	grant, err := s.store.Fact(ctx, v.ID, sh.grant)
 	if err != nil {
 		return errors.Is(err, storage.ErrNotFound), s.unlessGone(err)
 	}
@@ -175,13 +176,13 @@ func (s *succession) bring(ctx context.Context, v *roll, f *groupFacts, to peer.
 	defer free()
 	buf := s.buffers.get(sh.size)
 	defer s.buffers.put(buf)
-	desc, err := s.readSound(ctx, v.id, sh, *buf)
+	desc, err := s.readSound(ctx, v.ID, sh, *buf)
 	if err != nil || desc == nil {
 		return desc == nil, s.unlessGone(err)
 	}
 	ask, cancel := context.WithTimeout(ctx, bringTimeout)
 	defer cancel()
-	err = s.caller.Put(ask, to, &protocol.PutRequest{Record: f.record, Slot: v.own(), Descriptor: desc, Grant: grant.Bytes}, *buf)
+	err = s.caller.Put(ask, to, &protocol.PutRequest{Record: f.record, Slot: v.Own(), Descriptor: desc, Grant: grant.Bytes}, *buf)
 	switch {
 	case errors.Is(err, protocol.ErrDeleted):
 		return true, nil // its owner told the successor first
@@ -245,8 +246,8 @@ func (g *groupState) ownersFacts() []protocol.Hash {
 // examineSuccessor has a successor prove some of what it acknowledged. One that
 // does not know this node for a member owes it no proof; the members ask it for
 // theirs. Where there are none this node's audit is the only one.
-func (s *succession) examineSuccessor(ctx context.Context, v *roll, to peer.ID, shares []keptShard) error {
-	t := &auditTurn{Node: s.Node, group: v.id, known: make(map[protocol.SegmentID]*protocol.Descriptor)}
+func (s *succession) examineSuccessor(ctx context.Context, v *neighbours.Roll, to peer.ID, shares []keptShard) error {
+	t := &auditTurn{Node: s.Node, group: v.ID, known: make(map[protocol.SegmentID]*protocol.Descriptor)}
 	var segments []protocol.SegmentID
 	for _, sh := range shares {
 		segments = append(segments, sh.key.Segment)
@@ -256,14 +257,14 @@ func (s *succession) examineSuccessor(ctx context.Context, v *roll, to peer.ID, 
 	var refs []protocol.ShardRef
 	for _, seg := range segments {
 		if t.known[seg] != nil {
-			refs = append(refs, protocol.ShardRef{Segment: seg, Slot: v.own()})
+			refs = append(refs, protocol.ShardRef{Segment: seg, Slot: v.Own()})
 		}
 	}
 	if len(refs) == 0 {
 		return nil
 	}
 	passed := 0
-	for _, o := range t.exchange(ctx, auditJob{peer: to, slot: v.own()}, refs) {
+	for _, o := range t.exchange(ctx, neighbours.AuditJob{Peer: to, Slot: v.Own()}, refs) {
 		switch {
 		case o.counts && (o.outcome == audit.Missing || o.outcome == audit.Corrupt):
 			return errNoProof
@@ -271,7 +272,7 @@ func (s *succession) examineSuccessor(ctx context.Context, v *roll, to peer.ID, 
 			passed++
 		}
 	}
-	if passed == 0 && len(v.table.Held) == 1 {
+	if passed == 0 && len(v.Table.Held) == 1 {
 		return errNoProof
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 )
@@ -25,23 +26,23 @@ const (
 // candidates that take them, named to all members. Where there is hurry, but most
 // members that answer see none, it is probably this node that most do not reach:
 // it draws one an hour then.
-func (n *Node) draw(ctx context.Context, v *roll, vacant group.Set, f *groupFacts, urgent bool) {
-	day := group.DayAt(v.id, n.cfg.Timing.RepairDay, n.now())
-	domains := v.table.DomainKeys()
+func (n *Node) draw(ctx context.Context, v *neighbours.Roll, vacant group.Set, f *groupFacts, urgent bool) {
+	day := group.DayAt(v.ID, n.cfg.Timing.RepairDay, n.now())
+	domains := v.Table.DomainKeys()
 	var pool []group.Candidate
-	for slot := range v.table.Profile.N {
-		p := place{v.id, slot}
+	for slot := range v.Table.Profile.N {
+		p := place{v.ID, slot}
 		if !vacant.Has(slot) || ctx.Err() != nil {
 			continue
 		}
-		now := n.neighbours.at()
-		if urgent && n.repairs.hasty.resting(v.id, now) {
+		now := n.neighbours.Now()
+		if urgent && n.repairs.hasty.resting(v.ID, now) {
 			return
 		}
 		if c, named := n.nominees.at(p, now); named && c.byTurn || n.repairs.thin.resting(p, now) {
 			continue
 		}
-		if group.Drawer(v.id, slot, day, v.keys, domains, v.living) != v.self {
+		if group.Drawer(v.ID, slot, day, v.Keys, domains, v.Living) != v.Self {
 			continue
 		}
 		if pool == nil {
@@ -53,51 +54,51 @@ func (n *Node) draw(ctx context.Context, v *roll, vacant group.Set, f *groupFact
 
 // drawSlot asks candidates for a vacant slot, and names the one that takes it to
 // the other members.
-func (n *Node) drawSlot(ctx context.Context, v *roll, slot int, pool []group.Candidate, f *groupFacts) {
-	now := n.neighbours.at()
+func (n *Node) drawSlot(ctx context.Context, v *neighbours.Roll, slot int, pool []group.Candidate, f *groupFacts) {
+	now := n.neighbours.Now()
 	id, env := n.askCandidates(ctx, v, slot, pool, f)
 	if id == "" {
-		n.repairs.thin.until(place{v.id, slot}, now+n.cfg.Timing.RepairDay/4, now)
-		n.log.Debug("no candidate for a slot: the group is thin", "group", v.id.Prefix(), "slot", slot)
+		n.repairs.thin.until(place{v.ID, slot}, now+n.cfg.Timing.RepairDay/4, now)
+		n.log.Debug("no candidate for a slot: the group is thin", "group", v.ID.Prefix(), "slot", slot)
 		return
 	}
-	if !n.nameCandidate(place{v.id, slot}, id, env, true) {
+	if !n.nameCandidate(place{v.ID, slot}, id, env, true) {
 		return
 	}
 	took, refused := n.tellCandidate(ctx, v, slot, env, f)
 	if refused > took {
-		n.repairs.ahead.until(v.id, now+n.agreed(), now)
-		n.repairs.hasty.until(v.id, now+n.cfg.Timing.Liveness.RetryEvery, now)
+		n.repairs.ahead.until(v.ID, now+n.agreed(), now)
+		n.repairs.hasty.until(v.ID, now+n.cfg.Timing.Liveness.RetryEvery, now)
 	}
-	n.log.Info("drew a candidate", "group", v.id.Prefix(), "slot", slot, "peer", protocol.ShortPeer(id), "took", took, "refused", refused)
+	n.log.Info("drew a candidate", "group", v.ID.Prefix(), "slot", slot, "peer", protocol.ShortPeer(id), "took", took, "refused", refused)
 }
 
 // askCandidates nominates one candidate after the other for a slot, in the order
 // drawn, and returns the first that takes it, with its peer record; "": none
 // does.
-func (n *Node) askCandidates(ctx context.Context, v *roll, slot int, pool []group.Candidate, f *groupFacts) (peer.ID, protocol.Envelope) {
-	private := n.neighbours.isPrivate()
+func (n *Node) askCandidates(ctx context.Context, v *neighbours.Roll, slot int, pool []group.Candidate, f *groupFacts) (peer.ID, protocol.Envelope) {
+	private := n.neighbours.IsPrivate()
 	var order []group.Candidate
-	n.rand.with(func(r *rand.Rand) { order = v.table.Redraw(slot, pool, f.bytes, private, v.view, r) })
-	now, tried := n.neighbours.at(), 0
+	n.rand.with(func(r *rand.Rand) { order = v.Table.Redraw(slot, pool, f.bytes, private, v.View, r) })
+	now, tried := n.neighbours.Now(), 0
 	for _, c := range order {
-		who := borrower{c.Peer, v.id}
-		if n.nominees.has(v.id, c.Peer, v.table.Profile.N, now) || n.repairs.declined.resting(who, now) {
+		who := borrower{c.Peer, v.ID}
+		if n.nominees.has(v.ID, c.Peer, v.Table.Profile.N, now) || n.repairs.declined.resting(who, now) {
 			continue
 		}
 		if tried >= candidatesTried {
 			break
 		}
-		r := &protocol.NominateRequest{Group: v.id, Slot: slot, Record: f.record, Table: f.table, Bytes: f.bytes}
+		r := &protocol.NominateRequest{Group: v.ID, Slot: slot, Record: f.record, Table: f.table, Bytes: f.bytes}
 		reply, err := n.nominate(ctx, c.Peer, r)
 		if err != nil {
 			n.repairs.declined.until(who, now+n.cfg.Timing.EnterAgain, now)
 			if errors.Is(err, protocol.ErrWrongSlot) || errors.Is(err, protocol.ErrConflict) { // the second by earlier versions
-				n.entering.add(v.id, []peer.ID{c.Peer}, now) // it holds a slot of the group, unknown here
+				n.entering.add(v.ID, []peer.ID{c.Peer}, now) // it holds a slot of the group, unknown here
 			} else {
 				tried++
 			}
-			n.log.Debug("a candidate takes no slot", "peer", protocol.ShortPeer(c.Peer), "group", v.id.Prefix(), "err", err)
+			n.log.Debug("a candidate takes no slot", "peer", protocol.ShortPeer(c.Peer), "group", v.ID.Prefix(), "err", err)
 			continue
 		}
 		return c.Peer, reply.Envelope
@@ -113,16 +114,16 @@ func (n *Node) nominate(ctx context.Context, to peer.ID, r *protocol.NominateReq
 
 // tellCandidate names a slot's candidate to the other members that answer, and
 // returns how many took it and how many see the slot otherwise.
-func (n *Node) tellCandidate(ctx context.Context, v *roll, slot int, env protocol.Envelope, f *groupFacts) (took, refused int) {
+func (n *Node) tellCandidate(ctx context.Context, v *neighbours.Roll, slot int, env protocol.Envelope, f *groupFacts) (took, refused int) {
 	var yes, no atomic.Int64
 	var all errgroup.Group
 	all.SetLimit(asksAtOnce)
-	for i := range v.table.Held {
-		if i == v.self || !v.living.Has(i) {
+	for i := range v.Table.Held {
+		if i == v.Self || !v.Living.Has(i) {
 			continue
 		}
-		to := v.table.Held[i].Peer
-		r := &protocol.NominateRequest{Group: v.id, Slot: slot, Record: f.record, Table: f.table, Bytes: f.bytes, Candidate: env}
+		to := v.Table.Held[i].Peer
+		r := &protocol.NominateRequest{Group: v.ID, Slot: slot, Record: f.record, Table: f.table, Bytes: f.bytes, Candidate: env}
 		all.Go(func() error {
 			switch _, err := n.nominate(ctx, to, r); {
 			case err == nil:
@@ -131,7 +132,7 @@ func (n *Node) tellCandidate(ctx context.Context, v *roll, slot int, env protoco
 				no.Add(1)
 				fallthrough
 			default:
-				n.log.Debug("a member does not take a candidate", "peer", protocol.ShortPeer(to), "group", v.id.Prefix(), "err", err)
+				n.log.Debug("a member does not take a candidate", "peer", protocol.ShortPeer(to), "group", v.ID.Prefix(), "err", err)
 			}
 			return nil
 		})

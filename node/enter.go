@@ -7,6 +7,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 )
@@ -22,15 +23,15 @@ func (n *Node) Enter(ctx context.Context, from protocol.Remote, r *protocol.Ente
 		}
 		return new(protocol.EnterReply), nil
 	}
-	v := n.neighbours.roll(r.Group)
+	v := n.neighbours.Roll(r.Group)
 	if v == nil {
 		return nil, protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
 	}
 	handed, err := n.handedOver(v, from.Peer, r)
-	known := n.neighbours.hasSeat(r.Group, from.Peer)
+	known := n.neighbours.HasSeat(r.Group, from.Peer)
 	a := n.answer(v, from.Peer, r.Slot)
-	beside := a == group.Occupied && v.table.Fits(r.Slot, n.domainOf(from.Peer), v.view)
-	if beside && n.neighbours.askBeside(r.Group, from.Peer, r.Slot) {
+	beside := a == group.Occupied && v.Table.Fits(r.Slot, n.domainOf(from.Peer), v.View)
+	if beside && n.neighbours.AskBeside(r.Group, from.Peer, r.Slot) {
 		n.askBack(v, from.Peer, r.Slot, known)
 	}
 	if err == nil {
@@ -39,11 +40,11 @@ func (n *Node) Enter(ctx context.Context, from protocol.Remote, r *protocol.Ente
 	if err != nil {
 		return nil, err
 	}
-	named, _ := n.nominees.at(place{r.Group, r.Slot}, n.neighbours.at())
-	if !n.neighbours.ask(r.Group, from.Peer, r.Slot, named.peer) {
+	named, _ := n.nominees.at(place{r.Group, r.Slot}, n.neighbours.Now())
+	if !n.neighbours.Ask(r.Group, from.Peer, r.Slot, named.peer) {
 		return nil, protocol.Refuse(protocol.CodeDisputed, "too many ask for slot %d", r.Slot)
 	}
-	n.neighbours.hand(r.Group, handed, from.Peer, r.Slot)
+	n.neighbours.Hand(r.Group, handed, from.Peer, r.Slot)
 	n.askBack(v, from.Peer, r.Slot, known)
 	return new(protocol.EnterReply), nil
 }
@@ -51,26 +52,26 @@ func (n *Node) Enter(ctx context.Context, from protocol.Remote, r *protocol.Ente
 // askBack has this node ask a peer in turn that asked for a slot: the newcomer may
 // not know of this node, which came by proof itself; a member asks again when one
 // of the two was gone for the other, and may have taken this node's slot from it.
-func (n *Node) askBack(v *roll, id peer.ID, slot int, known bool) {
-	if !v.drawn && !known || n.neighbours.asksBack(v.id, id, slot, n.cfg.Timing.EnterAgain) {
-		n.entering.add(v.id, []peer.ID{id}, n.neighbours.at())
+func (n *Node) askBack(v *neighbours.Roll, id peer.ID, slot int, known bool) {
+	if !v.Drawn && !known || n.neighbours.AsksBack(v.ID, id, slot, n.cfg.Timing.EnterAgain) {
+		n.entering.add(v.ID, []peer.ID{id}, n.neighbours.Now())
 	}
 }
 
 // handedOver checks a handover, and counts its holder as having left. It
 // returns who handed the slot over; "": nobody did. A handover serves once: who
 // has held the slot enters as such, and moves nobody out who took it again.
-func (n *Node) handedOver(v *roll, to peer.ID, r *protocol.EnterRequest) (peer.ID, error) {
-	if len(r.Handover) == 0 || v.hasSat(to, r.Slot) {
+func (n *Node) handedOver(v *neighbours.Roll, to peer.ID, r *protocol.EnterRequest) (peer.ID, error) {
+	if len(r.Handover) == 0 || v.HasSat(to, r.Slot) {
 		return "", nil
 	}
 	var err error // nobody there: the slot is vacant, and needs no handover
-	for i := range v.table.Held {
-		h := &v.table.Held[i]
+	for i := range v.Table.Held {
+		h := &v.Table.Held[i]
 		if int(h.Slot) != r.Slot {
 			continue
 		}
-		if i == v.self {
+		if i == v.Self {
 			err = protocol.Refuse(protocol.CodeDenied, "slot %d is nobody's to hand over", r.Slot)
 			continue
 		}
@@ -81,7 +82,7 @@ func (n *Node) handedOver(v *roll, to peer.ID, r *protocol.EnterRequest) (peer.I
 		if o.Slot != r.Slot || peer.ID(o.Successor) != to {
 			return "", protocol.Refuse(protocol.CodeDenied, "the handover is not for you")
 		}
-		v.view.Released.Add(i)
+		v.View.Released.Add(i)
 		return h.Peer, nil
 	}
 	return "", err
@@ -105,17 +106,17 @@ func (n *Node) enterLoop(ctx context.Context) {
 // slot otherwise is asked again some hours later.
 func (n *Node) enterOnce(ctx context.Context) {
 	n.enterBack()
-	now := n.neighbours.at()
-	for _, g := range n.neighbours.guests() {
+	now := n.neighbours.Now()
+	for _, g := range n.neighbours.Guests() {
 		// Who has nothing to prove would not be let in, nor be answered.
 		if n.entering.meets(g, now, n.rand.jitter(n.cfg.Timing.EnterAgain)) && n.hasToProve(ctx, g) {
 			n.entering.add(g, n.meetMembers(ctx, g), now)
-			n.entering.add(g, n.neighbours.ignorant(g), now)
+			n.entering.add(g, n.neighbours.Ignorant(g), now)
 		}
 	}
 	signed := n.handings.given()
 	for g, list := range n.entering.due(now) {
-		_, slot, held := n.neighbours.slotsOf(g)
+		_, slot, held := n.neighbours.SlotsOf(g)
 		if !held || slot < 0 || signed[g] {
 			continue
 		}
@@ -141,20 +142,20 @@ func (n *Node) hasToProve(ctx context.Context, id protocol.GroupID) bool {
 func (n *Node) requestEntry(ctx context.Context, g protocol.GroupID, slot int, to peer.ID) {
 	ask, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	n.neighbours.asksEntry(g, to)
+	n.neighbours.AsksEntry(g, to)
 	err := n.caller.Enter(ask, to, &protocol.EnterRequest{Group: g, Slot: slot, Handover: n.handovers.of(g)})
 	n.entering.answered(g, to, err)
 	switch {
 	case err == nil:
-		n.neighbours.answersEntry(g, to, true)
+		n.neighbours.AnswersEntry(g, to, true)
 	case errors.Is(err, protocol.ErrNotFound), errors.Is(err, protocol.ErrWrongSlot):
 	case ctx.Err() == nil:
 		if errors.Is(err, protocol.ErrDisputed) {
-			n.neighbours.answersEntry(g, to, false)
+			n.neighbours.AnswersEntry(g, to, false)
 		}
 		n.log.Debug("a member does not let this node in", "peer", protocol.ShortPeer(to), "group", g.Prefix(), "err", err)
-		if n.neighbours.isMember(g, to) { // else it is met again, if it lives
-			n.entering.add(g, []peer.ID{to}, n.neighbours.at()+n.cfg.Timing.EnterAgain)
+		if n.neighbours.IsMember(g, to) { // else it is met again, if it lives
+			n.entering.add(g, []peer.ID{to}, n.neighbours.Now()+n.cfg.Timing.EnterAgain)
 		}
 	}
 }
@@ -166,20 +167,20 @@ func (n *Node) enterSoon(g *groupState) {
 	if g.isDrawn() {
 		return
 	}
-	v := n.neighbours.roll(g.id)
-	if v == nil || !n.entering.begin(g.id, n.neighbours.at(), n.cfg.Timing.EnterAgain) {
+	v := n.neighbours.Roll(g.id)
+	if v == nil || !n.entering.begin(g.id, n.neighbours.Now(), n.cfg.Timing.EnterAgain) {
 		return
 	}
-	n.entering.add(g.id, v.others(), n.neighbours.at()+2*n.cfg.Timing.RepairEvery)
+	n.entering.add(g.id, v.Others(), n.neighbours.Now()+2*n.cfg.Timing.RepairEvery)
 }
 
 // enterAll plans requests to all members of a group at once, and has them asked
 // who else there is.
 func (n *Node) enterAll(id protocol.GroupID) {
-	if v := n.neighbours.roll(id); v != nil {
-		now := n.neighbours.at()
+	if v := n.neighbours.Roll(id); v != nil {
+		now := n.neighbours.Now()
 		n.entering.meetAt(id, now)
-		n.entering.add(id, v.others(), now)
+		n.entering.add(id, v.Others(), now)
 	}
 }
 
@@ -193,9 +194,9 @@ func (g *groupState) isDrawn() bool {
 // enterBack plans requests to those that answer again after they, or this node,
 // were gone: they may have taken its seats from it.
 func (n *Node) enterBack() {
-	for _, id := range n.neighbours.takeReturned() {
-		for _, g := range n.neighbours.groupsWith(id) {
-			n.entering.add(g, []peer.ID{id}, n.neighbours.at())
+	for _, id := range n.neighbours.TakeReturned() {
+		for _, g := range n.neighbours.GroupsWith(id) {
+			n.entering.add(g, []peer.ID{id}, n.neighbours.Now())
 		}
 	}
 }

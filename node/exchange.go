@@ -10,6 +10,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 
 	"github.com/cairnstore/cairn/node/liveness"
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 )
@@ -48,7 +49,7 @@ func (n *Node) exchangeLoop(ctx context.Context) {
 func (n *Node) exchangeOnce(ctx context.Context) error {
 	every := n.cfg.Timing.ExchangeEvery
 	held := n.book.ids()
-	if n.exchange.wasAway(n.neighbours.touched(), n.cfg.Timing.Liveness.AbsentAfter) {
+	if n.exchange.wasAway(n.neighbours.Touched(), n.cfg.Timing.Liveness.AbsentAfter) {
 		n.exchange.cameBack(held, n.now(), every/catchUpPart, &n.rand)
 	}
 	due := n.exchange.plan(held, n.now(), every, &n.rand)
@@ -89,13 +90,13 @@ func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
 		answered = 1 // there is nobody to know better
 	}
 	if granted, lacked := g.grantedSegments(); !g.partial { // else they may lie on the disk that is missing
-		n.neighbours.lackOwn(id, lacked)
+		n.neighbours.LackOwn(id, lacked)
 		if answered > 0 { // and this node knows what the others do
-			n.neighbours.keepLacks(id, granted)
+			n.neighbours.KeepLacks(id, granted)
 		}
 	}
 	findable, segments := g.grantedNow()
-	n.neighbours.grant(id, findable, segments)
+	n.neighbours.Grant(id, findable, segments)
 	n.exchange.done(id, stale, answered, n.now(), n.cfg.Timing.ExchangeEvery, &n.rand)
 	return nil
 }
@@ -108,14 +109,14 @@ func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
 func (n *Node) comembers(id protocol.GroupID, all bool) []peer.ID {
 	var answering, others []peer.ID
 	untold := make(map[peer.ID]bool)
-	for _, h := range n.neighbours.holders(id) {
+	for _, h := range n.neighbours.Holders(id) {
 		switch {
-		case !h.member && h.lost == 0: // it asks to be one, or is a spare
-		case h.state == liveness.Present:
-			answering = append(answering, h.peer)
-			untold[h.peer] = h.member && !n.neighbours.hasTold(id, h.peer, h.slot)
+		case !h.Member && h.Lost == 0: // it asks to be one, or is a spare
+		case h.State == liveness.Present:
+			answering = append(answering, h.Peer)
+			untold[h.Peer] = h.Member && !n.neighbours.HasTold(id, h.Peer, h.Slot)
 		default:
-			others = append(others, h.peer)
+			others = append(others, h.Peer)
 		}
 	}
 	n.rand.shuffle(len(answering), func(i, j int) { answering[i], answering[j] = answering[j], answering[i] })
@@ -147,14 +148,14 @@ func (n *Node) compare(ctx context.Context, g *groupState, with peer.ID) (told b
 		return false, err
 	}
 	if have.Same {
-		n.neighbours.heardList(g.id, with, q, nil)
+		n.neighbours.HeardList(g.id, with, q, nil)
 		return true, nil
 	}
 	if err := n.compareFacts(ctx, g, with, have.FactDigests); err != nil {
 		return false, err
 	}
 	granted, _ := g.grantedSegments() // with what was just told
-	return n.hearLists(ctx, g.id, with, n.neighbours.question(g.id, granted, true), have.SegmentDigests)
+	return n.hearLists(ctx, g.id, with, n.neighbours.Question(g.id, granted, true), have.SegmentDigests)
 }
 
 func (n *Node) compareFacts(ctx context.Context, g *groupState, with peer.ID, digests []byte) error {
@@ -183,14 +184,14 @@ func (n *Node) compareFacts(ctx context.Context, g *groupState, with peer.ID, di
 // askDigests asks a member for its digests. Mostly it has all facts of this node's,
 // and a shard of each segment that is granted, about which the question is: then it
 // only says so.
-func (n *Node) askDigests(ctx context.Context, g *groupState, with peer.ID) (have *protocol.HaveReply, q question, err error) {
+func (n *Node) askDigests(ctx context.Context, g *groupState, with peer.ID) (have *protocol.HaveReply, q neighbours.Question, err error) {
 	now, release, err := n.groups.openTurn(ctx, g.id)
 	if err != nil {
 		return nil, q, n.hideStore("open group", err)
 	}
 	expected, lacked := now.grantedSegments()
 	root := now.rootOf(expected, len(lacked) == 0)
-	q = n.neighbours.question(g.id, expected, true)
+	q = n.neighbours.Question(g.id, expected, true)
 	release()
 	have, err = n.askHave(ctx, with, &protocol.HaveRequest{Group: g.id, Root: root})
 	return have, q, err

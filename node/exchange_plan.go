@@ -103,7 +103,7 @@ func (e *exchanger) done(id protocol.GroupID, all bool, answered int, now time.T
 // beginExchange begins to plan, after the survey.
 func (n *Node) beginExchange() {
 	now := n.now()
-	before := n.neighbours.setTouch(now)
+	before := n.neighbours.SetTouch(now)
 	n.exchange.wasAway(now, 0)
 	if now.Sub(before) >= n.cfg.Timing.Liveness.AbsentAfter {
 		n.exchange.cameBack(n.book.ids(), now, n.cfg.Timing.ExchangeEvery/catchUpPart, &n.rand)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -377,8 +378,8 @@ func TestNoticesItsAbsence(t *testing.T) {
 		}
 	}
 	answer := func() {
-		w.node.neighbours.beaten(o.members[0].id, &protocol.Beat{})
-		w.node.neighbours.answered(o.members[0].id)
+		w.node.neighbours.Beaten(o.members[0].id, &protocol.Beat{})
+		w.node.neighbours.Answered(o.members[0].id)
 	}
 	answer()
 	look()
@@ -426,18 +427,17 @@ func TestWhoNeverTellsKeepsNobodyFromBeingAsked(t *testing.T) {
 	w := newWorld(t, 94, nil)
 	o := w.newOwner().found()
 	n := w.node
-	others := n.neighbours.holders(o.id)
-	for _, h := range others {
-		n.neighbours.heardList(o.id, h.peer, n.neighbours.question(o.id, nil, true), nil)
-	}
+	others := n.neighbours.Holders(o.id)
 	mute, left := others[0], others[1]
-	n.neighbours.with(o.id, mute.peer, mute.slot, func(_ *seats, s *seat) { s.told = false })
-	n.neighbours.with(o.id, left.peer, left.slot, func(_ *seats, s *seat) { s.told, s.lost = false, lostFailed })
+	for _, h := range others[2:] {
+		n.neighbours.HeardList(o.id, h.Peer, n.neighbours.Question(o.id, nil, true), nil)
+	}
+	n.neighbours.Lose(o.id, left.Peer, left.Slot, neighbours.LostFailed)
 	first, second := 0, make(map[peer.ID]bool)
 	const rounds = 200
 	for range rounds {
 		with := n.comembers(o.id, false)
-		if with[0] == mute.peer {
+		if with[0] == mute.Peer {
 			first++
 		}
 		second[with[1]] = true

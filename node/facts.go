@@ -74,7 +74,7 @@ func (n *Node) keepWith(ctx context.Context, from protocol.Remote, g *groupState
 	}
 	if o.renewal != nil {
 		n.leases.renewed(g.id, g.lastRenewal(), n.now())
-		n.neighbours.renewed(g.id, o.renewal)
+		n.neighbours.Renewed(g.id, o.renewal)
 	}
 	n.announceIfMember(g)
 	return o.codes, o.cut
@@ -143,11 +143,11 @@ func (n *Node) mergeOne(g *groupState, f protocol.Fact, o *offered) protocol.Cod
 		o.renewal = f.Bytes
 	case protocol.FactGrant:
 		if len(op.Grant.Subject) == len(protocol.SegmentID{}) {
-			n.neighbours.granted(g.id)
+			n.neighbours.Granted(g.id)
 		}
 	case protocol.FactDelete:
 		if s := op.Delete.Subject; len(s) == len(protocol.SegmentID{}) {
-			n.neighbours.forgetSegment(g.id, protocol.SegmentID(s))
+			n.neighbours.ForgetSegment(g.id, protocol.SegmentID(s))
 			if note, was := n.verdicts.drop(kin{g.id, protocol.SegmentID(s)}); was {
 				o.drops = append(o.drops, note)
 			}

@@ -94,7 +94,7 @@ func (n *Node) mayList(g *groupState, from protocol.Remote, proof []byte) error 
 	if err != nil {
 		return protocol.Refuse(protocol.CodeNotFound, "group %s is not held", g.id.Prefix())
 	}
-	if n.neighbours.sits(g.id, from.Peer) || n.nominees.has(g.id, from.Peer, table.Profile.N, n.neighbours.at()) {
+	if n.neighbours.Sits(g.id, from.Peer) || n.nominees.has(g.id, from.Peer, table.Profile.N, n.neighbours.Now()) {
 		return nil
 	}
 	if len(proof) == 0 {

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"math/rand/v2"
@@ -18,6 +19,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
@@ -295,3 +297,24 @@ type brokenReader struct{}
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 var errDisk = errors.New("disk on fire")
+
+// idFor is a peer ID numbered i.
+func idFor(i int) peer.ID {
+	h := protocol.Sum(fmt.Append(nil, i))
+	return peer.ID(append([]byte{0, 36, 8, 1, 18, 32}, h[:]...))
+}
+
+// newRegister returns what a node with slot 0 knows of a group of a profile, the
+// others of which are idFor(1) and so on.
+func newRegister(p protocol.Profile) (*neighbours.Register, protocol.GroupID) {
+	t := DefaultTiming()
+	h := neighbours.New(idFor(0), &t.Liveness, &t.Audit, func() time.Time { return epoch }, func() time.Duration { return 0 })
+	table := &protocol.Table{Profile: p, Slots: make([][]byte, p.N)}
+	for slot := range table.Slots {
+		table.Slots[slot] = []byte(idFor(slot))
+	}
+	id := protocol.GroupID(protocol.Sum([]byte("group")))
+	h.Open(id, table, 0, new(neighbours.Survey))
+	h.Resume(func() float64 { return 0.5 })
+	return h, id
+}

@@ -34,10 +34,10 @@ func (n *Node) gossipOnce(ctx context.Context) error {
 func (n *Node) fewNeighbours(due []peer.ID) []peer.ID {
 	near, begun := 0, n.donors.count(n.now()) >= roundNear
 	return slices.DeleteFunc(due, func(id peer.ID) bool {
-		if !n.neighbours.knows(id) {
+		if !n.neighbours.Knows(id) {
 			return false
 		}
-		if begun && !n.donors.met(id) && n.neighbours.heard(id) == 0 {
+		if begun && !n.donors.met(id) && n.neighbours.Heard(id) == 0 {
 			return true
 		}
 		near++

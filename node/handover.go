@@ -3,12 +3,12 @@ package node
 import (
 	"bytes"
 	"context"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
@@ -103,7 +103,7 @@ func (n *Node) takeHandover(ctx context.Context, from protocol.Remote, r *protoc
 	if err := n.keepHandover(ctx, g, from.Peer, r); err != nil {
 		return err
 	}
-	n.neighbours.lose(r.Group, from.Peer, r.Slot, lostHanded)
+	n.neighbours.Lose(r.Group, from.Peer, r.Slot, neighbours.LostHanded)
 	n.reannounce(r.Group)
 	n.enterAll(r.Group)
 	return nil
@@ -117,7 +117,7 @@ func (n *Node) keepHandover(ctx context.Context, g *groupState, from peer.ID, r 
 	if bytes.Equal(was.Handover, r.Handover) {
 		return nil
 	}
-	if !n.neighbours.holdsSlot(g.id, from, r.Slot) && (!g.nominatedBy(from) || n.neighbours.sits(g.id, peer.ID(was.By))) {
+	if !n.neighbours.HoldsSlot(g.id, from, r.Slot) && (!g.nominatedBy(from) || n.neighbours.Sits(g.id, peer.ID(was.By))) {
 		return protocol.Refuse(protocol.CodeDisputed, "slot %d is another's to hand over", r.Slot)
 	}
 	v := given{By: []byte(from), Since: n.now().Unix(), Handover: r.Handover}
@@ -136,9 +136,4 @@ func (n *Node) keepHandover(ctx context.Context, g *groupState, from peer.ID, r 
 	}
 	n.log.Info("a slot was handed over to this node", "group", g.id.Prefix(), "slot", r.Slot, "by", protocol.ShortPeer(from))
 	return nil
-}
-
-// holdsSlot reports whether a peer counts as the holder of a slot.
-func (h *neighbours) holdsSlot(id protocol.GroupID, p peer.ID, slot int) bool {
-	return slices.ContainsFunc(h.holders(id), func(o holder) bool { return o.peer == p && o.slot == slot && o.member })
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 
 	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/memnet"
@@ -31,7 +32,7 @@ func signHandover(t *testing.T, key crypto.PrivKey, g protocol.GroupID, slot int
 
 // passes lets a peer in that asked for a slot, as if it had passed the audit.
 func (m *villager) passes(g protocol.GroupID, id peer.ID, slot int) {
-	(&auditTurn{Node: m.node, group: g}).letIn(auditJob{peer: id, slot: slot, entry: true})
+	(&auditTurn{Node: m.node, group: g}).letIn(neighbours.AuditJob{Peer: id, Slot: slot, Entry: true})
 }
 
 // A handover moves its holder out once. Replayed after that one took the slot
@@ -55,7 +56,7 @@ func TestHandoverServesOnce(t *testing.T) {
 		want := func(when string, members ...peer.ID) {
 			t.Helper()
 			for _, id := range []peer.ID{holder.Self(), successor} {
-				if here.node.neighbours.isMember(h.id, id) != slices.Contains(members, id) {
+				if here.node.neighbours.IsMember(h.id, id) != slices.Contains(members, id) {
 					t.Errorf("%s: member %v", when, !slices.Contains(members, id))
 				}
 			}
@@ -68,7 +69,7 @@ func TestHandoverServesOnce(t *testing.T) {
 		want("the holder comes back", holder.Self(), successor)
 		enter(successor, signed)
 		want("a replay", holder.Self(), successor)
-		here.node.neighbours.lose(h.id, successor, slot, lostFailed)
+		here.node.neighbours.Lose(h.id, successor, slot, neighbours.LostFailed)
 		want("the successor fails", holder.Self())
 		enter(successor, signed)
 		want("a replay by one that held the slot", holder.Self(), successor)
@@ -86,7 +87,7 @@ func TestHandoverKeepsTheCaps(t *testing.T) {
 		addr := func(text string) multiaddr.Multiaddr { return multiaddr.StringCast(text + "/tcp/4401") }
 		for i, at := range []string{"", "/ip4/20.1.0.1", "/ip4/20.2.0.1", "/ip4/20.3.0.1", "/ip4/20.4.0.1"} {
 			if i > 0 {
-				here.node.neighbours.place(h.all[i].peer.Self(), addr(at))
+				here.node.neighbours.Place(h.all[i].peer.Self(), addr(at))
 			}
 		}
 		ask := func(at string) (peer.ID, error) {
@@ -103,9 +104,9 @@ func TestHandoverKeepsTheCaps(t *testing.T) {
 		if err != nil {
 			t.Fatalf("in a domain of its own: %v", err)
 		}
-		here.node.neighbours.place(h.all[3].peer.Self(), addr("/ip4/20.9.0.1")) // meanwhile another holder moved there
+		here.node.neighbours.Place(h.all[3].peer.Self(), addr("/ip4/20.9.0.1")) // meanwhile another holder moved there
 		here.passes(h.id, id, slot)
-		if here.node.neighbours.isMember(h.id, id) || !here.node.neighbours.isMember(h.id, holder.Self()) {
+		if here.node.neighbours.IsMember(h.id, id) || !here.node.neighbours.IsMember(h.id, holder.Self()) {
 			t.Error("crowded after the audit, and let in")
 		}
 		h.close()

@@ -3,6 +3,7 @@ package node
 import (
 	"slices"
 
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/node/repair"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
@@ -95,7 +96,7 @@ func (s States) byName() map[string]int {
 // weighing is what a node needs to weigh a group's segments: its roll, a tally
 // of it, and what it does about which segment.
 type weighing struct {
-	*roll
+	*neighbours.Roll
 	tally   group.Tally
 	decide  repair.Group
 	takes   func(slot int, s protocol.SegmentID) bool // somebody would take a slot's shard, or has it and is to enter
@@ -119,7 +120,7 @@ func (w *weighing) weigh(s protocol.SegmentID, lacking group.Set) weight {
 	v := weight{segment: s, lacking: lacking, count: w.tally.Count(lacking)}
 	v.condition = group.Assess(w.decide.Profile, v.count)
 	if v.condition.NeedsRepair() {
-		v.missing = repair.Missing(w.decide.Profile, &w.tally, w.view, lacking, v.condition)
+		v.missing = repair.Missing(w.decide.Profile, &w.tally, w.View, lacking, v.condition)
 		for slot := range w.decide.Profile.N {
 			if v.missing.Has(slot) && w.takes(slot, s) {
 				v.takers++
@@ -145,7 +146,7 @@ func (w *weighing) survey(n int, special []protocol.SegmentID) (s States, lowest
 		}
 	}
 	for _, seg := range special {
-		note(w.weigh(seg, w.lacking(seg)), 1)
+		note(w.weigh(seg, w.Lacking(seg)), 1)
 	}
 	note(w.weigh(protocol.SegmentID{}, group.Set{}), n-len(special))
 	return s, lowest
@@ -188,35 +189,35 @@ func (s *States) add(v weight, n int) {
 // failed holds nothing. While this node takes itself for the one that is cut off
 // it judges nobody, and repairs nothing; but whoever does not answer cannot be
 // read, whosever fault it is, and no group looks well for it.
-func (n *Node) weighing(v *roll) *weighing {
-	cutOff := n.neighbours.cutOff()
+func (n *Node) weighing(v *neighbours.Roll) *weighing {
+	cutOff := n.neighbours.CutOff()
 	if cutOff {
-		v.view.Silent = v.view.Silent.Or(v.missed)
+		v.View.Silent = v.View.Silent.Or(v.Missed)
 	}
 	if n.store.Usage().Err != nil {
-		v.view.Weak.Add(v.self)
+		v.View.Weak.Add(v.Self)
 	}
 	return &weighing{
-		roll: v, tally: group.NewTally(v.table.Slots(), v.view),
+		Roll: v, tally: group.NewTally(v.Table.Slots(), v.View),
 		decide: repair.Group{
-			ID: v.id, Profile: v.table.Profile, Keys: v.keys, Living: v.living, Self: v.self,
-			Day: group.DayAt(v.id, n.cfg.Timing.RepairDay, n.now()), CutOff: cutOff,
-			Frozen: n.leases.state(v.id, n.now()) != group.Alive,
+			ID: v.ID, Profile: v.Table.Profile, Keys: v.Keys, Living: v.Living, Self: v.Self,
+			Day: group.DayAt(v.ID, n.cfg.Timing.RepairDay, n.now()), CutOff: cutOff,
+			Frozen: n.leases.state(v.ID, n.now()) != group.Alive,
 		},
 		takes:   func(slot int, s protocol.SegmentID) bool { return n.couldTake(v, slot, s) },
-		isFalse: func(s protocol.SegmentID) bool { return n.verdicts.has(kin{v.id, s}) },
+		isFalse: func(s protocol.SegmentID) bool { return n.verdicts.has(kin{v.ID, s}) },
 	}
 }
 
 // couldTake reports whether a slot has a holder that lacks a segment and answers,
 // or a candidate, whether or not that has its shard by now.
-func (n *Node) couldTake(v *roll, slot int, s protocol.SegmentID) bool {
-	if _, named := n.nominees.at(place{v.id, slot}, n.neighbours.at()); named {
+func (n *Node) couldTake(v *neighbours.Roll, slot int, s protocol.SegmentID) bool {
+	if _, named := n.nominees.at(place{v.ID, slot}, n.neighbours.Now()); named {
 		return true
 	}
-	lacking := v.lacking(s).And(v.living)
-	for i := range v.table.Held {
-		if int(v.table.Held[i].Slot) == slot && lacking.Has(i) {
+	lacking := v.Lacking(s).And(v.Living)
+	for i := range v.Table.Held {
+		if int(v.Table.Held[i].Slot) == slot && lacking.Has(i) {
 			return true
 		}
 	}
@@ -225,9 +226,9 @@ func (n *Node) couldTake(v *roll, slot int, s protocol.SegmentID) bool {
 
 // special returns the segments of a roll that are not like all others: which
 // some seat lacks, or whose descriptor is false.
-func (n *Node) special(v *roll) []protocol.SegmentID {
-	out := n.verdicts.of(v.id)
-	for s := range v.lack {
+func (n *Node) special(v *neighbours.Roll) []protocol.SegmentID {
+	out := n.verdicts.of(v.ID)
+	for s := range v.Lack {
 		if !slices.Contains(out, s) {
 			out = append(out, s)
 		}
@@ -244,13 +245,13 @@ type HealthStatus struct {
 // health counts the groups shared and their segments. It reads no fact: how many
 // segments a group has is as it was when its facts were last looked at.
 func (n *Node) health() (h HealthStatus) {
-	for _, id := range n.neighbours.ids() {
-		v := n.neighbours.roll(id)
+	for _, id := range n.neighbours.IDs() {
+		v := n.neighbours.Roll(id)
 		if v == nil || n.leases.state(id, n.now()) == group.Expired {
 			continue
 		}
 		special := n.special(v)
-		s, _ := n.weighing(v).survey(max(n.neighbours.segments(id), len(special)), special)
+		s, _ := n.weighing(v).survey(max(n.neighbours.Segments(id), len(special)), special)
 		h.Segments.plus(s)
 		h.Groups.AddGroup(s)
 	}

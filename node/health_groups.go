@@ -3,11 +3,10 @@ package node
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/cairnstore/cairn/node/liveness"
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 )
@@ -79,8 +78,8 @@ func (n *Node) GroupsHealth(ctx context.Context, q HealthQuery) (*GroupsHealth, 
 	if q.Holders {
 		most = holdersAPage
 	}
-	out := &GroupsHealth{CutOff: n.neighbours.cutOff(), Groups: []GroupHealth{}}
-	for _, id := range n.neighbours.ids() {
+	out := &GroupsHealth{CutOff: n.neighbours.CutOff(), Groups: []GroupHealth{}}
+	for _, id := range n.neighbours.IDs() {
 		if !strings.HasPrefix(id.String(), q.Prefix) || id.Prefix().String() <= q.After {
 			continue
 		}
@@ -108,26 +107,26 @@ func (n *Node) groupHealth(ctx context.Context, id protocol.GroupID, holders boo
 	defer release()
 	granted, lacked := g.grantedSegments()
 	if !g.partial {
-		n.neighbours.lackOwn(id, lacked)
+		n.neighbours.LackOwn(id, lacked)
 	}
-	v, lease := n.neighbours.roll(id), n.leases.state(id, n.now())
+	v, lease := n.neighbours.Roll(id), n.leases.state(id, n.now())
 	if v == nil || lease == group.Expired {
 		return nil, nil
 	}
 	for _, s := range lacked { // also those for which the node has no room to remember them
-		v.lacks(s, v.self)
+		v.Lacks(s, v.Self)
 	}
 	w := n.weighing(v)
 	states, lowest := w.survey(len(granted), granted)
-	p, c := v.table.Profile, lowest.count
+	p, c := v.Table.Profile, lowest.count
 	out := &GroupHealth{
-		Group: id.Prefix().String(), K: p.K, R: p.R, N: p.N, Slot: int(v.table.Held[v.self].Slot), Lease: lease.String(),
+		Group: id.Prefix().String(), K: p.K, R: p.R, N: p.N, Slot: int(v.Table.Held[v.Self].Slot), Lease: lease.String(),
 		State: states.Worst(), Segments: len(granted), States: states,
 		Proved: c.Holding, Unproved: c.Unaudited, Answering: c.Answering, Needed: p.K, Holders: []SlotHolder{},
 		Readable: len(granted) == 0 || c.Answering >= p.K,
 	}
 	if len(granted) > 0 {
-		counts := v.domainsOf(w.tally.Reached(lowest.lacking))
+		counts := v.DomainsOf(w.tally.Reached(lowest.lacking))
 		for _, slots := range counts {
 			out.Reachable += slots
 		}
@@ -140,49 +139,26 @@ func (n *Node) groupHealth(ctx context.Context, id protocol.GroupID, holders boo
 	return out, nil
 }
 
-// domainsOf counts the slots of some seats by failure domain, each slot with
-// the first of its holders. This node is a domain of its own.
-func (r *roll) domainsOf(seats group.Set) []int {
-	var taken group.Set
-	slots := make(map[group.Domain]int)
-	for i, x := range r.table.Held {
-		if !seats.Has(i) || taken.Has(int(x.Slot)) {
-			continue
-		}
-		taken.Add(int(x.Slot))
-		slots[r.domainAt(i)]++
-	}
-	return slices.Collect(maps.Values(slots))
-}
-
-func (r *roll) domainAt(i int) group.Domain {
-	if i == r.self {
-		own := group.Candidate{Peer: r.table.Held[i].Peer}
-		return own.Domain(true)
-	}
-	return r.table.Held[i].Domain
-}
-
 // slotHolders lists a group's holders by slot, vacant slots among them. own is
 // how many segments this node lacks.
-func (n *Node) slotHolders(v *roll, own int) []SlotHolder {
-	list := n.neighbours.holders(v.id)
+func (n *Node) slotHolders(v *neighbours.Roll, own int) []SlotHolder {
+	list := n.neighbours.Holders(v.ID)
 	var out []SlotHolder
 	at := 0
-	for slot := range v.table.Profile.N {
+	for slot := range v.Table.Profile.N {
 		begin := len(out)
-		for ; at < len(v.table.Held) && int(v.table.Held[at].Slot) == slot; at++ {
-			x := v.table.Held[at]
+		for ; at < len(v.Table.Held) && int(v.Table.Held[at].Slot) == slot; at++ {
+			x := v.Table.Held[at]
 			row := SlotHolder{
-				Slot: slot, Peer: x.Peer.String(), Self: at == v.self, Drawn: x.Drawn, State: liveness.Present.String(),
-				Proved: !v.view.Unaudited.Has(at) && !v.view.Weak.Has(at), Domain: v.domainAt(at).String(),
+				Slot: slot, Peer: x.Peer.String(), Self: at == v.Self, Drawn: x.Drawn, State: liveness.Present.String(),
+				Proved: !v.View.Unaudited.Has(at) && !v.View.Weak.Has(at), Domain: v.DomainAt(at).String(),
 			}
 			if row.Self {
-				row.Drawn, row.Lacks = v.drawn, own
+				row.Drawn, row.Lacks = v.Drawn, own
 			}
 			for i := range list {
-				if h := &list[i]; h.peer == x.Peer && h.slot == slot {
-					row.State, row.Lacks, row.Failed, row.Draining = h.state.String(), h.lacks, h.failed, h.draining
+				if h := &list[i]; h.Peer == x.Peer && h.Slot == slot {
+					row.State, row.Lacks, row.Failed, row.Draining = h.State.String(), h.Lacks, h.Failed, h.Draining
 				}
 			}
 			out = append(out, row)

@@ -18,35 +18,34 @@ func TestSurvey(t *testing.T) {
 	const seed, segments = 101, 40
 	r := seeded(t, seed)
 	for round := range 300 {
-		h := newView(1, profile, 40)
-		id := h.ids()[0]
-		v := h.roll(id)
-		for i := range v.table.Held {
+		h, id := newRegister(profile)
+		v := h.Roll(id)
+		for i := range v.Table.Held {
 			switch r.IntN(5) {
 			case 0:
-				v.view.Gone.Add(i)
+				v.View.Gone.Add(i)
 			case 1:
-				v.view.Silent.Add(i)
+				v.View.Silent.Add(i)
 			case 2:
-				v.view.Unaudited.Add(i)
+				v.View.Unaudited.Add(i)
 			}
 		}
-		v.view.Gone.Remove(v.self)
-		v.view.Unaudited.Remove(v.self)
+		v.View.Gone.Remove(v.Self)
+		v.View.Unaudited.Remove(v.Self)
 		var special []protocol.SegmentID
 		for i := range r.IntN(segments) {
 			s := protocol.SegmentID{byte(i), 1}
 			special = append(special, s)
-			for seat := range v.table.Held {
+			for seat := range v.Table.Held {
 				if r.IntN(3) == 0 {
-					v.lacks(s, seat)
+					v.Lacks(s, seat)
 				}
 			}
 		}
 		isFalse := func(s protocol.SegmentID) bool { return s != (protocol.SegmentID{}) && s[0]%7 == 3 }
 		w := &weighing{
-			roll: v, tally: group.NewTally(v.table.Slots(), v.view), isFalse: isFalse,
-			decide: repair.Group{ID: id, Profile: profile, Keys: v.keys, Living: v.living, Self: v.self},
+			Roll: v, tally: group.NewTally(v.Table.Slots(), v.View), isFalse: isFalse,
+			decide: repair.Group{ID: id, Profile: profile, Keys: v.Keys, Living: v.Living, Self: v.Self},
 			takes:  func(slot int, _ protocol.SegmentID) bool { return slot%2 == 0 },
 		}
 		got, lowest := w.survey(segments, special)
@@ -55,7 +54,7 @@ func TestSurvey(t *testing.T) {
 		for i := range segments {
 			s, lacking := protocol.SegmentID{}, group.Set{}
 			if i < len(special) {
-				s, lacking = special[i], v.lacking(special[i])
+				s, lacking = special[i], v.Lacking(special[i])
 			}
 			one := w.weigh(s, lacking)
 			least = min(least, one.count.Holding+one.count.Unaudited)

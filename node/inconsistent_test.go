@@ -31,7 +31,7 @@ func TestInconsistentDescriptor(t *testing.T) {
 		}
 		time.Sleep(day) // all have proved what they hold: no audit finds a lie in it
 		for _, m := range h.all {
-			if n := m.node.neighbours.roll(h.id).view.Unaudited.Count(); n > 0 {
+			if n := m.node.neighbours.Roll(h.id).View.Unaudited.Count(); n > 0 {
 				t.Errorf("%d co-members could not prove their shards", n)
 			}
 		}
@@ -130,7 +130,7 @@ func (h *hamlet) candidateFor(slot int) *villager {
 	}
 	for _, o := range h.all[:4] {
 		o.peer.Learn(m.peer.AddrInfo())
-		now := o.node.neighbours.at()
+		now := o.node.neighbours.Now()
 		o.node.nominees.name(place{h.id, slot}, nominee{m.peer.Self(), reply.Envelope, now + 365*24*time.Hour, true}, now)
 	}
 	h.t.Cleanup(m.kill)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -211,16 +212,13 @@ func TestDonorsKnowEnvelopes(t *testing.T) {
 // offer; the others count as nodes once they have answered a beat.
 func TestGossipLeavesNeighboursAlone(t *testing.T) {
 	w := newWorld(t, 79, nil)
-	h := newView(1, protocol.Profile{K: 8, R: 20, N: 30}, 100)
-	g := h.groups[h.ids()[0]]
 	near := make([]identity, 20)
+	table := &protocol.Table{Profile: protocol.Profile{K: 8, R: 20, N: 30}, Slots: make([][]byte, 30)}
 	for i := range near {
 		near[i] = newIdentity(t, w.r)
-		p := h.meet(near[i].id)
-		p.join(g)
-		h.enrol(p)
+		table.Slots[i] = []byte(near[i].id)
 	}
-	w.node.neighbours = h
+	w.node.neighbours.Open(protocol.GroupID{1}, table, -1, new(neighbours.Survey))
 	far := newIdentity(t, w.r)
 	due := []peer.ID{far.id}
 	for _, m := range near {

@@ -43,9 +43,9 @@ func (w *town) putTo(c *protocol.Caller, o *townOwner, s *segment, slots ...int)
 // node sees it, by peer.
 func (n *Node) lackedHere(id protocol.GroupID) map[peer.ID]int {
 	out := make(map[peer.ID]int)
-	for _, h := range n.neighbours.holders(id) {
-		if h.member {
-			out[h.peer] = len(n.neighbours.lackedBy(id, h.peer, h.slot, 1<<20))
+	for _, h := range n.neighbours.Holders(id) {
+		if h.Member {
+			out[h.Peer] = len(n.neighbours.LackedBy(id, h.Peer, h.Slot, 1<<20))
 		}
 	}
 	return out
@@ -81,12 +81,12 @@ func TestMissedPut(t *testing.T) {
 			if slices.Max(slices.Collect(maps.Values(lacks))) > 0 {
 				t.Errorf("node %d sees others lack: %v", i, lacks)
 			}
-			v := n.neighbours.roll(o.id)
-			tally := group.NewTally(v.table.Slots(), v.view)
-			if got := tally.Count(v.lacking(missed[0].id)); got.Holding+got.Unaudited != late {
+			v := n.neighbours.Roll(o.id)
+			tally := group.NewTally(v.Table.Slots(), v.View)
+			if got := tally.Count(v.Lacking(missed[0].id)); got.Holding+got.Unaudited != late {
 				t.Errorf("node %d counts %+v", i, got)
 			}
-			if got := tally.Count(v.lacking(first.id)); got.Holding+got.Unaudited != profile.N {
+			if got := tally.Count(v.Lacking(first.id)); got.Holding+got.Unaudited != profile.N {
 				t.Errorf("node %d counts %+v of what was put to all", i, got)
 			}
 		}
@@ -99,7 +99,7 @@ func TestMissedPut(t *testing.T) {
 		}
 		time.Sleep(12 * day)
 		for i, n := range w.nodes {
-			if got := len(n.neighbours.members(o.id)); got != profile.N {
+			if got := len(n.neighbours.Members(o.id)); got != profile.N {
 				t.Errorf("node %d counts %d members", i, got)
 			}
 			for p, lacks := range n.lackedHere(o.id) {
@@ -151,17 +151,6 @@ type listing struct {
 	asked atomic.Int32
 }
 
-func (l *listing) Have(ctx context.Context, from protocol.Remote, r *protocol.HaveRequest) (*protocol.HaveReply, error) {
-	all := *r // the digests, to falsify them
-	all.Root = nil
-	reply, err := l.Handler.Have(ctx, from, &all)
-	if err == nil {
-		l.asked.Add(1)
-		l.says(reply)
-	}
-	return reply, err
-}
-
 // A Have moves nobody but its own holder: without digests it says nothing, with
 // digests of what it has not got it is refuted by audits, and one that denies
 // what it has counts as lacking it.
@@ -209,10 +198,10 @@ func TestListsOfLiars(t *testing.T) {
 			t.Errorf("it sees lack: %v", got)
 		}
 		time.Sleep(3 * day)
-		if w.nodes[0].neighbours.isMember(o.id, w.peers[1].Self()) {
+		if w.nodes[0].neighbours.IsMember(o.id, w.peers[1].Self()) {
 			t.Error("who lists what it cannot prove is still a member")
 		}
-		if !w.nodes[0].neighbours.isMember(o.id, w.peers[2].Self()) {
+		if !w.nodes[0].neighbours.IsMember(o.id, w.peers[2].Self()) {
 			t.Error("who lists nothing is no member, though it proves what it has")
 		}
 		w.close()
@@ -228,84 +217,6 @@ func (n *Node) digestsHere(t *testing.T, id protocol.GroupID) []byte {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.digestsOf(digestSegments)
-}
-
-// What is noted of lacks is bounded, a group's and in all, and what a group had
-// is free again when it closes.
-func TestLacksAreBounded(t *testing.T) {
-	h := newView(20, profile, 400)
-	var all []protocol.SegmentID
-	lacks := make(map[protocol.SegmentID]bool)
-	for i := range maxLacks / 2 {
-		s := protocol.SegmentID{byte(i), byte(i >> 8), byte(i >> 16)}
-		all, lacks[s] = append(all, s), true
-	}
-	for _, id := range h.ids() {
-		for _, p := range h.holders(id) {
-			h.heardList(id, p.peer, h.question(id, all, true), lacks)
-		}
-		h.lackOwn(id, all)
-		if n := h.groups[id].lacks; n > maxLacks {
-			t.Fatalf("%d lacks of one group", n)
-		}
-	}
-	if h.lacks != maxAllLacks {
-		t.Fatalf("%d lacks in all", h.lacks)
-	}
-	for _, id := range h.ids() {
-		h.close(id)
-	}
-	if h.lacks != 0 {
-		t.Errorf("%d lacks of groups that are closed", h.lacks)
-	}
-}
-
-// Whatever comes in whatever order, the counts of lacks are what the sets hold.
-func TestLacksAreCounted(t *testing.T) {
-	const seed = 95
-	r := seeded(t, seed)
-	h := newView(3, profile, 12)
-	ids := h.ids()
-	segment := func() protocol.SegmentID { return protocol.SegmentID{byte(r.IntN(20))} }
-	for range 5000 {
-		id := ids[r.IntN(len(ids))]
-		all := h.holders(id)
-		p := all[r.IntN(len(all))]
-		list := []protocol.SegmentID{segment(), segment(), segment()}
-		switch r.IntN(8) {
-		case 0:
-			h.heardList(id, p.peer, h.question(id, list, true), map[protocol.SegmentID]bool{list[0]: true, list[1]: r.IntN(2) == 0})
-		case 1:
-			h.got(id, p.peer, p.slot, list[0])
-		case 2:
-			h.miss(id, p.peer, p.slot, list[0])
-		case 3:
-			h.forgetSegment(id, list[0])
-		case 4:
-			h.lackOwn(id, slices.Compact(slices.SortedFunc(slices.Values(list), func(a, b protocol.SegmentID) int { return int(a[0]) - int(b[0]) })))
-		case 5:
-			h.gotOwn(id, list[0])
-		case 6:
-			h.lostOwn(id, list[0])
-		case 7:
-			h.ask(id, idFor(600+r.IntN(50)), p.slot, "")
-		}
-	}
-	total := 0
-	for _, id := range ids {
-		g := h.groups[id]
-		sum := len(g.without)
-		for i := range g.list {
-			sum += len(g.list[i].lacks)
-		}
-		if g.lacks != sum {
-			t.Errorf("%d lacks are counted, %d are there", g.lacks, sum)
-		}
-		total += sum
-	}
-	if h.lacks != total || total == 0 {
-		t.Errorf("%d lacks are counted, %d are there", h.lacks, total)
-	}
 }
 
 // Who came by proof, too late for some segment, makes nothing for itself, and keeps
@@ -329,21 +240,32 @@ func TestLateForASegment(t *testing.T) {
 		if _, err := here.node.Enter(t.Context(), protocol.Remote{Peer: late.peer.Self()}, r); err != nil {
 			t.Fatal(err)
 		}
-		late.node.neighbours.lackOwn(h.id, []protocol.SegmentID{h.segments[1].id})
+		late.node.neighbours.LackOwn(h.id, []protocol.SegmentID{h.segments[1].id})
 		time.Sleep(20 * day)
-		if !here.node.neighbours.isMember(h.id, late.peer.Self()) {
+		if !here.node.neighbours.IsMember(h.id, late.peer.Self()) {
 			t.Error("who lacks what need not be brought has lost its slot")
 		}
-		if missing := late.node.neighbours.missing(day, leastLent); len(missing) != 0 {
+		if missing := late.node.neighbours.Missing(day, leastLent); len(missing) != 0 {
 			t.Error("it is to make what never came")
 		}
 		h.all[3].end()
 		time.Sleep(30 * day) // a week till it is gone, a week of grace, and chance asks who lacks what
-		if here.node.neighbours.isMember(h.id, late.peer.Self()) {
+		if here.node.neighbours.IsMember(h.id, late.peer.Self()) {
 			t.Error("who lacks what is to be repaired, for ever, holds its slot")
 		}
 		h.all[3].start()
 		h.all[slot].start()
 		h.close()
 	})
+}
+
+func (l *listing) Have(ctx context.Context, from protocol.Remote, r *protocol.HaveRequest) (*protocol.HaveReply, error) {
+	all := *r // the digests, to falsify them
+	all.Root = nil
+	reply, err := l.Handler.Have(ctx, from, &all)
+	if err == nil {
+		l.asked.Add(1)
+		l.says(reply)
+	}
+	return reply, err
 }

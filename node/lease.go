@@ -170,7 +170,7 @@ func (n *Node) checkOffered(rec *protocol.GroupRecord, id protocol.GroupID, offe
 
 // leaseOnce frees groups whose leases have ended, a part at a time.
 func (n *Node) leaseOnce(ctx context.Context) error {
-	median, _, stepped := n.neighbours.clocks(n.leases.set.Distrust)
+	median, _, stepped := n.neighbours.Clocks(n.leases.set.Distrust)
 	n.leases.setClocks(median, stepped)
 	room := expireStep
 	for _, id := range n.leases.expired(n.now()) {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
-	"maps"
-	"slices"
 	"testing"
 	"time"
 
@@ -24,11 +22,11 @@ func (o *owner) renewal(key ed25519.PrivateKey, at time.Time) protocol.Fact {
 // beat has all neighbours say what time it is by this node's clock, and how far
 // they are ahead of that.
 func (w *world) beat(ahead time.Duration) {
-	w.node.neighbours.mu.Lock()
-	ids := slices.Collect(maps.Keys(w.node.neighbours.peers))
-	w.node.neighbours.mu.Unlock()
-	for _, id := range ids {
-		w.node.neighbours.beaten(id, &protocol.Beat{Clock: w.clock.now().Add(ahead).Unix()})
+	clock := w.clock.now().Add(ahead).Unix()
+	for _, g := range w.node.neighbours.IDs() {
+		for _, m := range w.node.neighbours.Holders(g) {
+			w.node.neighbours.Beaten(m.Peer, &protocol.Beat{Clock: clock})
+		}
 	}
 }
 

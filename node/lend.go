@@ -193,7 +193,7 @@ func (n *Node) mayLend(ctx context.Context, to peer.ID, r *protocol.MendRequest,
 		}
 	}
 	if !late {
-		return n.loans.take(v, false, 0, n.neighbours.at())
+		return n.loans.take(v, false, 0, n.neighbours.Now())
 	}
 	g, release, err := n.groups.open(ctx, r.Group)
 	if err != nil {
@@ -202,9 +202,9 @@ func (n *Node) mayLend(ctx context.Context, to peer.ID, r *protocol.MendRequest,
 	held := g.count()
 	release()
 	if v.mending {
-		n.neighbours.confess(r.Group, to, r.Segment, n.cfg.Timing.ConfessedFor)
+		n.neighbours.Confess(r.Group, to, r.Segment, n.cfg.Timing.ConfessedFor)
 	}
-	return n.loans.take(v, true, max(leastLent, held*d.K/(d.N*lentShare)), n.neighbours.at())
+	return n.loans.take(v, true, max(leastLent, held*d.K/(d.N*lentShare)), n.neighbours.Now())
 }
 
 // mayRepair checks that a segment needs repair as this node sees it, or that too
@@ -214,19 +214,19 @@ func (n *Node) mayLend(ctx context.Context, to peer.ID, r *protocol.MendRequest,
 // Where it is unclear the asker may as well hold nothing, and be asked for a proof
 // just now: it is lent a shard only when no challenge can wait any more.
 func (n *Node) mayRepair(to peer.ID, r *protocol.MendRequest) (unclear bool, err error) {
-	v := n.neighbours.roll(r.Group)
+	v := n.neighbours.Roll(r.Group)
 	if v == nil {
 		return false, protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
 	}
-	t := group.NewTally(v.table.Slots(), v.view)
-	c := group.Assess(v.table.Profile, t.Count(v.lacking(r.Segment)))
+	t := group.NewTally(v.Table.Slots(), v.View)
+	c := group.Assess(v.Table.Profile, t.Count(v.Lacking(r.Segment)))
 	if !c.NeedsRepair() && c != group.Unclear {
 		n.hearAll(r.Group)
 		return false, protocol.Refuse(protocol.CodeDisputed, "segment %s is %s", r.Segment, c)
 	}
 	day := n.cfg.Timing.RepairDay
-	turns := repair.Group{ID: r.Group, Profile: v.table.Profile, Keys: v.keys, Living: v.living, Self: v.self}
-	asker := v.table.Find(to)
+	turns := repair.Group{ID: r.Group, Profile: v.Table.Profile, Keys: v.Keys, Living: v.Living, Self: v.Self}
+	asker := v.Table.Find(to)
 	for _, ago := range [...]time.Duration{0, day / 4} {
 		turns.Day = group.DayAt(r.Group, day, n.now().Add(-ago))
 		if asker >= 0 && turns.Plausible(r.Segment, asker) {
@@ -239,14 +239,14 @@ func (n *Node) mayRepair(to peer.ID, r *protocol.MendRequest) (unclear bool, err
 // hearAll has all members of a group say soon what they have: one that was refused
 // a loan may know of somebody that lacks the segment, and comes again.
 func (n *Node) hearAll(id protocol.GroupID) {
-	every, now := n.cfg.Timing.ExchangeEvery, n.neighbours.at()
+	every, now := n.cfg.Timing.ExchangeEvery, n.neighbours.Now()
 	if n.revisits.heard.resting(id, now) {
 		return
 	}
 	n.revisits.heard.until(id, now+every/catchUpPart, now)
-	for _, h := range n.neighbours.holders(id) {
-		if h.member && h.state == liveness.Present {
-			n.revisits.add(borrower{h.peer, id}, now+n.rand.upTo(every/retryPart))
+	for _, h := range n.neighbours.Holders(id) {
+		if h.Member && h.State == liveness.Present {
+			n.revisits.add(borrower{h.Peer, id}, now+n.rand.upTo(every/retryPart))
 		}
 	}
 }
@@ -258,31 +258,13 @@ func (g *groupState) count() int {
 	return len(g.held)
 }
 
-// at returns this moment on the watch.
-func (h *neighbours) at() time.Duration {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.moment()
-}
-
-// confess notes that a member says that it has lost a shard: for a time it
-// counts as not holding it, whatever it proves.
-func (h *neighbours) confess(id protocol.GroupID, p peer.ID, seg protocol.SegmentID, long time.Duration) {
-	h.withPeer(id, p, func(_ *seats, s *seat) {
-		if s.confessed == nil {
-			s.confessed = make(map[protocol.SegmentID]time.Duration)
-		}
-		s.confessed[seg] = h.moment() + long
-	})
-}
-
 // Mend lends a co-member a whole shard without a read proof: to repair a segment
 // that falls to it, or to mend its own, which is a confession.
 func (n *Node) Mend(ctx context.Context, from protocol.Remote, r *protocol.MendRequest) (*protocol.GetReply, []byte, func(), error) {
-	if !n.neighbours.isMember(r.Group, from.Peer) {
+	if !n.neighbours.IsMember(r.Group, from.Peer) {
 		return nil, nil, nil, protocol.Refuse(protocol.CodeDisputed, "you are no member of group %s here", r.Group.Prefix())
 	}
-	_, own, _ := n.neighbours.slotsOf(r.Group)
+	_, own, _ := n.neighbours.SlotsOf(r.Group)
 	if r.Slot != protocol.AnySlot && r.Slot != own {
 		return nil, nil, nil, protocol.Refuse(protocol.CodeNotFound, "slot %d is another's", r.Slot)
 	}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/cairnstore/cairn/node/audit"
-	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -14,24 +13,23 @@ import (
 // takes the word of one whose turn it is, of nobody else, and no longer once it
 // knows that enough hold it. Then it asks the others whether they do.
 func TestLendsWhereUnclear(t *testing.T) {
-	h := newView(1, protocol.Profile{K: 8, R: 20, N: 30}, 100)
-	id := h.ids()[0]
+	h, id := newRegister(protocol.Profile{K: 8, R: 20, N: 30})
 	n := &Node{neighbours: h, cfg: Config{Timing: DefaultTiming()}, now: func() time.Time { return epoch }, revisits: newRevisits(), rand: lockedRand{r: rand.New(rand.NewPCG(1, 1))}}
 	lentTo := func() (some, none bool) {
-		for _, m := range h.holders(id) {
-			_, err := n.mayRepair(m.peer, &protocol.MendRequest{Group: id, Segment: protocol.SegmentID{1}, Slot: protocol.AnySlot, Purpose: protocol.PurposeRepair})
+		for _, m := range h.Holders(id) {
+			_, err := n.mayRepair(m.Peer, &protocol.MendRequest{Group: id, Segment: protocol.SegmentID{1}, Slot: protocol.AnySlot, Purpose: protocol.PurposeRepair})
 			some, none = some || err == nil, none || protocol.CodeOf(err) == protocol.CodeDisputed
 		}
 		return some, none
 	}
-	for _, p := range h.peers {
-		p.standing = liveness.Standing{Heard: true}
+	for _, m := range h.Holders(id) {
+		h.Beaten(m.Peer, &protocol.Beat{Clock: epoch.Unix()})
 	}
 	if some, none := lentTo(); !some || !none {
 		t.Errorf("before anybody is audited: lent to some %v, refused to others %v", some, none)
 	}
-	for i := range h.groups[id].list {
-		h.groups[id].list[i].audits.Record = audit.Record{Audited: 1, Proved: true}
+	for _, m := range h.Holders(id) {
+		h.Saw(id, m.Peer, m.Slot, protocol.SegmentID{2}, audit.OK)
 	}
 	if some, _ := lentTo(); some {
 		t.Error("all hold the segment, and it is lent for repair")

@@ -7,6 +7,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -35,28 +36,28 @@ func (l listings) settled(late bool) bool {
 
 // listings asks the members who live whether they list a peer at this node's
 // slot.
-func (s *succession) listings(ctx context.Context, v *roll, who peer.ID) (l listings) {
+func (s *succession) listings(ctx context.Context, v *neighbours.Roll, who peer.ID) (l listings) {
 	var mu sync.Mutex
 	var all errgroup.Group
 	all.SetLimit(asksAtOnce)
-	for i := range v.table.Held {
-		to := v.table.Held[i].Peer
-		if i == v.self || to == who {
+	for i := range v.Table.Held {
+		to := v.Table.Held[i].Peer
+		if i == v.Self || to == who {
 			continue
 		}
-		if l.others++; !v.living.Has(i) {
+		if l.others++; !v.Living.Has(i) {
 			continue
 		}
 		l.asked++
 		all.Go(func() error {
 			ask, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()
-			m, err := s.caller.Members(ask, to, &protocol.MembersRequest{Group: v.id})
+			m, err := s.caller.Members(ask, to, &protocol.MembersRequest{Group: v.ID})
 			if err != nil {
-				s.log.Debug("a member does not say who holds a slot", "group", v.id.Prefix(), "peer", protocol.ShortPeer(to), "err", err)
+				s.log.Debug("a member does not say who holds a slot", "group", v.ID.Prefix(), "peer", protocol.ShortPeer(to), "err", err)
 				return nil
 			}
-			lists := listsAt(m, v.own(), who)
+			lists := listsAt(m, v.Own(), who)
 			mu.Lock()
 			defer mu.Unlock()
 			l.answered++

@@ -7,6 +7,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -33,11 +34,11 @@ func (g *groupState) grantedSegments() (granted, lacked []protocol.SegmentID) {
 // digests of its reply; where these differ, by the names in those buckets. A
 // member without digests says nothing: told is false. What it says counts
 // against itself alone.
-func (n *Node) hearLists(ctx context.Context, id protocol.GroupID, of peer.ID, q question, digests []byte) (told bool, err error) {
+func (n *Node) hearLists(ctx context.Context, id protocol.GroupID, of peer.ID, q neighbours.Question, digests []byte) (told bool, err error) {
 	if len(digests) == 0 {
 		return false, nil
 	}
-	buckets, differ := differingLists(q.among, digests)
+	buckets, differ := differingLists(q.Among, digests)
 	listed, err := n.listSegments(ctx, id, of, buckets)
 	if err != nil {
 		return false, err
@@ -48,7 +49,7 @@ func (n *Node) hearLists(ctx context.Context, id protocol.GroupID, of peer.ID, q
 			lacks[s] = true
 		}
 	}
-	n.neighbours.heardList(id, of, q, lacks)
+	n.neighbours.HeardList(id, of, q, lacks)
 	return true, nil
 }
 
@@ -128,7 +129,7 @@ func (n *Node) listSegments(ctx context.Context, id protocol.GroupID, of peer.ID
 }
 
 // listOf asks a member a question; told is false where it does not say.
-func (n *Node) listOf(ctx context.Context, id protocol.GroupID, of peer.ID, q question) (told bool, err error) {
+func (n *Node) listOf(ctx context.Context, id protocol.GroupID, of peer.ID, q neighbours.Question) (told bool, err error) {
 	have, err := n.askHave(ctx, of, &protocol.HaveRequest{Group: id})
 	if err != nil {
 		return false, err
@@ -139,7 +140,7 @@ func (n *Node) listOf(ctx context.Context, id protocol.GroupID, of peer.ID, q qu
 // askLacking asks a holder about the segments that it said it lacks: it may have
 // got them since, from their owner or by mending its own.
 func (n *Node) askLacking(ctx context.Context, id protocol.GroupID, of peer.ID, slot int) {
-	named := n.neighbours.lackedBy(id, of, slot, protocol.MaxGroupSegments)
+	named := n.neighbours.LackedBy(id, of, slot, protocol.MaxGroupSegments)
 	if len(named) == 0 {
 		return
 	}
@@ -149,7 +150,7 @@ func (n *Node) askLacking(ctx context.Context, id protocol.GroupID, of peer.ID, 
 	}
 	for i, s := range named {
 		if have.Held[i] {
-			n.neighbours.got(id, of, slot, s)
+			n.neighbours.Got(id, of, slot, s)
 		}
 	}
 }

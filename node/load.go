@@ -8,6 +8,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
@@ -23,7 +24,7 @@ import (
 func (n *Node) loadGroup(ctx context.Context, id protocol.GroupID) (*groupState, error) {
 	g := newGroupState(id)
 	g.ahead = n.cfg.Timing.Lease.Ahead
-	g.proven = func(p peer.ID) bool { return n.neighbours.isMember(id, p) }
+	g.proven = func(p peer.ID) bool { return n.neighbours.IsMember(id, p) }
 	var facts []protocol.Fact
 	var missing error
 	for f, err := range n.store.Facts(ctx, id) {
@@ -130,7 +131,7 @@ func (n *Node) survey(ctx context.Context) error {
 			return fmt.Errorf("survey group %s: %w", id.Prefix(), err)
 		}
 	}
-	n.neighbours.resume(n.rand.float)
+	n.neighbours.Resume(n.rand.float)
 	return nil
 }
 
@@ -158,7 +159,7 @@ func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
 		}
 		s.used += shardCost(sh.Size, size)
 		if !s.deleted[sh.Key.Segment] {
-			s.view.held++
+			s.view.Held++
 		}
 		if s.deleted[sh.Key.Segment] && !n.frees.has(kin{id, sh.Key.Segment}) {
 			// The delete outlived a crash, its note did not.
@@ -170,11 +171,20 @@ func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
 	n.book.open(id, s.from, unix(s.seen), s.used, now)
 	n.leases.begin(id, unix(s.seen), s.table != nil && s.table.SlotOf(n.self) < 0, s.renewed, now)
 	if s.table != nil {
-		s.view.spread = n.rand.float()
-		n.neighbours.open(id, s.table, s.ownSlot(n.self), &s.view)
+		s.view.Spread = n.rand.float()
+		n.neighbours.Open(id, s.table, s.ownSlot(n.self), &s.view)
 		n.reannounce(id)
 	}
 	return nil
+}
+
+// openSeats makes a group's seats known that was founded here since the start.
+func (n *Node) openSeats(g *groupState) {
+	_, table, err := g.founded()
+	if err != nil {
+		return
+	}
+	n.neighbours.Open(g.id, table, g.ownSlot(), &neighbours.Survey{Spread: n.rand.float()})
 }
 
 // admit makes room for bytes of a group on their way to the store. A group
@@ -200,20 +210,8 @@ type groupSurvey struct {
 	table     *protocol.Table
 	renewed   int64 // date of the newest renewal; 0: none
 	nominated int   // -1: for no slot
-	view      viewSurvey
+	view      neighbours.Survey
 	deleted   map[protocol.SegmentID]bool
-}
-
-// viewSurvey gathers what a survey finds of a group's seats.
-type viewSurvey struct {
-	spread    float64 // 0 … 1, drawn for the group
-	granted   bool
-	held      int // segments of which a shard is here, until the facts are read
-	seats     *seatsNote
-	lists     *listsNote
-	standings *standingsNote
-	notes     map[uint8]note.Saved
-	stale     []protocol.Hash
 }
 
 // ownSlot returns this node's slot by table or by nomination; -1: it has none.
@@ -224,46 +222,13 @@ func (s *groupSurvey) ownSlot(self peer.ID) int {
 	return s.nominated
 }
 
-// take keeps the later of two notes of a kind; the other counts no more.
-func (v *viewSurvey) take(f storage.Fact) {
-	later := false
-	switch f.Kind {
-	case note.Seats:
-		n, err := parseSeatsNote(f.Bytes)
-		if later = err == nil && (v.seats == nil || n.At >= v.seats.At); later {
-			v.seats = n
-		}
-	case note.Lists:
-		n, err := parseListsNote(f.Bytes)
-		if later = err == nil && (v.lists == nil || n.At >= v.lists.At); later {
-			v.lists = n
-		}
-	case note.Standings:
-		n, err := parseStandingsNote(f.Bytes)
-		if later = err == nil && (v.standings == nil || n.Watch.Now >= v.standings.Watch.Now); later {
-			v.standings = n
-		}
-	}
-	if !later {
-		v.stale = append(v.stale, f.ID())
-		return
-	}
-	if was, ok := v.notes[f.Kind]; ok {
-		v.stale = append(v.stale, was.ID)
-	}
-	if v.notes == nil {
-		v.notes = make(map[uint8]note.Saved)
-	}
-	v.notes[f.Kind] = note.SavedAs(f)
-}
-
 // surveyFact takes a fact into the survey. Grants, which are nearly all that a
 // full node has, are counted and not read: each would cost a disk a seek.
 func (n *Node) surveyFact(ctx context.Context, s *groupSurvey, info storage.FactInfo) error {
 	s.used += factCost(int(info.Size))
 	switch info.Kind {
 	case uint8(protocol.FactGrant):
-		s.view.granted = true
+		s.view.Granted = true
 	case note.Origin, note.Deleted, note.Nominated, note.Seats, note.Lists, note.Standings, note.Handover, note.Handing, note.False,
 		uint8(protocol.FactTable), uint8(protocol.FactDelete), uint8(protocol.FactRenewal):
 		f, err := n.store.Fact(ctx, info.Group, info.ID)
@@ -294,7 +259,7 @@ func (n *Node) surveyBytes(s *groupSurvey, f storage.Fact) {
 	case note.Nominated:
 		s.nominated, _, _ = parseNomination(f.Bytes)
 	case note.Seats, note.Lists, note.Standings:
-		s.view.take(f)
+		s.view.Take(f)
 	case note.Handover:
 		n.handovers.restore(f)
 	case note.Handing:

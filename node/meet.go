@@ -16,7 +16,7 @@ import (
 // this node did, knows of others that came so only if they ask it; so both must
 // look for one another. A member's word makes nobody a member here.
 func (n *Node) meetMembers(ctx context.Context, g protocol.GroupID) (strangers []peer.ID) {
-	members := n.neighbours.members(g)
+	members := n.neighbours.Members(g)
 	n.rand.shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
 	note := func(id peer.ID) {
 		if id != n.self && !slices.Contains(members, id) && !slices.Contains(strangers, id) {

@@ -48,7 +48,7 @@ func (n *Node) maySeeMembers(ctx context.Context, from protocol.Remote, g *group
 // believes: drawn by the owner or proven. Whom it has found gone or failed it
 // names where nobody else is known at the slot: others may see it otherwise.
 func (n *Node) membersReply(g *groupState, own protocol.Envelope) *protocol.MembersReply {
-	list := n.neighbours.holders(g.id)
+	list := n.neighbours.Holders(g.id)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	reply := &protocol.MembersReply{Record: g.recordRaw, Table: g.tableRaw}
@@ -59,16 +59,16 @@ func (n *Node) membersReply(g *groupState, own protocol.Envelope) *protocol.Memb
 		if slot == g.slot {
 			reply.Members = append(reply.Members, protocol.Member{Slot: slot, Envelope: own})
 		}
-		for ; at < len(list) && list[at].slot == slot; at++ {
-			env := protocol.Envelope(g.envelopes[list[at].peer].raw)
-			if len(env) == 0 && list[at].member {
-				env = n.cfg.Net.EnvelopeOf(list[at].peer) // it came by proof
+		for ; at < len(list) && list[at].Slot == slot; at++ {
+			env := protocol.Envelope(g.envelopes[list[at].Peer].raw)
+			if len(env) == 0 && list[at].Member {
+				env = n.cfg.Net.EnvelopeOf(list[at].Peer) // it came by proof
 			}
 			switch {
 			case len(env) == 0:
-			case list[at].member:
+			case list[at].Member:
 				reply.Members = append(reply.Members, protocol.Member{Slot: slot, Envelope: env})
-			case list[at].drawn:
+			case list[at].Drawn:
 				lost = env
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 	"github.com/cairnstore/cairn/storage"
@@ -69,7 +70,7 @@ func (n *Node) mendOnce(ctx context.Context) error {
 	}
 	list := n.toMend()
 	m.forget(list)
-	if len(list) == 0 || n.neighbours.cutOff() {
+	if len(list) == 0 || n.neighbours.CutOff() {
 		return nil
 	}
 	var all error
@@ -100,17 +101,17 @@ func (n *Node) mendOnce(ctx context.Context) error {
 // for all that are missing, and this node k for its own.
 func (n *Node) toMend() map[storage.ShardKey]protocol.GroupID {
 	list := n.scrub.damages()
-	for id, segments := range n.neighbours.missing(n.cfg.Timing.ExchangeEvery, leastLent) {
+	for id, segments := range n.neighbours.Missing(n.cfg.Timing.ExchangeEvery, leastLent) {
 		if !n.isAlive(id) || n.exchange.isStale(id) {
 			continue
 		}
-		v := n.neighbours.roll(id)
+		v := n.neighbours.Roll(id)
 		if v == nil {
 			continue
 		}
 		for _, s := range segments {
 			if !n.awaitsRepair(v, s) {
-				list[storage.ShardKey{Segment: s, Slot: uint8(v.own())}] = id
+				list[storage.ShardKey{Segment: s, Slot: uint8(v.Own())}] = id
 			}
 		}
 	}
@@ -119,10 +120,10 @@ func (n *Node) toMend() map[storage.ShardKey]protocol.GroupID {
 
 // awaitsRepair reports whether a segment is about to be repaired, as this node
 // sees it; for half as long as a confession counts, then it helps itself.
-func (n *Node) awaitsRepair(v *roll, s protocol.SegmentID) bool {
-	t := group.NewTally(v.table.Slots(), v.view)
-	return group.Assess(v.table.Profile, t.Count(v.lacking(s))).NeedsRepair() &&
-		n.repairs.waited(v.id, n.neighbours.at()) < n.cfg.Timing.ConfessedFor/2
+func (n *Node) awaitsRepair(v *neighbours.Roll, s protocol.SegmentID) bool {
+	t := group.NewTally(v.Table.Slots(), v.View)
+	return group.Assess(v.Table.Profile, t.Count(v.Lacking(s))).NeedsRepair() &&
+		n.repairs.waited(v.ID, n.neighbours.Now()) < n.cfg.Timing.ConfessedFor/2
 }
 
 // mendPause is the least time between two looks at what is damaged: tries that
@@ -219,7 +220,7 @@ var errMendAsked = errors.New("co-members ask to come again")
 // mendShard rebuilds a shard of this node's from k of its co-members' and puts
 // it where the damaged one was.
 func (n *Node) mendShard(ctx context.Context, g protocol.GroupID, key storage.ShardKey) error {
-	p, _, held := n.neighbours.slotsOf(g)
+	p, _, held := n.neighbours.SlotsOf(g)
 	if !held {
 		return protocol.Refuse(protocol.CodeNotFound, "group %s is not held", g.Prefix())
 	}
@@ -259,7 +260,7 @@ func (n *Node) mendShard(ctx context.Context, g protocol.GroupID, key storage.Sh
 	if err := n.store.PutShard(context.WithoutCancel(ctx), s); err != nil {
 		return fmt.Errorf("store the shard: %w", err)
 	}
-	if _, _, held := n.neighbours.slotsOf(g); !held { // it was freed meanwhile
+	if _, _, held := n.neighbours.SlotsOf(g); !held { // it was freed meanwhile
 		return n.store.DeleteShard(context.WithoutCancel(ctx), key)
 	}
 	n.shardMended(ctx, g, key)

@@ -189,7 +189,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	for o := range c.n.count.audits {
 		out <- prometheus.MustNewConstMetric(auditsDesc, prometheus.CounterValue, float64(c.n.count.audits[o].Load()), audit.Outcome(o).String())
 	}
-	for state, n := range c.n.neighbours.states() {
+	for state, n := range c.n.neighbours.States() {
 		gauge(neighboursDesc, float64(n), liveness.State(state).String())
 	}
 	cutOff := 0.0

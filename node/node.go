@@ -2,6 +2,9 @@ package node
 
 import (
 	"context"
+
+	"github.com/cairnstore/cairn/node/neighbours"
+
 	crand "crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -75,7 +78,7 @@ type Node struct {
 	exchange   *exchanger
 	revisits   *revisits
 	leases     *leases
-	neighbours *neighbours
+	neighbours *neighbours.Register
 	presence   presence
 	pendings   *pendings
 	entropy    io.Reader // that nobody can foresee: halves of challenges come from it
@@ -146,9 +149,9 @@ func New(cfg Config) (*Node, error) {
 	if err := n.scrub.load(); err != nil {
 		n.log.Warn("the disk is read over from its beginning", "err", err)
 	}
-	n.neighbours = newNeighbours(n.self, &n.cfg.Timing.Liveness, &n.cfg.Timing.Audit, n.now, cfg.Mono)
+	n.neighbours = neighbours.New(n.self, &n.cfg.Timing.Liveness, &n.cfg.Timing.Audit, n.now, cfg.Mono)
 	n.caller.OnAnswer(func(id peer.ID) {
-		n.neighbours.answered(id)
+		n.neighbours.Answered(id)
 		n.donors.spoke(id, n.now())
 	})
 	n.groups = newGroupCache(cfg.Limits.CacheBytes, n.loadGroup)

@@ -7,6 +7,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 )
@@ -69,11 +70,11 @@ func (n *Node) becomeCandidate(ctx context.Context, from protocol.Remote, r *pro
 // vacant, or whose holder does not answer it either: it may find it gone a little
 // later than the drawer did, and would draw another then.
 func (n *Node) hearCandidate(from protocol.Remote, r *protocol.NominateRequest) (*protocol.NominateReply, error) {
-	v := n.neighbours.roll(r.Group)
+	v := n.neighbours.Roll(r.Group)
 	if v == nil {
 		return nil, protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
 	}
-	if !n.neighbours.isMember(r.Group, from.Peer) {
+	if !n.neighbours.IsMember(r.Group, from.Peer) {
 		return nil, protocol.Refuse(protocol.CodeDisputed, "you are no member of group %s here", r.Group.Prefix())
 	}
 	byTurn, may := n.turnToDraw(v, from.Peer, r.Slot)
@@ -85,7 +86,7 @@ func (n *Node) hearCandidate(from protocol.Remote, r *protocol.NominateRequest) 
 		return nil, err
 	}
 	n.cfg.Net.Learn(rec.Info())
-	if a := n.answer(v, rec.Peer, r.Slot); a != group.Occupied || !v.silent(r.Slot) {
+	if a := n.answer(v, rec.Peer, r.Slot); a != group.Occupied || !v.Silent(r.Slot) {
 		if err := refusal(v, r.Slot, a); err != nil {
 			return nil, err
 		}
@@ -100,21 +101,21 @@ func (n *Node) hearCandidate(from protocol.Remote, r *protocol.NominateRequest) 
 // the turn before, as this node sees the others; and whether it may be so as that
 // one sees them. Whoever could name candidates out of turn would name its own for
 // every slot, again and again, and be there before the drawer is.
-func (n *Node) turnToDraw(v *roll, id peer.ID, slot int) (is, may bool) {
-	day, domains, asker := n.cfg.Timing.RepairDay, v.table.DomainKeys(), v.table.Find(id)
+func (n *Node) turnToDraw(v *neighbours.Roll, id peer.ID, slot int) (is, may bool) {
+	day, domains, asker := n.cfg.Timing.RepairDay, v.Table.DomainKeys(), v.Table.Find(id)
 	if asker < 0 {
 		return false, false
 	}
 	for _, ago := range [...]time.Duration{0, day / 4} {
-		turn := group.DayAt(v.id, day, n.now().Add(-ago))
-		is = is || group.Drawer(v.id, slot, turn, v.keys, domains, v.living) == asker
-		may = may || group.PlausibleDrawer(v.id, slot, turn, domains, v.living, asker)
+		turn := group.DayAt(v.ID, day, n.now().Add(-ago))
+		is = is || group.Drawer(v.ID, slot, turn, v.Keys, domains, v.Living) == asker
+		may = may || group.PlausibleDrawer(v.ID, slot, turn, domains, v.Living, asker)
 	}
 	return is, is || may
 }
 
 func (n *Node) nameCandidate(p place, id peer.ID, env protocol.Envelope, byTurn bool) bool {
-	now := n.neighbours.at()
+	now := n.neighbours.Now()
 	if !n.nominees.name(p, nominee{id, env, now + n.cfg.Timing.NomineeFor, byTurn}, now) {
 		return false
 	}
@@ -123,18 +124,18 @@ func (n *Node) nameCandidate(p place, id peer.ID, env protocol.Envelope, byTurn 
 }
 
 // answer tells whether a peer could take a slot, as this node sees it.
-func (n *Node) answer(v *roll, id peer.ID, slot int) group.Answer {
+func (n *Node) answer(v *neighbours.Roll, id peer.ID, slot int) group.Answer {
 	x := group.Seat{Slot: uint8(slot), Peer: id, Key: group.KeyOf(id), Domain: n.domainOf(id)}
-	return v.table.MayEnter(x, v.view, v.urgent())
+	return v.Table.MayEnter(x, v.View, v.Urgent())
 }
 
 // refusal is what a peer is told that asks for a slot; nil: it may have it.
-func refusal(v *roll, slot int, a group.Answer) error {
+func refusal(v *neighbours.Roll, slot int, a group.Answer) error {
 	switch a {
 	case group.Welcome, group.Seated:
 		return nil
 	case group.NoSlot:
-		return protocol.Refuse(protocol.CodeMalformed, "slot %d of %d", slot, v.table.Profile.N)
+		return protocol.Refuse(protocol.CodeMalformed, "slot %d of %d", slot, v.Table.Profile.N)
 	case group.Elsewhere:
 		return protocol.Refuse(protocol.CodeWrongSlot, "it holds another slot")
 	case group.Crowded:
@@ -147,7 +148,7 @@ func refusal(v *roll, slot int, a group.Answer) error {
 // domainOf returns the failure domain of a peer by the address at which it is
 // seen; zero: it is not connected.
 func (n *Node) domainOf(id peer.ID) group.Domain {
-	private := n.neighbours.isPrivate()
+	private := n.neighbours.IsPrivate()
 	c := n.candidate(id)
 	if !private && !c.Addr.IsValid() && c.Relay == "" {
 		return group.Domain{}
@@ -165,11 +166,4 @@ func (n *Node) candidate(id peer.ID) group.Candidate {
 		}
 	}
 	return c
-}
-
-// urgent reports whether some segment of the group needs repair at once.
-func (r *roll) urgent() bool {
-	t := group.NewTally(r.table.Slots(), r.view)
-	_, urgent := r.needs(&t)
-	return urgent
 }

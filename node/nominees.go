@@ -155,17 +155,17 @@ func (n *Node) turnedAway(id protocol.GroupID) bool {
 	if !n.entering.refused(id) {
 		return false
 	}
-	v := n.neighbours.roll(id)
-	if v == nil || v.knows > 0 {
+	v := n.neighbours.Roll(id)
+	if v == nil || v.Knows > 0 {
 		return false
 	}
 	var living []peer.ID
-	for i := range v.table.Held {
-		if i != v.self && v.living.Has(i) {
-			living = append(living, v.table.Held[i].Peer)
+	for i := range v.Table.Held {
+		if i != v.Self && v.Living.Has(i) {
+			living = append(living, v.Table.Held[i].Peer)
 		}
 	}
-	return len(living) >= v.table.Profile.K && 2*n.entering.refusals(id, living) > len(living)
+	return len(living) >= v.Table.Profile.K && 2*n.entering.refusals(id, living) > len(living)
 }
 
 // leaveVain forgets groups for one of whose slots this node was nominated, and
@@ -176,7 +176,7 @@ func (n *Node) turnedAway(id protocol.GroupID) bool {
 func (n *Node) leaveVain(ctx context.Context) error {
 	nothing := n.now().Add(-2 * n.cfg.Timing.NomineeFor)
 	nobody := n.now().Add(-n.cfg.Timing.Liveness.GoneAfter)
-	for _, id := range n.neighbours.guests() {
+	for _, id := range n.neighbours.Guests() {
 		g, release, err := n.groups.openTurn(ctx, id)
 		if err != nil {
 			return n.hideStore("open group", err)

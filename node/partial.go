@@ -61,7 +61,7 @@ func (l *partials) take(k kin, now time.Duration) (p partial, ok bool) {
 
 // resume goes on where an earlier collection of the segment ended.
 func (c *collection) resume() {
-	p, ok := c.repairs.partial.take(kin{c.job.roll.id, c.job.segment}, c.neighbours.at())
+	p, ok := c.repairs.partial.take(kin{c.job.roll.ID, c.job.segment}, c.neighbours.Now())
 	if !ok {
 		return
 	}

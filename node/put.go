@@ -66,7 +66,7 @@ func (n *Node) Put(ctx context.Context, from protocol.Remote, r *protocol.PutReq
 // peer ID.
 func (n *Node) mayTake(ctx context.Context, from protocol.Remote, o *putOrder, bytes int64) (done func(), err error) {
 	class := contract.Clients
-	if n.neighbours.isMember(o.group.id, from.Peer) || o.group.nominatedBy(from.Peer) {
+	if n.neighbours.IsMember(o.group.id, from.Peer) || o.group.nominatedBy(from.Peer) {
 		class = contract.Repair
 	}
 	done, err = n.deal.bulk(ctx, n.deal.line.down, contract.Deed{Kind: contract.Store, Class: class, Bytes: bytes}, n.now())
@@ -259,7 +259,7 @@ func (n *Node) commitShard(ctx context.Context, o *putOrder, room *admission) er
 	m := g.merge(o.grant, protocol.Opened{Kind: protocol.FactGrant, Grant: o.grantInfo}, n.self, n.now())
 	news := g.hold(o.segment)
 	g.mu.Unlock()
-	n.neighbours.gotOwn(g.id, o.segment)
+	n.neighbours.GotOwn(g.id, o.segment)
 	n.book.returned(g.id, m.freed+room.bytes-o.kept(news, m.kept)) // another Put of the same counted the rest
 	n.dropFacts(ctx, g.id, m.drops)
 	switch {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/node/repair"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
@@ -26,22 +27,22 @@ var errInconsistent = errors.New("the descriptor contradicts itself")
 // it and answer, else the candidate. Who had it of this node not long ago, or says
 // that it has it, and does not prove it, gets it no more: to make it again takes k
 // loans.
-func (n *Node) takers(v *roll, slot int, s protocol.SegmentID) (out []peer.ID) {
-	now, lacking := n.neighbours.at(), v.lacking(s)
+func (n *Node) takers(v *neighbours.Roll, slot int, s protocol.SegmentID) (out []peer.ID) {
+	now, lacking := n.neighbours.Now(), v.Lacking(s)
 	may := func(id peer.ID) bool {
-		return !n.repairs.given.resting(loan{borrower: borrower{id, v.id}, segment: s}, now)
+		return !n.repairs.given.resting(loan{borrower: borrower{id, v.ID}, segment: s}, now)
 	}
 	lacks := false
-	for i := range v.table.Held {
-		h := &v.table.Held[i]
-		if int(h.Slot) == slot && v.living.Has(i) && lacking.Has(i) {
+	for i := range v.Table.Held {
+		h := &v.Table.Held[i]
+		if int(h.Slot) == slot && v.Living.Has(i) && lacking.Has(i) {
 			lacks = true
 			if may(h.Peer) {
 				out = append(out, h.Peer)
 			}
 		}
 	}
-	if c, ok := n.nominees.at(place{v.id, slot}, now); ok && !lacks && may(c.peer) {
+	if c, ok := n.nominees.at(place{v.ID, slot}, now); ok && !lacks && may(c.peer) {
 		out = append(out, c.peer)
 	}
 	return out
@@ -49,8 +50,8 @@ func (n *Node) takers(v *roll, slot int, s protocol.SegmentID) (out []peer.ID) {
 
 // gave notes that a peer has a shard. It counts for no member's table: who has it
 // still has to prove it. But nobody need make the shard again for a while.
-func (n *Node) gave(v *roll, to peer.ID, s protocol.SegmentID, while time.Duration) {
-	now, what := n.neighbours.at(), loan{borrower: borrower{to, v.id}, segment: s}
+func (n *Node) gave(v *neighbours.Roll, to peer.ID, s protocol.SegmentID, while time.Duration) {
+	now, what := n.neighbours.Now(), loan{borrower: borrower{to, v.ID}, segment: s}
 	n.repairs.given.until(what, now+while, now)
 	n.repairs.arriving.once(what, now+n.cfg.Timing.NomineeFor, now) // who says so for ever keeps nobody waiting
 }
@@ -58,18 +59,18 @@ func (n *Node) gave(v *roll, to peer.ID, s protocol.SegmentID, while time.Durati
 // arrives reports whether a segment needs no repair once those candidates have
 // entered that have their shards of it already: that takes hours. To make one
 // that is still missing beside them takes as many loans as to make all.
-func (n *Node) arrives(v *roll, s protocol.SegmentID, missing group.Set, c group.Count) bool {
-	if group.Assess(v.table.Profile, c) != group.Lazy {
+func (n *Node) arrives(v *neighbours.Roll, s protocol.SegmentID, missing group.Set, c group.Count) bool {
+	if group.Assess(v.Table.Profile, c) != group.Lazy {
 		return false
 	}
-	now := n.neighbours.at()
-	for slot := range v.table.Profile.N {
-		who, named := n.nominees.at(place{v.id, slot}, now)
-		if missing.Has(slot) && named && n.repairs.arriving.resting(loan{borrower: borrower{who.peer, v.id}, segment: s}, now) {
+	now := n.neighbours.Now()
+	for slot := range v.Table.Profile.N {
+		who, named := n.nominees.at(place{v.ID, slot}, now)
+		if missing.Has(slot) && named && n.repairs.arriving.resting(loan{borrower: borrower{who.peer, v.ID}, segment: s}, now) {
 			c.Holding++
 		}
 	}
-	return c.Holding+c.Unaudited > v.table.Profile.R
+	return c.Holding+c.Unaudited > v.Table.Profile.R
 }
 
 // askWhoHas asks candidates whether they have a job's shards already: who
@@ -77,13 +78,13 @@ func (n *Node) arrives(v *roll, s protocol.SegmentID, missing group.Set, c group
 func (n *Node) askWhoHas(ctx context.Context, j *repairJob) {
 	var all errgroup.Group
 	all.SetLimit(asksAtOnce)
-	for slot := range j.roll.table.Profile.N {
-		c, ok := n.nominees.at(place{j.roll.id, slot}, n.neighbours.at())
+	for slot := range j.roll.Table.Profile.N {
+		c, ok := n.nominees.at(place{j.roll.ID, slot}, n.neighbours.Now())
 		if !ok || !j.missing.Has(slot) || c.peer == n.self {
 			continue
 		}
 		all.Go(func() error {
-			m, err := n.askHave(ctx, c.peer, &protocol.HaveRequest{Group: j.roll.id, Named: []protocol.SegmentID{j.segment}})
+			m, err := n.askHave(ctx, c.peer, &protocol.HaveRequest{Group: j.roll.ID, Named: []protocol.SegmentID{j.segment}})
 			if err == nil && m.Held[0] {
 				n.gave(j.roll, c.peer, j.segment, n.cfg.Timing.NomineeFor)
 			}
@@ -100,15 +101,15 @@ func (n *Node) repairSegment(ctx context.Context, j *repairJob) {
 	made, err := n.remake(ctx, j)
 	switch {
 	case errors.Is(err, errInconsistent):
-		n.condemn(ctx, kin{j.roll.id, j.segment})
-		n.log.Warn("a segment cannot be repaired: its descriptor is false", "group", j.roll.id.Prefix(), "segment", j.segment)
+		n.condemn(ctx, kin{j.roll.ID, j.segment})
+		n.log.Warn("a segment cannot be repaired: its descriptor is false", "group", j.roll.ID.Prefix(), "segment", j.segment)
 	case errors.Is(err, errLendLater) && n.askedLate(j):
 	case err != nil && ctx.Err() == nil:
-		now := n.neighbours.at()
-		n.repairs.failed.until(kin{j.roll.id, j.segment}, now+n.cfg.Timing.RepairDay/4, now) // till it is another's turn
-		n.log.Info("a segment is not repaired", "group", j.roll.id.Prefix(), "segment", j.segment, "made", made, "err", err)
+		now := n.neighbours.Now()
+		n.repairs.failed.until(kin{j.roll.ID, j.segment}, now+n.cfg.Timing.RepairDay/4, now) // till it is another's turn
+		n.log.Info("a segment is not repaired", "group", j.roll.ID.Prefix(), "segment", j.segment, "made", made, "err", err)
 	case made > 0:
-		n.log.Info("repaired a segment", "group", j.roll.id.Prefix(), "segment", j.segment, "shards", made, "fetched", j.fetched, "took", n.now().Sub(begun))
+		n.log.Info("repaired a segment", "group", j.roll.ID.Prefix(), "segment", j.segment, "shards", made, "fetched", j.fetched, "took", n.now().Sub(begun))
 	}
 	if made > 0 {
 		n.count.repaired.Add(int64(made))
@@ -119,7 +120,7 @@ func (n *Node) repairSegment(ctx context.Context, j *repairJob) {
 // askedLate has a job done again once those who took note of it lend their shards,
 // once a turn; it reports whether it did.
 func (n *Node) askedLate(j *repairJob) bool {
-	k, now := kin{j.roll.id, j.segment}, n.neighbours.at()
+	k, now := kin{j.roll.ID, j.segment}, n.neighbours.Now()
 	if n.repairs.asked.resting(k, now) {
 		return false
 	}
@@ -134,33 +135,33 @@ func (n *Node) askedLate(j *repairJob) bool {
 // them, and brings the job up to what this node sees now. It reports whether
 // something is left to do.
 func (n *Node) lookAgain(ctx context.Context, j *repairJob) bool {
-	now := n.neighbours.at()
-	lacking := j.roll.lacking(j.segment)
-	for i := range j.roll.table.Held {
-		h := &j.roll.table.Held[i]
-		who := borrower{h.Peer, j.roll.id}
-		if i == j.roll.self || !lacking.Has(i) || !j.roll.living.Has(i) || n.revisits.asked.resting(who, now) {
+	now := n.neighbours.Now()
+	lacking := j.roll.Lacking(j.segment)
+	for i := range j.roll.Table.Held {
+		h := &j.roll.Table.Held[i]
+		who := borrower{h.Peer, j.roll.ID}
+		if i == j.roll.Self || !lacking.Has(i) || !j.roll.Living.Has(i) || n.revisits.asked.resting(who, now) {
 			continue
 		}
 		n.revisits.asked.until(who, now+n.cfg.Timing.RepairEvery, now)
-		n.askLacking(ctx, j.roll.id, h.Peer, int(h.Slot))
+		n.askLacking(ctx, j.roll.ID, h.Peer, int(h.Slot))
 	}
 	n.askWhoHas(ctx, j)
-	v := n.neighbours.roll(j.roll.id)
+	v := n.neighbours.Roll(j.roll.ID)
 	if v == nil {
 		return false
 	}
-	t := group.NewTally(v.table.Slots(), v.view)
-	lacking = v.lacking(j.segment)
+	t := group.NewTally(v.Table.Slots(), v.View)
+	lacking = v.Lacking(j.segment)
 	count := t.Count(lacking)
-	c := group.Assess(v.table.Profile, count)
-	j.roll, j.missing = v, repair.Missing(v.table.Profile, &t, v.view, lacking, c)
+	c := group.Assess(v.Table.Profile, count)
+	j.roll, j.missing = v, repair.Missing(v.Table.Profile, &t, v.View, lacking, c)
 	return c.NeedsRepair() && n.hasTakers(j) && !n.arrives(v, j.segment, j.missing, count)
 }
 
 // hasTakers reports whether somebody would take one of a job's shards.
 func (n *Node) hasTakers(j *repairJob) bool {
-	for slot := range j.roll.table.Profile.N {
+	for slot := range j.roll.Table.Profile.N {
 		if j.missing.Has(slot) && len(n.takers(j.roll, slot, j.segment)) > 0 {
 			return true
 		}
@@ -178,7 +179,7 @@ func (n *Node) remake(ctx context.Context, j *repairJob) (made int, err error) {
 		return 0, err
 	}
 	size := int64(protocol.MaxShardSize)
-	c := &collection{Node: n, job: j, k: j.roll.table.Profile.K}
+	c := &collection{Node: n, job: j, k: j.roll.Table.Profile.K}
 	if c.readOwn(ctx); c.d != nil {
 		size = c.d.ShardSize
 	}
@@ -264,8 +265,8 @@ func remakeSlot(code *erasure.Code, d *protocol.Descriptor, have [][]byte, slot 
 func (n *Node) give(ctx context.Context, j *repairJob, slot int, to []peer.ID, r *protocol.PutRequest, shard []byte) (taken bool) {
 	for _, id := range to {
 		if id == n.self {
-			if err := n.keepOwn(ctx, j.roll.id, r, shard); err != nil {
-				n.log.Warn("the own shard of a repaired segment is not kept", "group", j.roll.id.Prefix(), "segment", j.segment, "err", err)
+			if err := n.keepOwn(ctx, j.roll.ID, r, shard); err != nil {
+				n.log.Warn("the own shard of a repaired segment is not kept", "group", j.roll.ID.Prefix(), "segment", j.segment, "err", err)
 				continue
 			}
 			taken = true
@@ -276,11 +277,11 @@ func (n *Node) give(ctx context.Context, j *repairJob, slot int, to []peer.ID, r
 		cancel()
 		if err != nil {
 			n.log.Debug("a repaired shard is not taken", "peer", protocol.ShortPeer(id), "slot", slot, "segment", j.segment, "err", err)
-			switch now := n.neighbours.at(); {
+			switch now := n.neighbours.Now(); {
 			case refusedForGood(err):
-				n.nominees.drop(place{j.roll.id, slot})
+				n.nominees.drop(place{j.roll.ID, slot})
 			case unreached(err):
-				if n.repairs.late.keep(parcel{kin{j.roll.id, j.segment}, slot, id}, r, shard, now+n.cfg.Timing.RepairDay) {
+				if n.repairs.late.keep(parcel{kin{j.roll.ID, j.segment}, slot, id}, r, shard, now+n.cfg.Timing.RepairDay) {
 					n.gave(j.roll, id, j.segment, n.cfg.Timing.RepairDay)
 				}
 			}
@@ -288,7 +289,7 @@ func (n *Node) give(ctx context.Context, j *repairJob, slot int, to []peer.ID, r
 		}
 		taken = true
 		n.count.given.Add(int64(len(shard)))
-		n.neighbours.got(j.roll.id, id, slot, j.segment)
+		n.neighbours.Got(j.roll.ID, id, slot, j.segment)
 		n.gave(j.roll, id, j.segment, n.cfg.Timing.ConfessedFor)
 	}
 	return taken
@@ -307,7 +308,7 @@ func refusedForGood(err error) bool {
 
 // grantOf returns the owner's grant of a job's segment.
 func (n *Node) grantOf(ctx context.Context, j *repairJob) ([]byte, error) {
-	f, err := n.store.Fact(ctx, j.roll.id, j.facts.grants[j.segment].id)
+	f, err := n.store.Fact(ctx, j.roll.ID, j.facts.grants[j.segment].id)
 	if err != nil {
 		return nil, fmt.Errorf("read grant: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/node/repair"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
@@ -113,7 +114,7 @@ func (r *repairs) waited(g protocol.GroupID, now time.Duration) time.Duration {
 // repairLoop makes what is missing in the groups that this node shares.
 func (n *Node) repairLoop(ctx context.Context) {
 	for ctx.Err() == nil {
-		wait := n.repairs.wait(n.rand.jitter(n.cfg.Timing.RepairEvery), n.neighbours.at())
+		wait := n.repairs.wait(n.rand.jitter(n.cfg.Timing.RepairEvery), n.neighbours.Now())
 		if !pause(ctx, wait, n.repairs.wake) {
 			return
 		}
@@ -129,8 +130,8 @@ func (n *Node) repairLoop(ctx context.Context) {
 func (n *Node) repairOnce(ctx context.Context) error {
 	n.repairs.once.Lock()
 	defer n.repairs.once.Unlock()
-	n.repairs.begin(n.neighbours.at())
-	if n.cfg.NoRepair || n.neighbours.cutOff() {
+	n.repairs.begin(n.neighbours.Now())
+	if n.cfg.NoRepair || n.neighbours.CutOff() {
 		return nil
 	}
 	n.bringUndelivered(ctx)
@@ -138,7 +139,7 @@ func (n *Node) repairOnce(ctx context.Context) error {
 		jobs []*repairJob
 		work []repair.Work
 	)
-	for _, id := range n.neighbours.ids() {
+	for _, id := range n.neighbours.IDs() {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -208,7 +209,7 @@ func (n *Node) factsOf(ctx context.Context, id protocol.GroupID) (*groupFacts, e
 
 // repairJob is one segment that this node is to repair.
 type repairJob struct {
-	roll    *roll
+	roll    *neighbours.Roll
 	facts   *groupFacts
 	segment protocol.SegmentID
 	missing group.Set // slots
@@ -230,12 +231,12 @@ func (n *Node) agreed() time.Duration {
 // needed returns for how long a group has needed repair. Since when this node has
 // seen that, its restart forgets; but not when it last found a holder gone, and
 // that counts once those that entered meanwhile have had time to ask it.
-func (n *Node) needed(v *roll, needs bool) time.Duration {
-	seen := n.repairs.needed(v.id, needs, n.neighbours.at())
-	if !needs || v.lastly == 0 {
+func (n *Node) needed(v *neighbours.Roll, needs bool) time.Duration {
+	seen := n.repairs.needed(v.ID, needs, n.neighbours.Now())
+	if !needs || v.Lastly == 0 {
 		return seen
 	}
-	lost := n.now().Sub(time.Unix(v.lastly, 0))
+	lost := n.now().Sub(time.Unix(v.Lastly, 0))
 	return max(seen, min(lost, seen+n.agreed()-n.cfg.Timing.EnterAgain))
 }
 
@@ -247,22 +248,22 @@ func (n *Node) patience() time.Duration { return 4 * n.agreed() }
 // examine draws candidates for a group's vacant slots if some segment needs
 // repair, and returns the segments whose repair falls to this node.
 func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, error) {
-	v := n.neighbours.roll(id)
+	v := n.neighbours.Roll(id)
 	if v == nil {
 		return nil, nil
 	}
-	t := group.NewTally(v.table.Slots(), v.view)
-	needs, urgent := v.needs(&t)
+	t := group.NewTally(v.Table.Slots(), v.View)
+	needs, urgent := v.Needs(&t)
 	waited := n.needed(v, needs)
-	vacant := v.table.Vacant(v.view, urgent)
-	called := n.neighbours.callSpares(id, vacant)
+	vacant := v.Table.Vacant(v.View, urgent)
+	called := n.neighbours.CallSpares(id, vacant)
 	if urgent {
 		called = group.Set{} // waits for nobody
 	}
-	if !needs || !v.accepted() || !n.isAlive(id) {
+	if !needs || !v.Accepted() || !n.isAlive(id) {
 		return nil, nil
 	}
-	if !urgent && vacant.Count() > 0 && (waited < n.agreed() || waited < n.patience() && n.repairs.ahead.resting(id, n.neighbours.at())) {
+	if !urgent && vacant.Count() > 0 && (waited < n.agreed() || waited < n.patience() && n.repairs.ahead.resting(id, n.neighbours.Now())) {
 		return nil, nil
 	}
 	f, err := n.factsOf(ctx, id)
@@ -277,7 +278,7 @@ func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, 
 	w.takes = func(slot int, s protocol.SegmentID) bool { return len(n.takers(v, slot, s)) > 0 }
 	var jobs []*repairJob
 	for s := range f.grants {
-		if n.repairs.failed.resting(kin{id, s}, n.neighbours.at()) {
+		if n.repairs.failed.resting(kin{id, s}, n.neighbours.Now()) {
 			continue
 		}
 		if j := n.mine(w, s, f); j != nil {
@@ -290,7 +291,7 @@ func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, 
 
 // allNamed reports whether each of some slots has its candidate.
 func (n *Node) allNamed(id protocol.GroupID, slots group.Set) bool {
-	now := n.neighbours.at()
+	now := n.neighbours.Now()
 	for slot := range protocol.MaxShards {
 		if !slots.Has(slot) {
 			continue
@@ -302,49 +303,21 @@ func (n *Node) allNamed(id protocol.GroupID, slots group.Set) bool {
 	return true
 }
 
-// needs reports whether some segment of the group needs repair, and whether one
-// needs it at once. One that is beyond repair keeps no other from it.
-func (r *roll) needs(t *group.Tally) (repair, urgent bool) {
-	see := func(lacking group.Set) {
-		c := group.Assess(r.table.Profile, t.Count(lacking))
-		repair, urgent = repair || c.NeedsRepair(), urgent || c == group.Urgent
-	}
-	see(group.Set{})
-	for _, lacking := range r.lack {
-		see(lacking)
-	}
-	return repair, urgent
-}
-
 // mine returns the job of a segment whose repair falls to this node now.
 func (n *Node) mine(w *weighing, s protocol.SegmentID, f *groupFacts) *repairJob {
-	v := w.weigh(s, w.lacking(s))
+	v := w.weigh(s, w.Lacking(s))
 	urgent := v.condition == group.Urgent
-	few := 2*v.takers < v.missing.Count() && n.needed(w.roll, true) < n.patience()
-	if v.answer != repair.Mine || !urgent && few || n.arrives(w.roll, s, v.missing, v.count) {
+	few := 2*v.takers < v.missing.Count() && n.needed(w.Roll, true) < n.patience()
+	if v.answer != repair.Mine || !urgent && few || n.arrives(w.Roll, s, v.missing, v.count) {
 		return nil
 	}
 	return &repairJob{
-		roll: w.roll, facts: f, segment: s, missing: v.missing, urgent: urgent,
+		roll: w.Roll, facts: f, segment: s, missing: v.missing, urgent: urgent,
 		work: repair.Work{
-			Score: group.Endangered(w.decide.Profile, v.count, w.wasSafe(s)),
+			Score: group.Endangered(w.decide.Profile, v.count, w.WasSafe(s)),
 			Cost:  repair.Cost(w.decide.Profile.K, v.takers, f.shardSize(s, w.decide.Profile.N), true),
 		},
 	}
-}
-
-// wasSafe reports whether a segment may once have been held by as many as make
-// it safe: of those whom the owner drew and who are here, too many never got it
-// otherwise.
-func (r *roll) wasSafe(s protocol.SegmentID) bool {
-	never := 0
-	lacking := r.lacking(s)
-	for i := range r.table.Held {
-		if drawn := r.table.Held[i].Drawn || i == r.self && r.drawn; drawn && lacking.Has(i) && r.living.Has(i) {
-			never++
-		}
-	}
-	return never <= r.table.Profile.N-group.SafeAt(r.table.Profile)
 }
 
 const (

@@ -80,9 +80,9 @@ func (r *revisits) done(v borrower) {
 // revisit asks members that answer again after an absence what they have: what
 // was put and deleted meanwhile they have missed.
 func (n *Node) revisit(ctx context.Context) error {
-	every, now := n.cfg.Timing.ExchangeEvery, n.neighbours.at()
-	for _, id := range n.neighbours.takeBack() {
-		for _, g := range n.neighbours.groupsWith(id) {
+	every, now := n.cfg.Timing.ExchangeEvery, n.neighbours.Now()
+	for _, id := range n.neighbours.TakeBack() {
+		for _, g := range n.neighbours.GroupsWith(id) {
 			n.revisits.add(borrower{id, g}, now+n.rand.upTo(every/catchUpPart))
 		}
 	}
@@ -95,7 +95,7 @@ func (n *Node) revisit(ctx context.Context) error {
 }
 
 func (n *Node) revisitMember(ctx context.Context, v borrower) error {
-	if !n.neighbours.isMember(v.group, v.peer) {
+	if !n.neighbours.IsMember(v.group, v.peer) {
 		n.revisits.done(v)
 		return nil
 	}

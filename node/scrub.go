@@ -261,9 +261,9 @@ func (n *Node) shardMended(ctx context.Context, id protocol.GroupID, key storage
 // known of a shard.
 func (n *Node) rejudge(ctx context.Context, id protocol.GroupID, key storage.ShardKey, damaged bool) {
 	if damaged {
-		n.neighbours.lostOwn(id, key.Segment)
+		n.neighbours.LostOwn(id, key.Segment)
 	} else {
-		n.neighbours.gotOwn(id, key.Segment)
+		n.neighbours.GotOwn(id, key.Segment)
 	}
 	g, release, err := n.groups.open(ctx, id)
 	if err != nil {

@@ -61,7 +61,7 @@ type session struct {
 }
 
 func (n *Node) newSession(s protocol.Stream) *session {
-	class, neighbour := contract.Clients, n.neighbours.knows(s.Remote().Peer)
+	class, neighbour := contract.Clients, n.neighbours.Knows(s.Remote().Peer)
 	if neighbour {
 		class = contract.Repair
 	}
@@ -150,7 +150,7 @@ func (v *session) begin(k protocol.Kind) (end func(), err error) {
 		return nil, errStopping
 	}
 	v.donors.spoke(v.Remote().Peer, v.now())
-	v.neighbours.spoke(v.Remote().Peer)
+	v.neighbours.Spoke(v.Remote().Peer)
 	return done, nil
 }
 

@@ -153,8 +153,8 @@ func (n *Node) Status() Status {
 	}
 	leases := n.leases.count(now)
 	s.Frozen, s.Expired = leases[group.Frozen], leases[group.Expired]
-	s.Neighbours, s.CutOff, s.Vacant = make(map[string]int), n.neighbours.cutOff(), n.neighbours.vacant()
-	for state, count := range n.neighbours.states() {
+	s.Neighbours, s.CutOff, s.Vacant = make(map[string]int), n.neighbours.CutOff(), n.neighbours.Vacant()
+	for state, count := range n.neighbours.States() {
 		s.Neighbours[liveness.State(state).String()] = count
 	}
 	rec, err := n.ownRecord()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 
+	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 )
@@ -57,14 +58,14 @@ func (s *succession) handOver(ctx context.Context, id protocol.GroupID) error {
 	switch {
 	case h.Stage == handingOver:
 		return s.leaveGroup(ctx, id, h)
-	case s.neighbours.at() < h.next:
+	case s.neighbours.Now() < h.next:
 		return errUnderWay
 	}
-	v := s.neighbours.roll(id)
+	v := s.neighbours.Roll(id)
 	switch {
 	case v == nil:
 		return s.leaveRest(ctx, id, h)
-	case s.neighbours.cutOff():
+	case s.neighbours.CutOff():
 		return errCutOff
 	case !s.isAlive(id):
 		return errFrozen
@@ -91,8 +92,8 @@ func (s *succession) handOver(ctx context.Context, id protocol.GroupID) error {
 
 // drawSuccessor nominates a candidate for this node's slot. over says that none
 // is needed.
-func (s *succession) drawSuccessor(ctx context.Context, v *roll, h *handing) (over bool, err error) {
-	f, err := s.factsOf(ctx, v.id)
+func (s *succession) drawSuccessor(ctx context.Context, v *neighbours.Roll, h *handing) (over bool, err error) {
+	f, err := s.factsOf(ctx, v.ID)
 	if err != nil {
 		return false, err
 	}
@@ -101,21 +102,21 @@ func (s *succession) drawSuccessor(ctx context.Context, v *roll, h *handing) (ov
 		return false, err
 	}
 	if s.spared(ctx, v, shares) {
-		return true, s.noteHanding(ctx, v.id, h, handingNote{Stage: handingOver})
+		return true, s.noteHanding(ctx, v.ID, h, handingNote{Stage: handingOver})
 	}
-	v.view.Released.Add(v.self)
-	to, env := s.askCandidates(ctx, v, v.own(), s.candidatesNow(ctx), f)
+	v.View.Released.Add(v.Self)
+	to, env := s.askCandidates(ctx, v, v.Own(), s.candidatesNow(ctx), f)
 	if to == "" {
 		return false, errNobody
 	}
-	s.log.Info("drew a successor", "group", v.id.Prefix(), "slot", v.own(), "peer", protocol.ShortPeer(to))
-	return false, s.noteHanding(ctx, v.id, h, handingNote{Successor: []byte(to), Envelope: env, Stage: handingDrawn})
+	s.log.Info("drew a successor", "group", v.ID.Prefix(), "slot", v.Own(), "peer", protocol.ShortPeer(to))
+	return false, s.noteHanding(ctx, v.ID, h, handingNote{Successor: []byte(to), Envelope: env, Stage: handingDrawn})
 }
 
 // candidatesNow asks others what they have free, once in a while for all groups.
 func (s *succession) candidatesNow(ctx context.Context) []group.Candidate {
 	s.mu.Lock()
-	now := s.neighbours.at()
+	now := s.neighbours.Now()
 	pool, fresh := s.pool, s.fresh && now-s.asked < min(poolFor, s.cfg.Timing.RepairEvery)
 	s.mu.Unlock()
 	if fresh {
@@ -131,13 +132,13 @@ func (s *succession) candidatesNow(ctx context.Context) []group.Candidate {
 // spared reports whether nobody has to take a slot: because those who answer
 // count on another holder of it already, or not on this node; or because nothing
 // is here that the others have not got, who compare facts.
-func (s *succession) spared(ctx context.Context, v *roll, shares []keptShard) bool {
-	alone := len(v.table.Held) == 1
-	if _, granted := s.neighbours.toBeFound(v.id); len(shares) == 0 && (!alone || !granted) {
+func (s *succession) spared(ctx context.Context, v *neighbours.Roll, shares []keptShard) bool {
+	alone := len(v.Table.Held) == 1
+	if _, granted := s.neighbours.ToBeFound(v.ID); len(shares) == 0 && (!alone || !granted) {
 		return true
 	}
-	for i := range v.table.Held {
-		if h := &v.table.Held[i]; i != v.self && int(h.Slot) == v.own() && v.living.Has(i) && !v.lacksAny(i) && s.listings(ctx, v, h.Peer).settled(false) {
+	for i := range v.Table.Held {
+		if h := &v.Table.Held[i]; i != v.Self && int(h.Slot) == v.Own() && v.Living.Has(i) && !v.LacksAny(i) && s.listings(ctx, v, h.Peer).settled(false) {
 			return true
 		}
 	}
@@ -148,26 +149,13 @@ func (s *succession) spared(ctx context.Context, v *roll, shares []keptShard) bo
 	return l.answered > 0 && 2*l.answered >= l.asked && l.listing == 0
 }
 
-// lacksAny reports whether a holder lacks some segment.
-func (r *roll) lacksAny(i int) bool {
-	for _, lacking := range r.lack {
-		if lacking.Has(i) {
-			return true
-		}
-	}
-	return false
-}
-
-// own returns this node's slot.
-func (r *roll) own() int { return int(r.table.Held[r.self].Slot) }
-
 // failed gives a successor up that refuses for good or that does not do what it
 // should for long. What holds this node back itself is not its fault.
 func (s *succession) failed(ctx context.Context, id protocol.GroupID, h *handing, err error) error {
 	if ctx.Err() != nil || errors.Is(err, errHere) {
 		return err
 	}
-	now := s.neighbours.at()
+	now := s.neighbours.Now()
 	if !h.failing {
 		h.failing, h.failed = true, now
 	}
@@ -183,7 +171,7 @@ func (s *succession) failed(ctx context.Context, id protocol.GroupID, h *handing
 
 // decline has another successor drawn.
 func (s *succession) decline(ctx context.Context, id protocol.GroupID, h *handing) error {
-	now := s.neighbours.at()
+	now := s.neighbours.Now()
 	s.repairs.declined.until(borrower{h.successor(), id}, now+s.cfg.Timing.EnterAgain, now)
 	s.log.Info("a successor is given up", "group", id.Prefix(), "peer", protocol.ShortPeer(h.successor()))
 	return s.noteHanding(ctx, id, h, handingNote{Stage: handingNew})
@@ -191,25 +179,25 @@ func (s *succession) decline(ctx context.Context, id protocol.GroupID, h *handin
 
 // giveHandover signs the slot over to the successor, which has it on its disk
 // when it answers.
-func (s *succession) giveHandover(ctx context.Context, v *roll, h *handing) error {
-	b, err := protocol.SignHandover(s.key, s.cfg.Network, v.id, v.own(), h.successor())
+func (s *succession) giveHandover(ctx context.Context, v *neighbours.Roll, h *handing) error {
+	b, err := protocol.SignHandover(s.key, s.cfg.Network, v.ID, v.Own(), h.successor())
 	if err != nil {
 		return fmt.Errorf("%w: %w", errHere, err)
 	}
 	ask, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	err = s.caller.Enter(ask, h.successor(), &protocol.EnterRequest{Group: v.id, Slot: v.own(), Handover: b})
-	h.again = s.neighbours.at() + s.cfg.Timing.EnterAgain/4
+	err = s.caller.Enter(ask, h.successor(), &protocol.EnterRequest{Group: v.ID, Slot: v.Own(), Handover: b})
+	h.again = s.neighbours.Now() + s.cfg.Timing.EnterAgain/4
 	return err
 }
 
 // awaitEntry asks the members whether they list the successor, at first often,
 // and lets go of the group once they do.
-func (s *succession) awaitEntry(ctx context.Context, v *roll, h *handing) error {
-	now := s.neighbours.at()
+func (s *succession) awaitEntry(ctx context.Context, v *neighbours.Roll, h *handing) error {
+	now := s.neighbours.Now()
 	if now >= h.again {
 		if err := s.giveHandover(ctx, v, h); err != nil {
-			s.log.Debug("a successor does not answer", "group", v.id.Prefix(), "peer", protocol.ShortPeer(h.successor()), "err", err)
+			s.log.Debug("a successor does not answer", "group", v.ID.Prefix(), "peer", protocol.ShortPeer(h.successor()), "err", err)
 		}
 	}
 	late := s.now().Sub(unix(h.Since)) >= letInWithin*s.cfg.Timing.EnterAgain
@@ -218,13 +206,13 @@ func (s *succession) awaitEntry(ctx context.Context, v *roll, h *handing) error 
 		if err := s.bringLate(ctx, v, h.successor()); err != nil && !late {
 			return err
 		}
-		err := s.noteHanding(ctx, v.id, h, handingNote{Successor: h.Successor, Envelope: h.Envelope, Stage: handingOver})
+		err := s.noteHanding(ctx, v.ID, h, handingNote{Successor: h.Successor, Envelope: h.Envelope, Stage: handingOver})
 		if err != nil {
 			return err
 		}
-		return s.leaveGroup(ctx, v.id, h)
+		return s.leaveGroup(ctx, v.ID, h)
 	case late:
-		return errors.Join(errNotLetIn, s.decline(ctx, v.id, h))
+		return errors.Join(errNotLetIn, s.decline(ctx, v.ID, h))
 	}
 	h.wait = min(max(2*h.wait, s.cfg.Timing.UpkeepEvery), max(s.cfg.Timing.RepairEvery, s.cfg.Timing.UpkeepEvery))
 	h.next = now + h.wait

@@ -94,7 +94,7 @@ func unreached(err error) bool {
 // bringUndelivered puts the shards that wait for peers which answer by now.
 func (n *Node) bringUndelivered(ctx context.Context) {
 	silent := make(map[peer.ID]bool)
-	for p, v := range n.repairs.late.waiting(n.neighbours.at()) {
+	for p, v := range n.repairs.late.waiting(n.neighbours.Now()) {
 		if ctx.Err() != nil {
 			return
 		}
@@ -107,7 +107,7 @@ func (n *Node) bringUndelivered(ctx context.Context) {
 		}
 		m, err := n.askHave(ctx, p.to, &protocol.HaveRequest{Group: p.group, Named: []protocol.SegmentID{p.segment}})
 		if err == nil && m.Held[0] {
-			n.neighbours.got(p.group, p.to, p.slot, p.segment)
+			n.neighbours.Got(p.group, p.to, p.slot, p.segment)
 			n.repairs.late.drop(p) // whose turn came next was there before
 			continue
 		}
@@ -127,8 +127,8 @@ func (n *Node) bringUndelivered(ctx context.Context) {
 		}
 		n.count.given.Add(int64(len(v.shard)))
 		n.count.repaired.Add(1)
-		n.neighbours.got(p.group, p.to, p.slot, p.segment)
-		if roll := n.neighbours.roll(p.group); roll != nil {
+		n.neighbours.Got(p.group, p.to, p.slot, p.segment)
+		if roll := n.neighbours.Roll(p.group); roll != nil {
 			n.gave(roll, p.to, p.segment, n.cfg.Timing.ConfessedFor)
 		}
 		n.log.Info("brought a shard that was made before", "group", p.group.Prefix(), "segment", p.segment, "peer", protocol.ShortPeer(p.to))
@@ -138,16 +138,16 @@ func (n *Node) bringUndelivered(ctx context.Context) {
 // awaits reports whether a peer still is to have a shard: it is a holder that
 // lacks it, or the candidate of a slot that nobody else fills.
 func (n *Node) awaits(p parcel) bool {
-	v := n.neighbours.roll(p.group)
+	v := n.neighbours.Roll(p.group)
 	if v == nil || n.frees.has(p.kin) || !n.isAlive(p.group) {
 		return false
 	}
-	lacking := v.lacking(p.segment)
-	for i := range v.table.Held {
-		if h := &v.table.Held[i]; int(h.Slot) == p.slot && !v.view.Gone.Has(i) {
+	lacking := v.Lacking(p.segment)
+	for i := range v.Table.Held {
+		if h := &v.Table.Held[i]; int(h.Slot) == p.slot && !v.View.Gone.Has(i) {
 			return h.Peer == p.to && lacking.Has(i)
 		}
 	}
-	c, named := n.nominees.at(place{p.group, p.slot}, n.neighbours.at())
+	c, named := n.nominees.at(place{p.group, p.slot}, n.neighbours.Now())
 	return named && c.peer == p.to
 }

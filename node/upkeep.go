@@ -92,7 +92,7 @@ func (n *Node) freeLater(ctx context.Context, g protocol.GroupID, s protocol.Seg
 // lets reservations and newcomers age.
 func (n *Node) upkeepOnce(ctx context.Context) error {
 	now := n.now()
-	for _, id := range n.neighbours.takeMoved() {
+	for _, id := range n.neighbours.TakeMoved() {
 		n.reannounce(id)
 	}
 	n.book.age(now)

@@ -97,7 +97,7 @@ func lastRank(kind uint8) int {
 // dropGroup forgets a group of which nothing is held any more.
 func (n *Node) dropGroup(id protocol.GroupID) {
 	n.leases.forget(id)
-	n.neighbours.close(id)
+	n.neighbours.Close(id)
 	n.entering.drop(id)
 	n.handovers.drop(id)
 	n.handings.drop(id)

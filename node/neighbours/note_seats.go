@@ -1,4 +1,4 @@
-package node
+package neighbours
 
 import (
 	"bytes"
@@ -154,7 +154,7 @@ func parseSeatsNote(b []byte) (*seatsNote, error) {
 		}
 		drawn := s.State&seatDrawn != 0
 		bad = bad || s.Slot < 0 || s.Slot >= protocol.MaxShards || s.State > seatBits ||
-			s.Lost > uint8(lostHanded) || s.Since < 0 || s.Since > protocol.MaxInt || drawn != (len(s.Peer) == 0) || !drawn && peer.ID(s.Peer).Validate() != nil
+			s.Lost > uint8(LostHanded) || s.Since < 0 || s.Since > protocol.MaxInt || drawn != (len(s.Peer) == 0) || !drawn && peer.ID(s.Peer).Validate() != nil
 	}
 	if bad {
 		return nil, protocol.Refuse(protocol.CodeMalformed, "note of seats: a number is out of range")
@@ -163,7 +163,7 @@ func parseSeatsNote(b []byte) (*seatsNote, error) {
 }
 
 // apply takes a note of a group's seats. mu is held.
-func (h *neighbours) apply(g *seats, n *seatsNote) {
+func (h *Register) apply(g *seats, n *seatsNote) {
 	at := fromMS(n.At)
 	if !h.running {
 		h.watch.Now = max(h.watch.Now, at)

@@ -1,4 +1,4 @@
-package node
+package neighbours
 
 import (
 	"time"
@@ -22,12 +22,12 @@ func (s *seat) stranger() bool {
 	return !s.drawn && !s.proven && !s.spare && (!s.asks || s.beside)
 }
 
-// askBeside notes that a peer asked for a slot that another holds: it is audited,
+// AskBeside notes that a peer asked for a slot that another holds: it is audited,
 // so as to be known for a spare, and again when that proof grows old. It reports
 // false where there is no room for it: it takes nobody's place who has proved
 // something, has one place in the group, waits for the next pass as all do, and is
 // audited once a day, for anybody may ask so.
-func (h *neighbours) askBeside(id protocol.GroupID, p peer.ID, slot int) bool {
+func (h *Register) AskBeside(id protocol.GroupID, p peer.ID, slot int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.groups[id]
@@ -57,9 +57,9 @@ func (s *seat) provedWithin(now, d time.Duration) bool {
 	return s.audits.Proved && now-s.audits.ProvedAt <= d
 }
 
-// proveBeside notes that a peer passed this node's audit of a slot that another
+// ProveBeside notes that a peer passed this node's audit of a slot that another
 // holds.
-func (h *neighbours) proveBeside(id protocol.GroupID, p peer.ID, slot int) {
+func (h *Register) ProveBeside(id protocol.GroupID, p peer.ID, slot int) {
 	h.with(id, p, slot, func(g *seats, s *seat) {
 		if !s.counts() {
 			s.spare, s.called, s.asks, s.after, g.dirty = true, 0, false, "", true
@@ -67,10 +67,10 @@ func (h *neighbours) proveBeside(id protocol.GroupID, p peer.ID, slot int) {
 	})
 }
 
-// callSpares has the spares of vacant slots audited as if they had asked for
+// CallSpares has the spares of vacant slots audited as if they had asked for
 // these now, once, and returns the slots for which no candidate is to be drawn
 // meanwhile: for an hour.
-func (h *neighbours) callSpares(id protocol.GroupID, vacant group.Set) (called group.Set) {
+func (h *Register) CallSpares(id protocol.GroupID, vacant group.Set) (called group.Set) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.groups[id]

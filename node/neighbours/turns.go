@@ -1,4 +1,4 @@
-package node
+package neighbours
 
 import (
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -10,14 +10,14 @@ import (
 type loss uint8
 
 const (
-	lostGone   loss = 1 // it was silent for too long
-	lostFailed loss = 2 // it failed too many audits
-	lostHanded loss = 3 // it handed the slot over
+	LostGone   loss = 1 // it was silent for too long
+	LostFailed loss = 2 // it failed too many audits
+	LostHanded loss = 3 // it handed the slot over
 )
 
 // loseAll notes that a neighbour holds its slots of a group no more.
 // mu is held.
-func (h *neighbours) loseAll(g *seats, p *neighbour, why loss) {
+func (h *Register) loseAll(g *seats, p *neighbour, why loss) {
 	for i := range g.list {
 		if s := &g.list[i]; s.who == p {
 			h.unseat(g, s, why)
@@ -26,14 +26,14 @@ func (h *neighbours) loseAll(g *seats, p *neighbour, why loss) {
 }
 
 // moved notes that other peers hold a group's slots than before. mu is held.
-func (h *neighbours) moved(g *seats) {
+func (h *Register) moved(g *seats) {
 	g.dirty = true
 	h.shifted[g.id] = struct{}{}
 }
 
-// takeMoved returns the groups whose holders have changed since this was last
+// TakeMoved returns the groups whose holders have changed since this was last
 // asked.
-func (h *neighbours) takeMoved() []protocol.GroupID {
+func (h *Register) TakeMoved() []protocol.GroupID {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var out []protocol.GroupID
@@ -44,12 +44,12 @@ func (h *neighbours) takeMoved() []protocol.GroupID {
 	return out
 }
 
-// ask notes that a peer asked for a slot, and may have it: it is audited, and
+// Ask notes that a peer asked for a slot, and may have it: it is audited, and
 // counts once it has passed. It takes the place of who has the least claim and may
 // not have the slot. It reports false where too many ask that may: then those give
 // way who were audited in vain, and all to named, the candidate that this node
 // knows for the slot. A crowd of askers keeps nobody out.
-func (h *neighbours) ask(id protocol.GroupID, p peer.ID, slot int, named peer.ID) bool {
+func (h *Register) Ask(id protocol.GroupID, p peer.ID, slot int, named peer.ID) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.groups[id]
@@ -70,7 +70,7 @@ func (h *neighbours) ask(id protocol.GroupID, p peer.ID, slot int, named peer.ID
 }
 
 // auditEntry has a peer audited that asks for a slot, and may have it. mu is held.
-func (h *neighbours) auditEntry(g *seats, s *seat) {
+func (h *Register) auditEntry(g *seats, s *seat) {
 	if !s.asks || s.beside {
 		s.tried = false
 	}
@@ -78,14 +78,14 @@ func (h *neighbours) auditEntry(g *seats, s *seat) {
 	h.passNow(g)
 }
 
-// triedInVain notes that a peer was audited for a slot that it asked for, and
+// TriedInVain notes that a peer was audited for a slot that it asked for, and
 // has proved nothing.
-func (h *neighbours) triedInVain(id protocol.GroupID, p peer.ID, slot int) {
+func (h *Register) TriedInVain(id protocol.GroupID, p peer.ID, slot int) {
 	h.with(id, p, slot, func(_ *seats, s *seat) { s.tried = true })
 }
 
-// prove notes that a peer passed this node's audit of a slot that it asked for.
-func (h *neighbours) prove(id protocol.GroupID, p peer.ID, slot int) {
+// Prove notes that a peer passed this node's audit of a slot that it asked for.
+func (h *Register) Prove(id protocol.GroupID, p peer.ID, slot int) {
 	h.with(id, p, slot, func(g *seats, s *seat) {
 		if s.counts() {
 			return
@@ -107,8 +107,8 @@ func (h *neighbours) prove(id protocol.GroupID, p peer.ID, slot int) {
 	})
 }
 
-// disprove notes that a peer proved a slot falsely that it asked for.
-func (h *neighbours) disprove(id protocol.GroupID, p peer.ID, slot int) {
+// Disprove notes that a peer proved a slot falsely that it asked for.
+func (h *Register) Disprove(id protocol.GroupID, p peer.ID, slot int) {
 	h.with(id, p, slot, func(g *seats, s *seat) {
 		if s.asks || s.spare {
 			s.asks, s.spare, g.dirty = false, false, true
@@ -116,8 +116,8 @@ func (h *neighbours) disprove(id protocol.GroupID, p peer.ID, slot int) {
 	})
 }
 
-// reject notes that a peer may not have a slot that it asked for.
-func (h *neighbours) reject(id protocol.GroupID, p peer.ID, slot int) {
+// Reject notes that a peer may not have a slot that it asked for.
+func (h *Register) Reject(id protocol.GroupID, p peer.ID, slot int) {
 	h.with(id, p, slot, func(g *seats, s *seat) {
 		if s.asks {
 			s.asks, g.dirty = false, true
@@ -125,8 +125,8 @@ func (h *neighbours) reject(id protocol.GroupID, p peer.ID, slot int) {
 	})
 }
 
-// hand notes who hands a slot over to a peer that asks for it; "": nobody.
-func (h *neighbours) hand(id protocol.GroupID, holder, to peer.ID, slot int) {
+// Hand notes who hands a slot over to a peer that asks for it; "": nobody.
+func (h *Register) Hand(id protocol.GroupID, holder, to peer.ID, slot int) {
 	h.with(id, to, slot, func(_ *seats, s *seat) {
 		if s.asks {
 			s.after = holder
@@ -134,20 +134,20 @@ func (h *neighbours) hand(id protocol.GroupID, holder, to peer.ID, slot int) {
 	})
 }
 
-// handed reports who handed a slot over to a peer that asks for it; "": nobody.
-func (h *neighbours) handed(id protocol.GroupID, to peer.ID, slot int) (by peer.ID) {
+// Handed reports who handed a slot over to a peer that asks for it; "": nobody.
+func (h *Register) Handed(id protocol.GroupID, to peer.ID, slot int) (by peer.ID) {
 	h.with(id, to, slot, func(_ *seats, s *seat) { by = s.after })
 	return by
 }
 
-// lose notes that a peer holds a slot no more, and why.
-func (h *neighbours) lose(id protocol.GroupID, p peer.ID, slot int, why loss) {
+// Lose notes that a peer holds a slot no more, and why.
+func (h *Register) Lose(id protocol.GroupID, p peer.ID, slot int, why loss) {
 	h.with(id, p, slot, func(g *seats, s *seat) { h.unseat(g, s, why) })
 }
 
 // unseat takes a slot from a peer that holds it, and the hope of one from any
 // other. mu is held.
-func (h *neighbours) unseat(g *seats, s *seat, why loss) {
+func (h *Register) unseat(g *seats, s *seat, why loss) {
 	if s.counts() {
 		s.lost, s.since = why, h.now().Unix()
 		h.moved(g)

@@ -1,4 +1,4 @@
-package node
+package neighbours
 
 import (
 	"time"
@@ -12,15 +12,15 @@ import (
 // Who takes this node for a holder, as far as it can tell: by their answers to
 // its requests to enter, and by their audits.
 
-// asksEntry notes that this node asks a peer to be taken for a holder.
-func (h *neighbours) asksEntry(id protocol.GroupID, p peer.ID) {
+// AsksEntry notes that this node asks a peer to be taken for a holder.
+func (h *Register) AsksEntry(id protocol.GroupID, p peer.ID) {
 	h.withPeer(id, p, func(_ *seats, s *seat) { s.begged, s.beggedAt = true, h.mono() })
 }
 
-// answersEntry notes whether a peer lets this node have its slot, by its own word. A
+// AnswersEntry notes whether a peer lets this node have its slot, by its own word. A
 // yes says that it will audit this node: where it does not, it is asked again, and
 // the second yes counts.
-func (h *neighbours) answersEntry(id protocol.GroupID, p peer.ID, yes bool) {
+func (h *Register) AnswersEntry(id protocol.GroupID, p peer.ID, yes bool) {
 	h.withPeer(id, p, func(g *seats, s *seat) {
 		knows := yes && (s.knows || s.agreed)
 		if s.knows != knows || s.refuses == yes {
@@ -30,9 +30,9 @@ func (h *neighbours) answersEntry(id protocol.GroupID, p peer.ID, yes bool) {
 	})
 }
 
-// convinced notes that this node proved a shard to a peer: it takes this node for
+// Convinced notes that this node proved a shard to a peer: it takes this node for
 // a holder, unless it said that it sees another in the slot.
-func (h *neighbours) convinced(id protocol.GroupID, p peer.ID) {
+func (h *Register) Convinced(id protocol.GroupID, p peer.ID) {
 	h.withPeer(id, p, func(g *seats, s *seat) {
 		if !s.knows && !s.refuses {
 			s.knows, g.dirty = true, true
@@ -40,8 +40,8 @@ func (h *neighbours) convinced(id protocol.GroupID, p peer.ID) {
 	})
 }
 
-// ignored notes that a peer told this node that it is no member there.
-func (h *neighbours) ignored(id protocol.GroupID, p peer.ID) {
+// Ignored notes that a peer told this node that it is no member there.
+func (h *Register) Ignored(id protocol.GroupID, p peer.ID) {
 	h.withPeer(id, p, func(g *seats, s *seat) {
 		if s.agreed = false; s.knows {
 			s.knows, g.dirty = false, true
@@ -50,7 +50,7 @@ func (h *neighbours) ignored(id protocol.GroupID, p peer.ID) {
 }
 
 // doubt notes that a peer may have let this node's seats go. mu is held.
-func (h *neighbours) doubt(p *neighbour) {
+func (h *Register) doubt(p *neighbour) {
 	for _, g := range p.shared {
 		if s := g.of(p.id); s != nil {
 			if s.agreed = false; s.knows {
@@ -60,9 +60,9 @@ func (h *neighbours) doubt(p *neighbour) {
 	}
 }
 
-// ignorant returns the members of a group that answer and do not take this node
+// Ignorant returns the members of a group that answer and do not take this node
 // for a holder, as far as it can tell. Whom the owner drew all know.
-func (h *neighbours) ignorant(id protocol.GroupID) (out []peer.ID) {
+func (h *Register) Ignorant(id protocol.GroupID) (out []peer.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.groups[id]
@@ -77,10 +77,10 @@ func (h *neighbours) ignorant(id protocol.GroupID) (out []peer.ID) {
 	return out
 }
 
-// asksBack reports whether this node is to ask a peer in turn that asks for a
+// AsksBack reports whether this node is to ask a peer in turn that asks for a
 // slot which it holds here: once in a while, or two would ask one another for
 // ever.
-func (h *neighbours) asksBack(id protocol.GroupID, p peer.ID, slot int, again time.Duration) (asks bool) {
+func (h *Register) AsksBack(id protocol.GroupID, p peer.ID, slot int, again time.Duration) (asks bool) {
 	h.with(id, p, slot, func(_ *seats, s *seat) {
 		if (s.counts() || s.spare) && (!s.begged || h.mono()-s.beggedAt >= again) {
 			s.begged, s.beggedAt, asks = true, h.mono(), true

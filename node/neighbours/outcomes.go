@@ -1,4 +1,4 @@
-package node
+package neighbours
 
 import (
 	"slices"
@@ -16,8 +16,8 @@ type fault struct {
 	at   time.Duration // since when, on the watch
 }
 
-// saw takes note of what one audit of a shard came to.
-func (h *neighbours) saw(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID, o audit.Outcome) {
+// Saw takes note of what one audit of a shard came to.
+func (h *Register) Saw(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID, o audit.Outcome) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.groups[id]
@@ -55,9 +55,9 @@ func (h *neighbours) saw(id protocol.GroupID, p peer.ID, slot int, seg protocol.
 	h.judge(g, s, now)
 }
 
-// excuse forgets that a holder lacks a segment by its own word: nobody need bring it
+// Excuse forgets that a holder lacks a segment by its own word: nobody need bring it
 // now. It counts as lacking all the same.
-func (h *neighbours) excuse(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) {
+func (h *Register) Excuse(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) {
 	h.with(id, p, slot, func(g *seats, s *seat) {
 		if f, known := s.audits.faults[seg]; known && f.self {
 			s.audits.Record = s.audits.Dropped(true)
@@ -76,19 +76,19 @@ func (a *audits) fault(seg protocol.SegmentID, f fault) {
 }
 
 // judge takes a seat from a holder that has failed. mu is held.
-func (h *neighbours) judge(g *seats, s *seat, now time.Duration) {
+func (h *Register) judge(g *seats, s *seat, now time.Duration) {
 	if s.counts() && s.audits.Failed(h.audit, now) {
-		h.unseat(g, s, lostFailed)
+		h.unseat(g, s, LostFailed)
 	}
 }
 
-// refusal takes note that a holder refused to be audited, with which code, and
+// Refusal takes note that a holder refused to be audited, with which code, and
 // reports whether that counts against it by now: views differ, allowances are
 // used up and lines are full; but who has proved nothing for as long as failures
 // are borne, always refusing, has not got what it does not show. To whom the owner
 // did not draw, and who never was answered, a holder may owe nothing as it sees
 // the group: that is borne for as long as a proof lasts.
-func (h *neighbours) refusal(id protocol.GroupID, p peer.ID, slot int, code protocol.Code) (counts bool) {
+func (h *Register) Refusal(id protocol.GroupID, p peer.ID, slot int, code protocol.Code) (counts bool) {
 	h.with(id, p, slot, func(g *seats, s *seat) {
 		now, a := h.moment(), &s.audits
 		if !a.refusing {
@@ -103,9 +103,9 @@ func (h *neighbours) refusal(id protocol.GroupID, p peer.ID, slot int, code prot
 	return counts
 }
 
-// forgetFaults forgets faults of segments that are held here no more, or that
+// ForgetFaults forgets faults of segments that are held here no more, or that
 // were confessed longer ago than they count, and judges the group's holders.
-func (h *neighbours) forgetFaults(id protocol.GroupID, held func(protocol.SegmentID) bool) {
+func (h *Register) ForgetFaults(id protocol.GroupID, held func(protocol.SegmentID) bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.groups[id]

@@ -1,4 +1,4 @@
-package node
+package neighbours
 
 import (
 	"maps"
@@ -50,7 +50,7 @@ type standingNote struct {
 
 // note.Standings writes down the standings of those neighbours whose first
 // shared group this is. mu is held.
-func (h *neighbours) noteStandings(g *seats) (storage.Fact, error) {
+func (h *Register) noteStandings(g *seats) (storage.Fact, error) {
 	w := h.watch
 	n := standingsNote{V: viewVersion, Peers: []standingNote{}, Watch: watchNote{
 		Now: ms(w.Now), Wall: w.Wall.Unix(), Steps: w.Steps, LastStep: ms(w.LastStep), CutOff: ms(w.CutOff),
@@ -77,7 +77,7 @@ func noteStanding(id peer.ID, s liveness.Standing) standingNote {
 
 // homed returns the neighbours whose standings are noted beside a group. mu is
 // held.
-func (h *neighbours) homed(g *seats) (out []*neighbour) {
+func (h *Register) homed(g *seats) (out []*neighbour) {
 	for i := range g.list {
 		if p := g.list[i].who; p.shared[0] == g && !slices.Contains(out, p) {
 			out = append(out, p)
@@ -122,7 +122,7 @@ func (w *watchNote) watch() liveness.Watch {
 // restore takes a note of standings: those of neighbours of which nothing else
 // is known yet. The watch goes on from the latest moment that any note names.
 // mu is held.
-func (h *neighbours) restore(n *standingsNote) {
+func (h *Register) restore(n *standingsNote) {
 	if w := n.Watch.watch(); !h.running && (w.Now >= h.watch.Now || h.watch.Wall.IsZero()) {
 		w.Now = max(w.Now, h.watch.Now)
 		h.watch = w
@@ -138,9 +138,9 @@ func (h *neighbours) restore(n *standingsNote) {
 	}
 }
 
-// resume begins to measure time, after all notes were read. Who was found gone
+// Resume begins to measure time, after all notes were read. Who was found gone
 // before stays so; the others are asked over the next while, not all at once.
-func (h *neighbours) resume(u func() float64) {
+func (h *Register) Resume(u func() float64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.running = true
@@ -158,7 +158,7 @@ func (h *neighbours) resume(u func() float64) {
 
 // lastTouch returns when, by the notes of the run before, some neighbour had
 // answered. mu is held.
-func (h *neighbours) lastTouch() time.Time {
+func (h *Register) lastTouch() time.Time {
 	switch {
 	case h.watch.Wall.IsZero() || len(h.peers) == 0:
 		return h.now()

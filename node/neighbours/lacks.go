@@ -1,4 +1,4 @@
-package node
+package neighbours
 
 import (
 	"time"
@@ -22,7 +22,7 @@ const (
 
 // addLack notes that a holder lacks a segment; it reports false where too many are
 // noted. mu is held.
-func (h *neighbours) addLack(g *seats, s *seat, seg protocol.SegmentID) bool {
+func (h *Register) addLack(g *seats, s *seat, seg protocol.SegmentID) bool {
 	if _, known := s.lacks[seg]; known {
 		return true
 	}
@@ -41,7 +41,7 @@ func (h *neighbours) addLack(g *seats, s *seat, seg protocol.SegmentID) bool {
 
 // dropLack notes that a holder has a segment, or that nobody need have it. mu
 // is held.
-func (h *neighbours) dropLack(g *seats, s *seat, seg protocol.SegmentID) {
+func (h *Register) dropLack(g *seats, s *seat, seg protocol.SegmentID) {
 	if _, lacked := s.lacks[seg]; lacked {
 		delete(s.lacks, seg)
 		g.relisted = true
@@ -50,30 +50,30 @@ func (h *neighbours) dropLack(g *seats, s *seat, seg protocol.SegmentID) {
 	}
 }
 
-// question is what a holder is asked: which of some segments it has.
-type question struct {
-	among []protocol.SegmentID // in order
+// Question is what a holder is asked: which of some segments it has.
+type Question struct {
+	Among []protocol.SegmentID // in order
 	all   bool                 // they are all that its holders shall have
 	news  uint64               // seats.news, when it was asked
 }
 
-// question dates a question about a group's segments.
-func (h *neighbours) question(id protocol.GroupID, among []protocol.SegmentID, all bool) question {
+// Question dates a question about a group's segments.
+func (h *Register) Question(id protocol.GroupID, among []protocol.SegmentID, all bool) Question {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	q := question{among: among, all: all}
+	q := Question{Among: among, all: all}
 	if g := h.groups[id]; g != nil {
 		q.news = g.news
 	}
 	return q
 }
 
-// heardList notes which of the segments of a question a holder lacks by its own
+// HeardList notes which of the segments of a question a holder lacks by its own
 // word; of others it has said nothing.
-func (h *neighbours) heardList(id protocol.GroupID, p peer.ID, q question, lacks map[protocol.SegmentID]bool) {
+func (h *Register) HeardList(id protocol.GroupID, p peer.ID, q Question, lacks map[protocol.SegmentID]bool) {
 	h.withPeer(id, p, func(g *seats, s *seat) {
 		whole := true
-		for _, seg := range q.among {
+		for _, seg := range q.Among {
 			if !lacks[seg] {
 				h.dropLack(g, s, seg)
 			} else if !h.addLack(g, s, seg) {
@@ -89,36 +89,36 @@ func (h *neighbours) heardList(id protocol.GroupID, p peer.ID, q question, lacks
 	})
 }
 
-// hasTold reports whether a holder has said what it has of all that is granted.
-func (h *neighbours) hasTold(id protocol.GroupID, p peer.ID, slot int) (told bool) {
+// HasTold reports whether a holder has said what it has of all that is granted.
+func (h *Register) HasTold(id protocol.GroupID, p peer.ID, slot int) (told bool) {
 	h.with(id, p, slot, func(_ *seats, s *seat) { told = s.told })
 	return told
 }
 
-// hasListed reports whether a holder has said what it has of what is held here.
-func (h *neighbours) hasListed(id protocol.GroupID, p peer.ID, slot int) (listed bool) {
+// HasListed reports whether a holder has said what it has of what is held here.
+func (h *Register) HasListed(id protocol.GroupID, p peer.ID, slot int) (listed bool) {
 	h.with(id, p, slot, func(_ *seats, s *seat) { listed = s.listed })
 	return listed
 }
 
-// miss notes that a peer that asks for a slot has not got a segment yet.
-func (h *neighbours) miss(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) {
+// Miss notes that a peer that asks for a slot has not got a segment yet.
+func (h *Register) Miss(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) {
 	h.with(id, p, slot, func(g *seats, s *seat) { h.addLack(g, s, seg) })
 }
 
-// got notes that a holder has a segment that it lacked.
-func (h *neighbours) got(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) {
+// Got notes that a holder has a segment that it lacked.
+func (h *Register) Got(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) {
 	h.with(id, p, slot, func(g *seats, s *seat) { h.dropLack(g, s, seg) })
 }
 
-// lacked reports whether a holder said of itself that it lacks a segment.
-func (h *neighbours) lacked(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) (lacks bool) {
+// Lacked reports whether a holder said of itself that it lacks a segment.
+func (h *Register) Lacked(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) (lacks bool) {
 	h.with(id, p, slot, func(_ *seats, s *seat) { _, lacks = s.lacks[seg] })
 	return lacks
 }
 
-// lackedBy returns which segments a holder said that it lacks, at most most.
-func (h *neighbours) lackedBy(id protocol.GroupID, p peer.ID, slot, most int) (out []protocol.SegmentID) {
+// LackedBy returns which segments a holder said that it lacks, at most most.
+func (h *Register) LackedBy(id protocol.GroupID, p peer.ID, slot, most int) (out []protocol.SegmentID) {
 	h.with(id, p, slot, func(_ *seats, s *seat) {
 		for seg := range s.lacks {
 			if len(out) == most {
@@ -130,8 +130,8 @@ func (h *neighbours) lackedBy(id protocol.GroupID, p peer.ID, slot, most int) (o
 	return out
 }
 
-// forgetSegment forgets who lacks a segment that its owner deleted.
-func (h *neighbours) forgetSegment(id protocol.GroupID, seg protocol.SegmentID) {
+// ForgetSegment forgets who lacks a segment that its owner deleted.
+func (h *Register) ForgetSegment(id protocol.GroupID, seg protocol.SegmentID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.groups[id]
@@ -146,10 +146,10 @@ func (h *neighbours) forgetSegment(id protocol.GroupID, seg protocol.SegmentID) 
 	}
 }
 
-// lackOwn notes which granted segments this node itself lacks, as its disk
+// LackOwn notes which granted segments this node itself lacks, as its disk
 // says, instead of those noted before. A segment keeps the moment at which it
 // was first missed.
-func (h *neighbours) lackOwn(id protocol.GroupID, list []protocol.SegmentID) {
+func (h *Register) LackOwn(id protocol.GroupID, list []protocol.SegmentID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.groups[id]
@@ -175,8 +175,8 @@ func (h *neighbours) lackOwn(id protocol.GroupID, list []protocol.SegmentID) {
 	h.lacks += len(g.without)
 }
 
-// lostOwn notes that this node's shard of a segment is not sound any more.
-func (h *neighbours) lostOwn(id protocol.GroupID, seg protocol.SegmentID) {
+// LostOwn notes that this node's shard of a segment is not sound any more.
+func (h *Register) LostOwn(id protocol.GroupID, seg protocol.SegmentID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.groups[id]
@@ -193,8 +193,8 @@ func (h *neighbours) lostOwn(id protocol.GroupID, seg protocol.SegmentID) {
 	}
 }
 
-// gotOwn notes that this node has a segment of a group.
-func (h *neighbours) gotOwn(id protocol.GroupID, seg protocol.SegmentID) {
+// GotOwn notes that this node has a segment of a group.
+func (h *Register) GotOwn(id protocol.GroupID, seg protocol.SegmentID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if g := h.groups[id]; g != nil {
@@ -203,8 +203,8 @@ func (h *neighbours) gotOwn(id protocol.GroupID, seg protocol.SegmentID) {
 	}
 }
 
-// granted notes that there is one more segment that a group's holders shall have.
-func (h *neighbours) granted(id protocol.GroupID) {
+// Granted notes that there is one more segment that a group's holders shall have.
+func (h *Register) Granted(id protocol.GroupID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if g := h.groups[id]; g != nil {
@@ -224,10 +224,10 @@ func (g *seats) askGuests() {
 	}
 }
 
-// keepLacks forgets who lacks segments that are granted no more. A delete may have
+// KeepLacks forgets who lacks segments that are granted no more. A delete may have
 // come while a holder was being asked, or have been noted when what was known of
 // lacks was not.
-func (h *neighbours) keepLacks(id protocol.GroupID, granted []protocol.SegmentID) {
+func (h *Register) KeepLacks(id protocol.GroupID, granted []protocol.SegmentID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.groups[id]
@@ -248,7 +248,7 @@ func (h *neighbours) keepLacks(id protocol.GroupID, granted []protocol.SegmentID
 }
 
 // ownHas is gotOwn where mu is held.
-func (h *neighbours) ownHas(g *seats, seg protocol.SegmentID) {
+func (h *Register) ownHas(g *seats, seg protocol.SegmentID) {
 	if _, lacked := g.without[seg]; lacked {
 		delete(g.without, seg)
 		g.lacks--
@@ -256,12 +256,12 @@ func (h *neighbours) ownHas(g *seats, seg protocol.SegmentID) {
 	}
 }
 
-// missing returns the segments that this node has lacked for a time at least, of
+// Missing returns the segments that this node has lacked for a time at least, of
 // each group whose owner gave it its slot. Of others it has what repair brought: to
 // make up for each shard that did not come takes k loans, and the next repair brings
 // it for one. It leaves out groups in which these are more than their members, each of which
 // lends lent a month, lend it in one: its co-members repair.
-func (h *neighbours) missing(long time.Duration, lent int) map[protocol.GroupID][]protocol.SegmentID {
+func (h *Register) Missing(long time.Duration, lent int) map[protocol.GroupID][]protocol.SegmentID {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.moment()
@@ -277,4 +277,15 @@ func (h *neighbours) missing(long time.Duration, lent int) map[protocol.GroupID]
 		}
 	}
 	return out
+}
+
+// Confess notes that a member says that it has lost a shard: for a time it
+// counts as not holding it, whatever it proves.
+func (h *Register) Confess(id protocol.GroupID, p peer.ID, seg protocol.SegmentID, long time.Duration) {
+	h.withPeer(id, p, func(_ *seats, s *seat) {
+		if s.confessed == nil {
+			s.confessed = make(map[protocol.SegmentID]time.Duration)
+		}
+		s.confessed[seg] = h.moment() + long
+	})
 }

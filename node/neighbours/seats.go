@@ -1,4 +1,4 @@
-package node
+package neighbours
 
 import (
 	"bytes"
@@ -130,7 +130,7 @@ func (s *seat) claim() int {
 }
 
 // with does something to a peer's seat at a slot, if there is one.
-func (h *neighbours) with(id protocol.GroupID, p peer.ID, slot int, do func(*seats, *seat)) {
+func (h *Register) with(id protocol.GroupID, p peer.ID, slot int, do func(*seats, *seat)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if g := h.groups[id]; g != nil {
@@ -141,7 +141,7 @@ func (h *neighbours) with(id protocol.GroupID, p peer.ID, slot int, do func(*sea
 }
 
 // withPeer does something to a peer's seat, at whatever slot, if there is one.
-func (h *neighbours) withPeer(id protocol.GroupID, p peer.ID, do func(*seats, *seat)) {
+func (h *Register) withPeer(id protocol.GroupID, p peer.ID, do func(*seats, *seat)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if g := h.groups[id]; g != nil {
@@ -151,16 +151,16 @@ func (h *neighbours) withPeer(id protocol.GroupID, p peer.ID, do func(*seats, *s
 	}
 }
 
-// open takes a group in that is held here: its table's holders, and what was
+// Open takes a group in that is held here: its table's holders, and what was
 // noted of them and of others. A group that is known already stays as it is.
-func (h *neighbours) open(id protocol.GroupID, t *protocol.Table, own int, v *viewSurvey) {
+func (h *Register) Open(id protocol.GroupID, t *protocol.Table, own int, v *Survey) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.groups[id] != nil {
 		return
 	}
-	g := &seats{id: id, profile: t.Profile, own: own, mine: own >= 0 && t.SlotOf(h.self) == own, granted: v.granted, keeps: v.held, notes: v.notes, stale: v.stale, noted: -1}
-	g.pass.next = h.mono() + time.Duration(v.spread*float64(h.audit.SampleEvery)/firstPass)
+	g := &seats{id: id, profile: t.Profile, own: own, mine: own >= 0 && t.SlotOf(h.self) == own, granted: v.Granted, keeps: v.Held, notes: v.notes, stale: v.stale, noted: -1}
+	g.pass.next = h.mono() + time.Duration(v.Spread*float64(h.audit.SampleEvery)/firstPass)
 	if g.notes == nil {
 		g.notes = make(map[uint8]note.Saved)
 	}
@@ -185,7 +185,7 @@ func (h *neighbours) open(id protocol.GroupID, t *protocol.Table, own int, v *vi
 
 // sit returns a peer's seat at a slot, made if there is none; nil where too
 // many are remembered already, of whom none may go. mu is held.
-func (h *neighbours) sit(g *seats, id peer.ID, slot int, mayGo func(*seat) bool) *seat {
+func (h *Register) sit(g *seats, id peer.ID, slot int, mayGo func(*seat) bool) *seat {
 	if s := g.at(id, slot); s != nil {
 		return s
 	}
@@ -209,7 +209,7 @@ func (h *neighbours) sit(g *seats, id peer.ID, slot int, mayGo func(*seat) bool)
 
 // dropSeat forgets a peer at a slot that neither counts nor was drawn, the one with
 // the least claim of those that may go.
-func (h *neighbours) dropSeat(g *seats, slot int, mayGo func(*seat) bool, at *int) bool {
+func (h *Register) dropSeat(g *seats, slot int, mayGo func(*seat) bool, at *int) bool {
 	least := -1
 	for i := range g.list {
 		if s := &g.list[i]; int(s.slot) != slot || s.drawn || s.counts() || mayGo == nil || !mayGo(s) {
@@ -235,7 +235,7 @@ func (h *neighbours) dropSeat(g *seats, slot int, mayGo func(*seat) bool, at *in
 }
 
 // enrol counts a neighbour as one that holds a slot here, or has held one.
-func (h *neighbours) enrol(p *neighbour) {
+func (h *Register) enrol(p *neighbour) {
 	if !p.member {
 		p.member = true
 		h.enrolled++
@@ -251,7 +251,7 @@ func (p *neighbour) join(g *seats) {
 	}
 }
 
-func (h *neighbours) part(p *neighbour, g *seats) {
+func (h *Register) part(p *neighbour, g *seats) {
 	at, known := slices.BinarySearchFunc(p.shared, g, compareSeats)
 	if !known {
 		return // it had two seats
@@ -269,9 +269,9 @@ func (h *neighbours) part(p *neighbour, g *seats) {
 
 func compareSeats(a, b *seats) int { return bytes.Compare(a.id[:], b.id[:]) }
 
-// close forgets a group that is held here no more, and the neighbours with it
+// Close forgets a group that is held here no more, and the neighbours with it
 // that share no other.
-func (h *neighbours) close(id protocol.GroupID) {
+func (h *Register) Close(id protocol.GroupID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.groups[id]
@@ -285,19 +285,10 @@ func (h *neighbours) close(id protocol.GroupID) {
 	}
 }
 
-// openSeats makes a group's seats known that was founded here since the start.
-func (n *Node) openSeats(g *groupState) {
-	_, table, err := g.founded()
-	if err != nil {
-		return
-	}
-	n.neighbours.open(g.id, table, g.ownSlot(), &viewSurvey{spread: n.rand.float()})
-}
-
-// grant notes whether a group has something to be found, and how many segments
+// Grant notes whether a group has something to be found, and how many segments
 // its members are to hold. Where these are others than when it was last noted what
 // holders lack, this node was killed before it could note that it is to ask anew.
-func (h *neighbours) grant(id protocol.GroupID, findable bool, segments int) {
+func (h *Register) Grant(id protocol.GroupID, findable bool, segments int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if g := h.groups[id]; g != nil {

@@ -1,4 +1,4 @@
-package node
+package neighbours
 
 import (
 	"maps"
@@ -14,29 +14,29 @@ const peersSeen = 1 << 20 // so many that each slot has another
 // What holders lack by their own word survives a restart, of whoever has said it.
 func TestListsAreNoted(t *testing.T) {
 	h := newView(1, profile, peersSeen)
-	id := h.ids()[0]
-	others := h.holders(id)
+	id := h.IDs()[0]
+	others := h.Holders(id)
 	a, b, guest, mute, asked := others[0], others[1], others[2], others[3], others[4]
-	h.groups[id].at(guest.peer, guest.slot).drawn = false
-	h.groups[id].at(guest.peer, guest.slot).proven = true
+	h.groups[id].at(guest.Peer, guest.Slot).drawn = false
+	h.groups[id].at(guest.Peer, guest.Slot).proven = true
 	segs := []protocol.SegmentID{{1}, {2}, {3}}
-	h.heardList(id, a.peer, h.question(id, segs, true), nil)
-	h.heardList(id, b.peer, h.question(id, segs, true), map[protocol.SegmentID]bool{{2}: true})
-	h.heardList(id, guest.peer, h.question(id, segs, true), map[protocol.SegmentID]bool{{1}: true, {3}: true})
-	h.heardList(id, asked.peer, h.question(id, segs, true), map[protocol.SegmentID]bool{{3}: true})
-	h.groups[id].at(asked.peer, asked.slot).told = false // it is to be asked anew
+	h.HeardList(id, a.Peer, h.Question(id, segs, true), nil)
+	h.HeardList(id, b.Peer, h.Question(id, segs, true), map[protocol.SegmentID]bool{{2}: true})
+	h.HeardList(id, guest.Peer, h.Question(id, segs, true), map[protocol.SegmentID]bool{{1}: true, {3}: true})
+	h.HeardList(id, asked.Peer, h.Question(id, segs, true), map[protocol.SegmentID]bool{{3}: true})
+	h.groups[id].at(asked.Peer, asked.Slot).told = false // it is to be asked anew
 	again := restartLists(t, h, id, guest)
 	for _, c := range []struct {
-		of    holder
+		of    Holder
 		told  bool
 		lacks map[protocol.SegmentID]struct{}
 	}{
 		{a, true, nil}, {b, true, map[protocol.SegmentID]struct{}{{2}: {}}},
 		{guest, true, map[protocol.SegmentID]struct{}{{1}: {}, {3}: {}}}, {mute, false, nil}, {asked, false, map[protocol.SegmentID]struct{}{{3}: {}}},
 	} {
-		s := again.groups[id].at(c.of.peer, c.of.slot)
+		s := again.groups[id].at(c.of.Peer, c.of.Slot)
 		if s.told != c.told || !maps.Equal(s.lacks, c.lacks) {
-			t.Errorf("slot %d: told %v, lacks %v", c.of.slot, s.told, s.lacks)
+			t.Errorf("slot %d: told %v, lacks %v", c.of.Slot, s.told, s.lacks)
 		}
 	}
 	if again.lacks != 4 || again.groups[id].lacks != 4 {
@@ -49,17 +49,17 @@ func TestListsAreNoted(t *testing.T) {
 func TestSegmentsSinceTheNote(t *testing.T) {
 	for _, now := range []int{2, 3} {
 		h := newView(1, profile, peersSeen)
-		id := h.ids()[0]
-		guest := h.holders(id)[0]
-		s := h.groups[id].at(guest.peer, guest.slot)
+		id := h.IDs()[0]
+		guest := h.Holders(id)[0]
+		s := h.groups[id].at(guest.Peer, guest.Slot)
 		s.drawn, s.proven = false, true
-		h.grant(id, true, 2)
-		h.heardList(id, guest.peer, h.question(id, []protocol.SegmentID{{1}, {2}}, true), nil)
+		h.Grant(id, true, 2)
+		h.HeardList(id, guest.Peer, h.Question(id, []protocol.SegmentID{{1}, {2}}, true), nil)
 		again := restartLists(t, h, id, guest)
 		again = restartLists(t, again, id, guest) // before it has looked at its facts
-		again.grant(id, true, now)
-		again.grant(id, true, 2) // only the first look counts
-		s = again.groups[id].at(guest.peer, guest.slot)
+		again.Grant(id, true, now)
+		again.Grant(id, true, 2) // only the first look counts
+		s = again.groups[id].at(guest.Peer, guest.Slot)
 		if want := now == 2; s.told != want {
 			t.Errorf("%d segments, and 2 noted: told %v", now, s.told)
 		}
@@ -70,11 +70,11 @@ func TestSegmentsSinceTheNote(t *testing.T) {
 func TestLongListsAreNotNoted(t *testing.T) {
 	widest := protocol.Profile{K: 1, R: 2, N: protocol.MaxShards}
 	h := newView(1, widest, peersSeen)
-	id := h.ids()[0]
-	all := h.holders(id)
+	id := h.IDs()[0]
+	all := h.Holders(id)
 	for i, o := range all {
 		g := h.groups[id]
-		s := g.at(o.peer, o.slot)
+		s := g.at(o.Peer, o.Slot)
 		s.drawn, s.proven = false, true // named by their IDs, which takes most room
 		lacks := make(map[protocol.SegmentID]bool)
 		for j := range maxSegmentsNoted {
@@ -83,14 +83,14 @@ func TestLongListsAreNotNoted(t *testing.T) {
 		if i == 0 {
 			lacks[protocol.SegmentID{2}] = true
 		}
-		h.heardList(id, o.peer, h.question(id, nil, true), nil)
+		h.HeardList(id, o.Peer, h.Question(id, nil, true), nil)
 		for seg := range lacks {
 			h.addLack(g, s, seg)
 		}
 	}
 	again := restartLists(t, h, id, all...)
 	for i, o := range all {
-		s := again.groups[id].at(o.peer, o.slot)
+		s := again.groups[id].at(o.Peer, o.Slot)
 		if want := i > 0; s.told != want || want && len(s.lacks) != maxSegmentsNoted {
 			t.Fatalf("%d: told %v, lacks %d", i, s.told, len(s.lacks))
 		}
@@ -100,7 +100,7 @@ func TestLongListsAreNotNoted(t *testing.T) {
 // However many hold one slot, the note can be stored and read.
 func TestCrowdedListsAreNoted(t *testing.T) {
 	h := newView(1, protocol.Profile{K: 1, R: 2, N: protocol.MaxShards}, peersSeen)
-	id := h.ids()[0]
+	id := h.IDs()[0]
 	g := h.groups[id]
 	for slot := range protocol.MaxShards {
 		for i := range seatsPerSlot {
@@ -109,8 +109,8 @@ func TestCrowdedListsAreNoted(t *testing.T) {
 			}
 		}
 	}
-	if len(h.members(id)) < 2*maxListsNoted {
-		t.Fatalf("only %d hold it", len(h.members(id)))
+	if len(h.Members(id)) < 2*maxListsNoted {
+		t.Fatalf("only %d hold it", len(h.Members(id)))
 	}
 	restartLists(t, h, id)
 }
@@ -119,33 +119,33 @@ func TestCrowdedListsAreNoted(t *testing.T) {
 // came by proof asked again.
 func TestLacksFollowGrants(t *testing.T) {
 	h := newView(1, profile, peersSeen)
-	id := h.ids()[0]
-	drawn, guest := h.holders(id)[0], h.holders(id)[1]
-	s := h.groups[id].at(guest.peer, guest.slot)
+	id := h.IDs()[0]
+	drawn, guest := h.Holders(id)[0], h.Holders(id)[1]
+	s := h.groups[id].at(guest.Peer, guest.Slot)
 	s.drawn, s.proven = false, true
 	segs := []protocol.SegmentID{{1}, {2}}
-	for _, o := range []holder{drawn, guest} {
-		h.heardList(id, o.peer, h.question(id, segs, true), map[protocol.SegmentID]bool{{1}: true, {2}: true})
+	for _, o := range []Holder{drawn, guest} {
+		h.HeardList(id, o.Peer, h.Question(id, segs, true), map[protocol.SegmentID]bool{{1}: true, {2}: true})
 	}
-	h.keepLacks(id, segs[1:])
+	h.KeepLacks(id, segs[1:])
 	if !maps.Equal(s.lacks, map[protocol.SegmentID]struct{}{{2}: {}}) || h.lacks != 2 {
 		t.Errorf("lacks %v, %d in all", s.lacks, h.lacks)
 	}
-	before := h.question(id, segs, true)
-	h.granted(id)
-	if s.told || s.listed || !h.hasTold(id, drawn.peer, drawn.slot) {
+	before := h.Question(id, segs, true)
+	h.Granted(id)
+	if s.told || s.listed || !h.HasTold(id, drawn.Peer, drawn.Slot) {
 		t.Error("not those that came by proof are asked again")
 	}
-	h.heardList(id, guest.peer, before, nil)
+	h.HeardList(id, guest.Peer, before, nil)
 	if s.told {
 		t.Error("an answer of before tells of what came since")
 	}
-	h.heardList(id, guest.peer, h.question(id, segs, false), nil)
-	if s.told || !h.hasListed(id, guest.peer, guest.slot) {
+	h.HeardList(id, guest.Peer, h.Question(id, segs, false), nil)
+	if s.told || !h.HasListed(id, guest.Peer, guest.Slot) {
 		t.Error("what is held here is taken for all that is granted")
 	}
-	h.heardList(id, guest.peer, h.question(id, segs, true), nil)
-	h.heardList(id, guest.peer, h.question(id, segs, false), nil)
+	h.HeardList(id, guest.Peer, h.Question(id, segs, true), nil)
+	h.HeardList(id, guest.Peer, h.Question(id, segs, false), nil)
 	if !s.told {
 		t.Error("a part makes the whole forgotten")
 	}
@@ -153,7 +153,7 @@ func TestLacksFollowGrants(t *testing.T) {
 
 // restartLists returns a view that has of a group's lists what the other notes,
 // with the same guests.
-func restartLists(t *testing.T, h *neighbours, id protocol.GroupID, guests ...holder) *neighbours {
+func restartLists(t *testing.T, h *Register, id protocol.GroupID, guests ...Holder) *Register {
 	t.Helper()
 	f, err := h.groups[id].noteLists(time.Hour)
 	if err != nil {
@@ -168,7 +168,7 @@ func restartLists(t *testing.T, h *neighbours, id protocol.GroupID, guests ...ho
 	}
 	again := newView(1, h.groups[id].profile, peersSeen)
 	for _, o := range guests {
-		s := again.groups[id].at(o.peer, o.slot)
+		s := again.groups[id].at(o.Peer, o.Slot)
 		s.drawn, s.proven = false, true
 	}
 	again.restoreLists(again.groups[id], n)

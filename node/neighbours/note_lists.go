@@ -1,4 +1,4 @@
-package node
+package neighbours
 
 import (
 	"cmp"
@@ -120,7 +120,7 @@ func parseListsNote(b []byte) (*listsNote, error) {
 
 // restoreLists takes a note of what a group's holders lack, after that of its
 // seats. mu is held.
-func (h *neighbours) restoreLists(g *seats, n *listsNote) {
+func (h *Register) restoreLists(g *seats, n *listsNote) {
 	if !h.running {
 		h.watch.Now = max(h.watch.Now, fromMS(n.At))
 	}

@@ -1,4 +1,4 @@
-package node
+package neighbours
 
 import (
 	"time"
@@ -9,8 +9,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// answered notes that a peer answered a message, whatever it said: it lives.
-func (h *neighbours) answered(id peer.ID) {
+// Answered notes that a peer answered a message, whatever it said: it lives.
+func (h *Register) Answered(id peer.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if p := h.peers[id]; p != nil {
@@ -24,8 +24,8 @@ func (h *neighbours) answered(id peer.ID) {
 	}
 }
 
-// beaten notes the answer to a beat.
-func (h *neighbours) beaten(id peer.ID, b *protocol.Beat) {
+// Beaten notes the answer to a beat.
+func (h *Register) Beaten(id peer.ID, b *protocol.Beat) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if p := h.peers[id]; p != nil {
@@ -35,8 +35,8 @@ func (h *neighbours) beaten(id peer.ID, b *protocol.Beat) {
 	}
 }
 
-// unanswered notes that a peer did not answer a message.
-func (h *neighbours) unanswered(id peer.ID) {
+// Unanswered notes that a peer did not answer a message.
+func (h *Register) Unanswered(id peer.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if p := h.peers[id]; p != nil {
@@ -46,12 +46,12 @@ func (h *neighbours) unanswered(id peer.ID) {
 	}
 }
 
-// told notes a beat that a peer sent of itself. It is no answer: a peer that
+// Told notes a beat that a peer sent of itself. It is no answer: a peer that
 // speaks and never answers can give nobody a shard, and must be found gone all
 // the same. But it is asked at once, if it owes an answer, so that one that
 // only could not be reached is found back as soon as it can; and if its disk was
 // missing and it says so no more.
-func (h *neighbours) told(id peer.ID, b *protocol.Beat) {
+func (h *Register) Told(id peer.ID, b *protocol.Beat) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if p := h.peers[id]; p != nil {
@@ -64,8 +64,8 @@ func (h *neighbours) told(id peer.ID, b *protocol.Beat) {
 	}
 }
 
-// spoke notes that a peer asked something: as told, without its words.
-func (h *neighbours) spoke(id peer.ID) {
+// Spoke notes that a peer asked something: as told, without its words.
+func (h *Register) Spoke(id peer.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if p := h.peers[id]; p != nil && p.standing.Fails > 0 {
@@ -75,14 +75,14 @@ func (h *neighbours) spoke(id peer.ID) {
 
 // askSoon brings the next beat to a neighbour forward: to now, though no more
 // often than a few times for each retry. mu is held.
-func (h *neighbours) askSoon(p *neighbour) {
+func (h *Register) askSoon(p *neighbour) {
 	mono := h.mono()
 	if p.busy || mono-p.asked < h.set.RetryEvery/seenPart && p.asked > 0 {
 		return
 	}
 	p.asked = mono
 	h.plan(p, mono)
-	h.rouse(h.wake)
+	h.rouse(h.Wake)
 }
 
 // seenPart is how many beats may be brought forward within RetryEvery.
@@ -102,7 +102,7 @@ func until(end, begin int64) time.Duration {
 // hear takes what a beat says beside the claims. Its clock is noted against the
 // watch: what was heard before this node's own clock stepped stays right. mu is
 // held.
-func (h *neighbours) hear(p *neighbour, b *protocol.Beat) {
+func (h *Register) hear(p *neighbour, b *protocol.Beat) {
 	now := h.now().Unix()
 	skew := min(max(b.Clock-now, -maxSkew), maxSkew)
 	p.offset, p.timed = now+skew-int64(h.watch.Now/time.Second), true
@@ -113,13 +113,13 @@ func (h *neighbours) hear(p *neighbour, b *protocol.Beat) {
 const maxSkew = 100 * 365 * 24 * 60 * 60
 
 // settle draws what follows from a neighbour's standing. mu is held.
-func (h *neighbours) settle(p *neighbour) {
+func (h *Register) settle(p *neighbour) {
 	p.state = p.standing.State(h.set)
 	switch {
 	case p.state == liveness.Gone:
 		p.silent = true
 		for _, g := range p.shared {
-			h.loseAll(g, p, lostGone)
+			h.loseAll(g, p, LostGone)
 		}
 	case p.state != liveness.Present:
 		p.silent = true
@@ -128,7 +128,7 @@ func (h *neighbours) settle(p *neighbour) {
 		if len(h.back) < len(h.peers) {
 			h.back = append(h.back, p.id)
 		}
-		h.rouse(h.wake)
+		h.rouse(h.Wake)
 	}
 	switch {
 	case p.state == liveness.Gone:
@@ -140,9 +140,9 @@ func (h *neighbours) settle(p *neighbour) {
 	}
 }
 
-// takeReturned returns the neighbours that answer again since this was last
+// TakeReturned returns the neighbours that answer again since this was last
 // asked, after they, or this node, were gone.
-func (h *neighbours) takeReturned() []peer.ID {
+func (h *Register) TakeReturned() []peer.ID {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	out := h.returned
@@ -150,24 +150,24 @@ func (h *neighbours) takeReturned() []peer.ID {
 	return out
 }
 
-// touched returns when some neighbour last answered.
-func (h *neighbours) touched() time.Time {
+// Touched returns when some neighbour last answered.
+func (h *Register) Touched() time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.touch
 }
 
-// setTouch begins to count from now, and returns from when it counted before.
-func (h *neighbours) setTouch(now time.Time) (before time.Time) {
+// SetTouch begins to count from now, and returns from when it counted before.
+func (h *Register) SetTouch(now time.Time) (before time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	before, h.touch = h.touch, now
 	return before
 }
 
-// takeBack returns the neighbours that answered again after an absence since
+// TakeBack returns the neighbours that answered again after an absence since
 // this was last asked.
-func (h *neighbours) takeBack() []peer.ID {
+func (h *Register) TakeBack() []peer.ID {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	back := h.back
@@ -175,9 +175,9 @@ func (h *neighbours) takeBack() []peer.ID {
 	return back
 }
 
-// heard returns how often a peer has answered: another number later means that
+// Heard returns how often a peer has answered: another number later means that
 // it has meanwhile.
-func (h *neighbours) heard(id peer.ID) uint32 {
+func (h *Register) Heard(id peer.ID) uint32 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if p := h.peers[id]; p != nil {

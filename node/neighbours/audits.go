@@ -1,4 +1,4 @@
-package node
+package neighbours
 
 import (
 	"cmp"
@@ -46,20 +46,20 @@ const strangersAPass = 8
 // askedFor is for how many days a peer that asked for a slot is audited for it.
 const askedFor = 3
 
-// auditJob is what one holder of a group is asked for.
-type auditJob struct {
-	peer    peer.ID
-	slot    int
-	entry   bool // it asks for the slot
-	drawn   bool // the owner drew it for the slot
-	first   bool // it was never audited here
-	byLot   []protocol.SegmentID
-	besides []protocol.SegmentID // samples, or the shards of an entry audit
+// AuditJob is what one holder of a group is asked for.
+type AuditJob struct {
+	Peer    peer.ID
+	Slot    int
+	Entry   bool // it asks for the slot
+	Drawn   bool // the owner drew it for the slot
+	First   bool // it was never audited here
+	ByLot   []protocol.SegmentID
+	Besides []protocol.SegmentID // samples, or the shards of an entry audit
 }
 
-// passesDue returns the groups whose turn it is to audit, the longest due
+// PassesDue returns the groups whose turn it is to audit, the longest due
 // first, and otherwise in what time the next is.
-func (h *neighbours) passesDue() (due []protocol.GroupID, wait time.Duration) {
+func (h *Register) PassesDue() (due []protocol.GroupID, wait time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	wait = h.audit.SampleEvery
@@ -81,14 +81,14 @@ func (h *neighbours) passesDue() (due []protocol.GroupID, wait time.Duration) {
 }
 
 // passNow brings a group's next pass forward. mu is held.
-func (h *neighbours) passNow(g *seats) {
+func (h *Register) passNow(g *seats) {
 	g.pass.next = h.mono()
-	h.rouse(h.auditWake)
+	h.rouse(h.AuditWake)
 }
 
-// planPass returns what is to be asked of a group's holders now, of those
+// PlanPass returns what is to be asked of a group's holders now, of those
 // segments that this node itself holds, and takes it for done. u draws samples.
-func (h *neighbours) planPass(id protocol.GroupID, segments []protocol.SegmentID, u func() float64) []auditJob {
+func (h *Register) PlanPass(id protocol.GroupID, segments []protocol.SegmentID, u func() float64) []AuditJob {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.groups[id]
@@ -102,7 +102,7 @@ func (h *neighbours) planPass(id protocol.GroupID, segments []protocol.SegmentID
 	if len(segments) == 0 {
 		return nil
 	}
-	var jobs []auditJob
+	var jobs []AuditJob
 	strangers := 0
 	c := h.council(g)
 	lots := make([]group.Lot, len(segments))
@@ -129,15 +129,15 @@ func (h *neighbours) planPass(id protocol.GroupID, segments []protocol.SegmentID
 			}
 			strangers++
 		}
-		j := auditJob{peer: s.who.id, slot: int(s.slot), entry: !s.counts(), drawn: s.drawn}
+		j := AuditJob{Peer: s.who.id, Slot: int(s.slot), Entry: !s.counts(), Drawn: s.drawn}
 		if s.counts() {
-			j.first = !s.who.proved && !s.who.sampled
-			j.byLot = c.falling(h.audit, s, segments, lots, from, at.Into)
-			j.besides = h.sample(s, segments, now, u)
+			j.First = !s.who.proved && !s.who.sampled
+			j.ByLot = c.falling(h.audit, s, segments, lots, from, at.Into)
+			j.Besides = h.sample(s, segments, now, u)
 		} else {
-			j.besides = s.entry(h.audit, segments, u)
+			j.Besides = s.entry(h.audit, segments, u)
 		}
-		if len(j.byLot)+len(j.besides) > 0 {
+		if len(j.ByLot)+len(j.Besides) > 0 {
 			jobs = append(jobs, j)
 		}
 	}
@@ -166,7 +166,7 @@ type council struct {
 	living group.Set
 }
 
-func (h *neighbours) council(g *seats) council {
+func (h *Register) council(g *seats) council {
 	c := council{seats: []*seat{nil}, keys: []group.Key{h.key}}
 	c.living.Add(0)
 	for i := range g.list {
@@ -206,7 +206,7 @@ func (c *council) falling(set *audit.Settings, s *seat, segments []protocol.Segm
 // sample returns what a neighbour is asked for besides: an entry audit if it
 // never had one, else one shard, if that is due; one that it failed to prove, if
 // there is any. mu is held.
-func (h *neighbours) sample(s *seat, segments []protocol.SegmentID, now time.Duration, u func() float64) []protocol.SegmentID {
+func (h *Register) sample(s *seat, segments []protocol.SegmentID, now time.Duration, u func() float64) []protocol.SegmentID {
 	p := s.who
 	first := !p.proved && !p.sampled
 	if p.proved && !p.sampled { // by an earlier run of this node: not all of them at once
@@ -243,34 +243,34 @@ func (s *seat) entry(set *audit.Settings, segments []protocol.SegmentID, u func(
 	return out
 }
 
-// listed takes out of a job what the holder, by its list, says that it lacks:
+// Listed takes out of a job what the holder, by its list, says that it lacks:
 // that is known without an audit. Whoever was never audited, or asks for the
 // slot, is to prove what it lists. A sample stays: it tells whether what the
 // holder said stands.
-func (h *neighbours) listed(id protocol.GroupID, j auditJob, segments []protocol.SegmentID, u func() float64) auditJob {
+func (h *Register) Listed(id protocol.GroupID, j AuditJob, segments []protocol.SegmentID, u func() float64) AuditJob {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.groups[id]
 	if g == nil {
-		return auditJob{}
+		return AuditJob{}
 	}
-	s := g.at(j.peer, j.slot)
+	s := g.at(j.Peer, j.Slot)
 	if s == nil {
-		return auditJob{}
+		return AuditJob{}
 	}
-	j.byLot = slices.DeleteFunc(slices.Clone(j.byLot), func(seg protocol.SegmentID) bool { _, lacked := s.lacks[seg]; return lacked })
-	if j.first || j.entry {
-		j.besides = s.entry(h.audit, segments, u)
+	j.ByLot = slices.DeleteFunc(slices.Clone(j.ByLot), func(seg protocol.SegmentID) bool { _, lacked := s.lacks[seg]; return lacked })
+	if j.First || j.Entry {
+		j.Besides = s.entry(h.audit, segments, u)
 	}
 	return j
 }
 
-// unlisted notes that a holder does not say what it has, so that it is not
+// Unlisted notes that a holder does not say what it has, so that it is not
 // audited: one that has been away may not know yet what was deleted. It is
 // asked again at the next pass. After as long as failures are borne it is
 // audited all the same: late is true.
-func (h *neighbours) unlisted(id protocol.GroupID, p peer.ID, slot int) (late bool) {
-	late = h.refusal(id, p, slot, protocol.CodeUnavailable)
+func (h *Register) Unlisted(id protocol.GroupID, p peer.ID, slot int) (late bool) {
+	late = h.Refusal(id, p, slot, protocol.CodeUnavailable)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if who := h.peers[p]; who != nil {

@@ -1,4 +1,4 @@
-package node
+package neighbours
 
 import (
 	"net/netip"
@@ -15,11 +15,11 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// neighbours is what this node itself has seen of the peers that it shares
+// Register is what this node itself has seen of the peers that it shares
 // groups with, and whom it believes to hold which slot (seats.go). It stays in
 // memory when the groups' facts do not: some 300 bytes a neighbour and 100 a
 // seat. Nobody's word about a third enters.
-type neighbours struct {
+type Register struct {
 	self  peer.ID
 	key   group.Key // of self
 	set   *liveness.Settings
@@ -27,8 +27,8 @@ type neighbours struct {
 	now   func() time.Time
 	mono  func() time.Duration
 
-	wake      chan struct{} // somebody is to be beaten at once
-	auditWake chan struct{} // somebody is to be audited at once
+	Wake      chan struct{} // somebody is to be beaten at once
+	AuditWake chan struct{} // somebody is to be audited at once
 
 	mu      sync.Mutex // guards what follows, and all neighbours and seats
 	watch   liveness.Watch
@@ -86,17 +86,17 @@ type neighbour struct {
 	extra      audit.Extra   // what this node owes it as a holder
 }
 
-func newNeighbours(self peer.ID, set *liveness.Settings, audits *audit.Settings, now func() time.Time, mono func() time.Duration) *neighbours {
-	return &neighbours{
+func New(self peer.ID, set *liveness.Settings, audits *audit.Settings, now func() time.Time, mono func() time.Duration) *Register {
+	return &Register{
 		self: self, key: group.KeyOf(self), set: set, audit: audits, now: now, mono: mono,
-		wake: make(chan struct{}, 1), auditWake: make(chan struct{}, 1),
+		Wake: make(chan struct{}, 1), AuditWake: make(chan struct{}, 1),
 		peers: make(map[peer.ID]*neighbour), groups: make(map[protocol.GroupID]*seats),
 		shifted: make(map[protocol.GroupID]struct{}),
 	}
 }
 
 // moment reads the watch. mu is held.
-func (h *neighbours) moment() time.Duration {
+func (h *Register) moment() time.Duration {
 	h.watch = h.watch.Read(h.set, h.mono(), h.now(), h.census().CutOff())
 	return h.watch.Now
 }
@@ -106,7 +106,7 @@ func (h *neighbours) moment() time.Duration {
 // such that falls silent would have this node take itself for cut off. While the
 // last count said that all is well, only a neighbour that falls silent can change
 // that soon. mu is held.
-func (h *neighbours) census() liveness.Census {
+func (h *Register) census() liveness.Census {
 	mono, fresh := h.mono(), h.set.RetryEvery/60
 	if !h.hushed && !h.count.CutOff() && !h.count.Probe() {
 		fresh = h.set.RetryEvery / 4
@@ -125,7 +125,7 @@ func (h *neighbours) census() liveness.Census {
 }
 
 // meet returns a peer's entry, made if it is new. mu is held.
-func (h *neighbours) meet(id peer.ID) *neighbour {
+func (h *Register) meet(id peer.ID) *neighbour {
 	p := h.peers[id]
 	if p == nil {
 		p = &neighbour{id: id, key: group.KeyOf(id), queued: -1}
@@ -135,15 +135,15 @@ func (h *neighbours) meet(id peer.ID) *neighbour {
 	return p
 }
 
-func (h *neighbours) rouse(c chan struct{}) {
+func (h *Register) rouse(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
 	}
 }
 
-// place notes at which address a neighbour is seen.
-func (h *neighbours) place(id peer.ID, m multiaddr.Multiaddr) {
+// Place notes at which address a neighbour is seen.
+func (h *Register) Place(id peer.ID, m multiaddr.Multiaddr) {
 	if m == nil {
 		return
 	}
@@ -166,21 +166,21 @@ func (p *neighbour) candidate() group.Candidate {
 
 // private reports whether all neighbours whose addresses are known have
 // private ones: then each peer is its own failure domain. mu is held.
-func (h *neighbours) private() bool {
+func (h *Register) private() bool {
 	if h.privacy.places != h.places {
 		h.privacy.places, h.privacy.is = h.places, h.allPrivate()
 	}
 	return h.privacy.is
 }
 
-// isPrivate is private for those who hold nothing.
-func (h *neighbours) isPrivate() bool {
+// IsPrivate is private for those who hold nothing.
+func (h *Register) IsPrivate() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.private()
 }
 
-func (h *neighbours) allPrivate() bool {
+func (h *Register) allPrivate() bool {
 	known := false
 	for _, p := range h.peers {
 		if p.addr.IsValid() {
@@ -193,18 +193,18 @@ func (h *neighbours) allPrivate() bool {
 	return known
 }
 
-// cutOff reports whether this node is probably cut off from the world: then it
+// CutOff reports whether this node is probably cut off from the world: then it
 // judges nobody, and begins no repair.
-func (h *neighbours) cutOff() bool {
+func (h *Register) CutOff() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.census().CutOff()
 }
 
-// clocks tells the median of the clocks of the members that are present, as
+// Clocks tells the median of the clocks of the members that are present, as
 // it is now (zero: none was heard), and how many these are; and whether this
 // node's clock has made a step within d.
-func (h *neighbours) clocks(d time.Duration) (median time.Time, heard int, stepped bool) {
+func (h *Register) Clocks(d time.Duration) (median time.Time, heard int, stepped bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	at := h.moment()
@@ -220,8 +220,8 @@ func (h *neighbours) clocks(d time.Duration) (median time.Time, heard int, stepp
 	return median, len(all), h.watch.Stepped(d)
 }
 
-// states counts the neighbours by their states.
-func (h *neighbours) states() (n [liveness.Gone + 1]int) {
+// States counts the neighbours by their states.
+func (h *Register) States() (n [liveness.Gone + 1]int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, p := range h.peers {
@@ -230,17 +230,17 @@ func (h *neighbours) states() (n [liveness.Gone + 1]int) {
 	return n
 }
 
-// knows reports whether this node shares a group with a peer, or is asked for a
+// Knows reports whether this node shares a group with a peer, or is asked for a
 // slot that is to be had.
-func (h *neighbours) knows(id peer.ID) bool {
+func (h *Register) Knows(id peer.ID) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.peers[id]
 	return p != nil && (p.member || slices.ContainsFunc(p.shared, func(g *seats) bool { return !g.of(id).stranger() }))
 }
 
-// groupsWith returns the groups that this node shares with a peer.
-func (h *neighbours) groupsWith(id peer.ID) []protocol.GroupID {
+// GroupsWith returns the groups that this node shares with a peer.
+func (h *Register) GroupsWith(id peer.ID) []protocol.GroupID {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.peers[id]
@@ -252,4 +252,11 @@ func (h *neighbours) groupsWith(id peer.ID) []protocol.GroupID {
 		out[i] = g.id
 	}
 	return out
+}
+
+// Now returns this moment on the watch.
+func (h *Register) Now() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.moment()
 }

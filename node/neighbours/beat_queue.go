@@ -1,4 +1,4 @@
-package node
+package neighbours
 
 import (
 	"container/heap"
@@ -33,7 +33,7 @@ func (q *beatQueue) Pop() any {
 }
 
 // plan sets when a neighbour's next beat is due, by mono. mu is held.
-func (h *neighbours) plan(p *neighbour, next time.Duration) {
+func (h *Register) plan(p *neighbour, next time.Duration) {
 	p.next = next
 	switch {
 	case p.queued >= 0:
@@ -44,7 +44,7 @@ func (h *neighbours) plan(p *neighbour, next time.Duration) {
 }
 
 // unplan has a neighbour asked no more. mu is held.
-func (h *neighbours) unplan(p *neighbour) {
+func (h *Register) unplan(p *neighbour) {
 	if p.queued >= 0 {
 		heap.Remove(&h.beats, p.queued)
 	}
@@ -52,7 +52,7 @@ func (h *neighbours) unplan(p *neighbour) {
 
 // nextDue takes out the neighbour that has been due for the longest; nil: none is.
 // mu is held.
-func (h *neighbours) nextDue(mono time.Duration) *neighbour {
+func (h *Register) nextDue(mono time.Duration) *neighbour {
 	if len(h.beats) == 0 || h.beats[0].next > mono {
 		return nil
 	}

@@ -1,8 +1,9 @@
-package node
+package neighbours
 
 import (
 	"testing"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 
 	"github.com/cairnstore/cairn/protocol"
@@ -11,21 +12,20 @@ import (
 // TestCrowdFollowsAddresses: how crowded the owner's draw was is remembered, and
 // found out anew once a holder is seen elsewhere.
 func TestCrowdFollowsAddresses(t *testing.T) {
-	w := newWorld(t, 88, nil)
-	h := w.node.neighbours
+	h := newView(0, profile, 1)
 	table := &protocol.Table{Profile: protocol.Profile{K: 1, R: 2, N: 4}, Slots: make([][]byte, 4)}
-	ids := []identity{newIdentity(t, w.r), newIdentity(t, w.r), newIdentity(t, w.r)}
+	ids := []peer.ID{idFor(1), idFor(2), idFor(3)}
 	table.Slots[0] = []byte(h.self)
-	for i, m := range ids {
-		table.Slots[i+1] = []byte(m.id)
+	for i, id := range ids {
+		table.Slots[i+1] = []byte(id)
 	}
 	g := protocol.GroupID{3}
-	h.open(g, table, 0, &viewSurvey{})
-	see := func(i int, addr string) { h.place(ids[i].id, multiaddr.StringCast(addr)) }
+	h.Open(g, table, 0, &Survey{})
+	see := func(i int, addr string) { h.Place(ids[i], multiaddr.StringCast(addr)) }
 	same := func(want uint8) {
 		t.Helper()
 		for range 2 {
-			if got := h.roll(g).table.Same; got != want {
+			if got := h.Roll(g).Table.Same; got != want {
 				t.Errorf("%d in one domain, not %d", got, want)
 			}
 		}
@@ -44,15 +44,14 @@ func TestCrowdFollowsAddresses(t *testing.T) {
 // A neighbour that does not answer is dialled once at each beat, not once more at
 // addresses that were tried before.
 func TestAddressesAreTriedOnce(t *testing.T) {
-	w := newWorld(t, 92, nil)
-	h, m := w.node.neighbours, newIdentity(t, w.r)
-	if h.newer(m.id, 1) {
+	h, id := newView(0, profile, 1), idFor(1)
+	if h.Newer(id, 1) {
 		t.Error("a stranger's")
 	}
-	table := &protocol.Table{Profile: protocol.Profile{K: 1, R: 2, N: 3}, Slots: [][]byte{[]byte(h.self), []byte(m.id), nil}}
-	h.open(protocol.GroupID{4}, table, 0, &viewSurvey{})
+	table := &protocol.Table{Profile: protocol.Profile{K: 1, R: 2, N: 3}, Slots: [][]byte{[]byte(h.self), []byte(id), nil}}
+	h.Open(protocol.GroupID{4}, table, 0, &Survey{})
 	for i, want := range []bool{true, false, true} {
-		if seq := uint64(1 + i/2); h.newer(m.id, seq) != want {
+		if seq := uint64(1 + i/2); h.Newer(id, seq) != want {
 			t.Errorf("try %d, envelope %d: %v", i, seq, !want)
 		}
 	}

@@ -1,0 +1,210 @@
+package neighbours
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+)
+
+// Roll is one group as the rules of package group take it: this node's table
+// and what it makes of the others, at one moment. It is a copy; what changes
+// later it does not show.
+type Roll struct {
+	ID     protocol.GroupID
+	Table  *group.Seats // Held: who counts as a holder, this node among them; Former: who no longer does
+	View   group.View
+	Keys   []group.Key // of table.Held, by index
+	Self   int         // this node's index
+	Drawn  bool        // the owner's table names this node
+	Living group.Set   // who answers, this node among them
+	Knows  int         // how many of these take this node for a holder
+	Missed group.Set   // whose last message was not answered
+	Lastly int64       // Unix seconds: when a slot was last found to have lost its holder; 0: none has
+	Lack   map[protocol.SegmentID]group.Set
+}
+
+// Accepted reports whether this node counts as a member to most, as far as it
+// can tell: the owner drew it, or most of those who answer take it for one, and
+// as many as it could repair with. Till then it knows little of the others that
+// came by proof, as they of it: it would see all slots of the owner's dead
+// vacant, and draw ever more candidates.
+func (r *Roll) Accepted() bool {
+	return r.Drawn || 2*r.Knows >= r.Living.Count()-1 && r.Knows+1 >= r.Table.Profile.K
+}
+
+// Lacking returns who of the holders has not got a segment: by its own word, or
+// by this node's audits.
+func (r *Roll) Lacking(s protocol.SegmentID) group.Set { return r.Lack[s] }
+
+// Roll returns a group's roll; nil: the group is not held here.
+func (h *Register) Roll(id protocol.GroupID) *Roll {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.groups[id]
+	if g == nil {
+		return nil
+	}
+	now := h.moment()
+	private := h.private()
+	r := &Roll{ID: id, Table: h.drawn(g, private), Self: -1, Drawn: g.mine}
+	own := group.Seat{Slot: uint8(g.own), Peer: h.self, Key: h.key}
+	for i := 0; i <= len(g.list); i++ {
+		if r.Self < 0 && (i == len(g.list) || int(g.list[i].slot) > g.own) {
+			r.Self = len(r.Table.Held)
+			r.Living.Add(r.Self)
+			r.Table.Held = append(r.Table.Held, own)
+		}
+		if i < len(g.list) {
+			r.add(h, &g.list[i], private, now)
+		}
+	}
+	for seg := range g.without {
+		r.Lacks(seg, r.Self)
+	}
+	r.Keys = r.Table.Keys()
+	return r
+}
+
+// drawn returns a table without holders that is as crowded as the owner's,
+// which bounds what may come. mu is held.
+func (h *Register) drawn(g *seats, private bool) *group.Seats {
+	if c := &g.crowd; !c.known || c.private != private {
+		t := h.ownersTable(g, private)
+		*c = crowd{true, private, t.Same, t.Near}
+	}
+	return &group.Seats{Profile: g.profile, Same: g.crowd.same, Near: g.crowd.near, Held: make([]group.Seat, 0, len(g.list)+1)}
+}
+
+// ownersTable returns the table that the owner signed. mu is held.
+func (h *Register) ownersTable(g *seats, private bool) *group.Seats {
+	holders := make([]peer.ID, g.profile.N)
+	domains := make(map[peer.ID]group.Domain, g.profile.N)
+	for i := range g.list {
+		if s := &g.list[i]; s.drawn {
+			holders[s.slot] = s.who.id
+			domains[s.who.id] = s.who.domain(private)
+		}
+	}
+	return group.NewSeats(g.profile, holders, func(id peer.ID) group.Domain { return domains[id] })
+}
+
+func (p *neighbour) domain(private bool) group.Domain {
+	c := p.candidate()
+	if !private && !c.Addr.IsValid() && c.Relay == "" {
+		return group.Domain{} // not seen yet
+	}
+	return c.Domain(private)
+}
+
+// add takes one seat into the roll.
+func (r *Roll) add(h *Register, s *seat, private bool, now time.Duration) {
+	x := group.Seat{Slot: s.slot, Peer: s.who.id, Key: s.who.key, Domain: s.who.domain(private), Drawn: s.drawn}
+	if !s.counts() {
+		if s.lost != 0 {
+			r.Lastly = max(r.Lastly, s.since)
+		}
+		if s.drawn || s.proven {
+			r.Table.Former = append(r.Table.Former, x)
+		}
+		return
+	}
+	i := len(r.Table.Held)
+	r.Table.Held = append(r.Table.Held, x)
+	s.who.standing.Mark(h.set, &r.View, i)
+	s.audits.Mark(h.audit, now, &r.View, i)
+	if r.View.Living.Has(i) {
+		r.Living.Add(i)
+		if s.knows {
+			r.Knows++
+		}
+	}
+	if s.who.standing.Fails > 0 {
+		r.Missed.Add(i)
+	}
+	for seg := range s.lacks {
+		r.Lacks(seg, i)
+	}
+	for seg := range s.audits.faults {
+		r.Lacks(seg, i)
+	}
+	for seg, until := range s.confessed {
+		if now < until {
+			r.Lacks(seg, i)
+		}
+	}
+}
+
+func (r *Roll) Lacks(s protocol.SegmentID, i int) {
+	if r.Lack == nil {
+		r.Lack = make(map[protocol.SegmentID]group.Set)
+	}
+	v := r.Lack[s]
+	v.Add(i)
+	r.Lack[s] = v
+}
+
+// Others returns the holders apart from this node.
+func (r *Roll) Others() (out []peer.ID) {
+	for i := range r.Table.Held {
+		if i != r.Self {
+			out = append(out, r.Table.Held[i].Peer)
+		}
+	}
+	return out
+}
+
+// Silent reports whether no holder of a slot answers this node.
+func (r *Roll) Silent(slot int) bool {
+	for i := range r.Table.Held {
+		if int(r.Table.Held[i].Slot) == slot && r.Living.Has(i) && !r.Missed.Has(i) {
+			return false
+		}
+	}
+	return true
+}
+
+// Release counts a holder as having handed its slot over.
+func (r *Roll) Release(id peer.ID, slot int) {
+	for i := range r.Table.Held {
+		if h := &r.Table.Held[i]; h.Peer == id && int(h.Slot) == slot {
+			r.View.Released.Add(i)
+		}
+	}
+}
+
+// HasSat reports whether a peer holds a slot, or has held it.
+func (r *Roll) HasSat(id peer.ID, slot int) bool {
+	is := func(s group.Seat) bool { return s.Peer == id && int(s.Slot) == slot }
+	return slices.ContainsFunc(r.Table.Held, is) || slices.ContainsFunc(r.Table.Former, is)
+}
+
+// Own returns this node's slot.
+func (r *Roll) Own() int { return int(r.Table.Held[r.Self].Slot) }
+
+// DomainsOf counts the slots of some seats by failure domain, each slot with
+// the first of its holders. This node is a domain of its own.
+func (r *Roll) DomainsOf(seats group.Set) []int {
+	var taken group.Set
+	slots := make(map[group.Domain]int)
+	for i, x := range r.Table.Held {
+		if !seats.Has(i) || taken.Has(int(x.Slot)) {
+			continue
+		}
+		taken.Add(int(x.Slot))
+		slots[r.DomainAt(i)]++
+	}
+	return slices.Collect(maps.Values(slots))
+}
+
+func (r *Roll) DomainAt(i int) group.Domain {
+	if i == r.Self {
+		own := group.Candidate{Peer: r.Table.Held[i].Peer}
+		return own.Domain(true)
+	}
+	return r.Table.Held[i].Domain
+}
