@@ -33,11 +33,12 @@ var mayImport = map[string][]string{
 	"client/seal": {},
 	"client":      {"client/seal", "protocol", "protocol/group", "storage/erasure", "storage/kv"},
 
-	"node":         {"protocol", "protocol/group", "storage", "storage/erasure", "node/liveness", "node/audit", "node/repair", "node/contract", "node/note", "node/neighbours"},
+	"node":         {"protocol", "protocol/group", "storage", "storage/erasure", "node/liveness", "node/audit", "node/repair", "node/contract", "node/note", "node/neighbours", "node/quota"},
 	"node/control": {},
 
 	"node/contract": {"protocol"},
 
+	"node/quota":      {"protocol", "protocol/group"},
 	"node/note":       {"protocol", "storage"},
 	"node/neighbours": {"protocol", "protocol/group", "storage", "node/note", "node/liveness", "node/audit"},
 
@@ -105,7 +106,7 @@ var guarded = []struct {
 }
 
 // opensNoFile are packages that must be pure of the file system.
-var opensNoFile = []string{"protocol", "protocol/group", "storage/erasure", "client/seal", "node", "node/contract", "node/liveness", "node/audit", "node/repair", "node/note", "node/neighbours"}
+var opensNoFile = []string{"protocol", "protocol/group", "storage/erasure", "client/seal", "node", "node/contract", "node/liveness", "node/audit", "node/repair", "node/note", "node/neighbours", "node/quota"}
 
 // sealObserver writes the audit of nonces, under a build tag that no release
 // has.

@@ -6,59 +6,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cairnstore/cairn/node/quota"
 	"github.com/cairnstore/cairn/protocol"
 )
-
-func TestRoom(t *testing.T) {
-	const donated = 1000
-	c := DefaultCaps()
-	for _, v := range []struct {
-		filled filled
-		want   int64
-	}{
-		{filled{}, 50},
-		{filled{narrow: 20, wide: 20, all: 20}, 30},
-		{filled{narrow: 50, wide: 50, all: 50}, 0},
-		{filled{narrow: 70, wide: 70, all: 70}, 0},
-		{filled{narrow: 0, wide: 190, all: 190}, 10},
-		{filled{narrow: 0, wide: 0, all: 480}, 20},
-		{filled{narrow: 0, wide: 0, all: 500}, 0},
-	} {
-		if got := c.room(donated, v.filled); got != v.want {
-			t.Errorf("%+v: room for %d, want %d", v.filled, got, v.want)
-		}
-	}
-	if got := c.room(math.MaxInt64, filled{}); got <= 0 {
-		t.Errorf("room in a huge donation: %d", got)
-	}
-}
-
-func TestSourceOf(t *testing.T) {
-	for addr, want := range map[string]string{
-		"/ip4/203.0.113.77/tcp/1":                "203.0.113.0/24",
-		"/ip6/2001:db8:7:8::1/tcp/1":             "2001:db8:7::/48",
-		"/ip6/::ffff:203.0.113.77/udp/1/quic-v1": "203.0.113.0/24",
-		"/ip4/10.1.2.3/tcp/1":                    sourceLocal,
-		"/ip4/127.0.0.1/tcp/1":                   sourceLocal,
-		"/ip6/::1/tcp/1":                         sourceLocal,
-		"/ip6/fd00::1/tcp/1":                     sourceLocal,
-		"/dns4/example.org/tcp/1":                sourceHidden,
-	} {
-		s := sourceOf(at("", addr))
-		if s.text() != want || sourceFrom(s.text()) != s {
-			t.Errorf("%s: %s, read back %s; want %s", addr, s.text(), sourceFrom(s.text()).text(), want)
-		}
-	}
-	if s := sourceOf(protocol.Remote{}); s != (source{}) || sourceFrom(s.text()) != s {
-		t.Errorf("no address: %v", s)
-	}
-}
 
 const mb = 1 << 20
 
 // capsWorld donates 1,000 MB, so that a narrow prefix has 50.
 func capsWorld(t *testing.T, seed uint64) *world {
 	return newWorld(t, seed, func(c *Config) { c.Donated = 1000 * mb })
+}
+
+// roomFrom returns what newcomers from an address may still bring, whatever the
+// store has free.
+func (w *world) roomFrom(addr string) int64 {
+	return w.node.quota.Free(quota.SourceOf(at("", addr)), math.MaxInt64, w.clock.now())
+}
+
+// underWay returns the bytes that are on their way to the store.
+func (w *world) underWay() int64 {
+	return math.MaxInt64 - w.node.quota.Free(quota.Local, math.MaxInt64, w.clock.now()) - w.node.quota.Promised()
 }
 
 func (o *owner) form(addr string, bytes int64) error {
@@ -110,7 +77,7 @@ func TestReservations(t *testing.T) {
 	a, b := w.newOwner(), w.newOwner()
 	wantCode(t, "first", a.form(here, 30*mb), 0)
 	wantCode(t, "again", a.form(here, 30*mb), 0)
-	if got := w.node.book.promised; got != 30*mb {
+	if got := w.node.quota.Promised(); got != 30*mb {
 		t.Fatalf("%d bytes promised", got)
 	}
 	wantCode(t, "neighbour", b.form(neighbour, 21*mb), protocol.CodeCapped)
@@ -127,8 +94,8 @@ func TestReservations(t *testing.T) {
 	if err := w.node.upkeepOnce(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if l := w.node.book; l.promised != 50*mb || len(l.reserved) != 1 || l.young != 50*mb {
-		t.Errorf("%d bytes promised in %d reservations, %d charged", l.promised, len(l.reserved), l.young)
+	if promised, free := w.node.quota.Promised(), w.roomFrom(here); promised != 50*mb || free != 0 {
+		t.Errorf("%d bytes promised, %d free", promised, free)
 	}
 }
 
@@ -150,24 +117,24 @@ func TestPutUsesItsReservation(t *testing.T) {
 	if _, err := o.offer(at(o.client.id, elsewhere), o.founding()...); err != nil {
 		t.Fatal(err)
 	}
-	promised := w.node.book.promised
+	promised := w.node.quota.Promised()
 	s := o.newSegment(mb)
 	if err := o.put(at(o.client.id, elsewhere), s); err != nil {
 		t.Fatal(err)
 	}
-	l := w.node.book
-	if cost := shardCost(s.desc.ShardSize, profile.N); promised-l.promised < cost || promised-l.promised > cost+2000 {
-		t.Errorf("a shard of %d bytes used %d of the reservation", s.desc.ShardSize, promised-l.promised)
+	used := promised - w.node.quota.Promised()
+	if cost := shardCost(s.desc.ShardSize, profile.N); used < cost || used > cost+2000 {
+		t.Errorf("a shard of %d bytes used %d of the reservation", s.desc.ShardSize, used)
 	}
-	if p := l.portionOf(sourceOf(at("", elsewhere))); p != (portion{}) {
-		t.Errorf("who brought the facts is charged %+v, not who brought the record", p)
+	if charged := 50*mb - w.roomFrom(elsewhere); charged != 0 {
+		t.Errorf("who brought the facts is charged %d, not who brought the record", charged)
 	}
-	if p := l.portionOf(sourceOf(at("", here))); p.bytes != 2*mb+groupCharge || p.groups != 1 {
-		t.Errorf("who brought the record is charged %+v", p)
+	if charged := 50*mb - w.roomFrom(here); charged != 2*mb+quota.GroupCharge {
+		t.Errorf("who brought the record is charged %d", charged)
 	}
 	w.restart()
-	if p := w.node.book.portionOf(sourceOf(at("", here))); p.groups != 1 || p.bytes < groupCharge+s.desc.ShardSize {
-		t.Errorf("after a restart who brought the record is charged %+v", p)
+	if charged := 50*mb - w.roomFrom(here); charged < quota.GroupCharge+s.desc.ShardSize {
+		t.Errorf("after a restart who brought the record is charged %d", charged)
 	}
 }
 
@@ -221,12 +188,12 @@ func TestCapsOfNewcomers(t *testing.T) {
 	if stored, err = old.fill("/ip4/203.0.113.1/tcp/1", 10*mb); err != nil {
 		t.Errorf("a group of 30 days stores %d MB: %v", stored/mb, err)
 	}
-	if w.node.book.young != 0 {
-		t.Errorf("%d bytes are charged to newcomers after 30 days", w.node.book.young)
+	if free := w.roomFrom("/ip4/203.0.113.1/tcp/1"); free != 5*mb {
+		t.Errorf("%d bytes are free for newcomers after 30 days", free)
 	}
 	w.restart()
-	if w.node.book.young != 0 || len(w.node.book.shares) != 0 {
-		t.Errorf("a restart makes old groups newcomers: %d bytes", w.node.book.young)
+	if free := w.roomFrom("/ip4/203.0.113.1/tcp/1"); free != 5*mb {
+		t.Errorf("a restart makes old groups newcomers: %d bytes are free", free)
 	}
 }
 

@@ -48,7 +48,7 @@ func (n *Node) exchangeLoop(ctx context.Context) {
 // the pace.
 func (n *Node) exchangeOnce(ctx context.Context) error {
 	every := n.cfg.Timing.ExchangeEvery
-	held := n.book.ids()
+	held := n.quota.IDs()
 	if n.exchange.wasAway(n.neighbours.Touched(), n.cfg.Timing.Liveness.AbsentAfter) {
 		n.exchange.cameBack(held, n.now(), every/catchUpPart, &n.rand)
 	}

@@ -106,6 +106,6 @@ func (n *Node) beginExchange() {
 	before := n.neighbours.SetTouch(now)
 	n.exchange.wasAway(now, 0)
 	if now.Sub(before) >= n.cfg.Timing.Liveness.AbsentAfter {
-		n.exchange.cameBack(n.book.ids(), now, n.cfg.Timing.ExchangeEvery/catchUpPart, &n.rand)
+		n.exchange.cameBack(n.quota.IDs(), now, n.cfg.Timing.ExchangeEvery/catchUpPart, &n.rand)
 	}
 }

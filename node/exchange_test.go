@@ -201,7 +201,7 @@ func TestAwayTellsNoTruth(t *testing.T) {
 	o := w.newOwner().found()
 	s := o.newSegment(1000)
 	o.mustPut(s)
-	w.node.exchange.cameBack(w.node.book.ids(), w.clock.now(), time.Hour, &w.node.rand)
+	w.node.exchange.cameBack(w.node.quota.IDs(), w.clock.now(), time.Hour, &w.node.rand)
 	member := at(o.members[0].id, "")
 	have, err := w.node.Have(t.Context(), member, &protocol.HaveRequest{Group: o.id, Facts: []int{1}})
 	if err != nil || len(have.FactDigests) == 0 || len(have.SegmentDigests) != 0 {

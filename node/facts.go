@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cairnstore/cairn/node/quota"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -192,20 +193,20 @@ func (n *Node) storeOffer(ctx context.Context, from protocol.Remote, g *groupSta
 		return err
 	}
 	if fresh {
-		src, err := n.book.found(g.id, sourceOf(from), n.now())
+		src, err := n.quota.Found(g.id, quota.SourceOf(from), n.now())
 		if err != nil {
 			return err
 		}
 		nt, err := originNote(g.id, src, n.now())
 		if err != nil {
-			n.book.unfound(g.id)
+			n.quota.Unfound(g.id)
 			return err
 		}
 		batch = append(batch, nt)
 	}
 	err = n.storeBatch(ctx, g.id, batch)
 	if err != nil && fresh {
-		n.book.unfound(g.id)
+		n.quota.Unfound(g.id)
 	}
 	if err != nil {
 		return err
@@ -213,7 +214,7 @@ func (n *Node) storeOffer(ctx context.Context, from protocol.Remote, g *groupSta
 	for s, f := range o.frees {
 		n.frees.add(kin{g.id, s}, f)
 	}
-	n.book.returned(g.id, o.size)
+	n.quota.Returned(g.id, o.size)
 	return nil
 }
 
@@ -256,10 +257,10 @@ func (n *Node) storeBatch(ctx context.Context, g protocol.GroupID, batch []stora
 		return err
 	}
 	if err := n.store.PutFact(context.WithoutCancel(ctx), batch...); err != nil {
-		room.dropped()
+		room.Dropped()
 		return n.hideStore("store facts", err)
 	}
-	room.stored()
+	room.Stored()
 	return nil
 }
 

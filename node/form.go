@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/node/quota"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -37,7 +38,7 @@ func (n *Node) Form(ctx context.Context, from protocol.Remote, r *protocol.FormR
 	if err != nil {
 		return nil, err
 	}
-	until, err := n.book.reserve(id, sourceOf(from), r.Bytes, n.storeFree(), n.now())
+	until, err := n.quota.Reserve(id, quota.SourceOf(from), r.Bytes, n.storeFree(), n.now())
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func (n *Node) mayFound(g *groupState, offer []protocol.Fact) error {
 			// Else who compares facts would bring back what it has handed over.
 			return protocol.Refuse(protocol.CodeDraining, "this node is leaving")
 		}
-		if n.book.hasReservation(id, n.now()) {
+		if n.quota.HasReservation(id, n.now()) {
 			return nil // Form said yes
 		}
 		return n.admits()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cairnstore/cairn/lab/fuzz"
 	"github.com/cairnstore/cairn/node/note"
+	"github.com/cairnstore/cairn/node/quota"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -15,7 +16,7 @@ import (
 // and what is read is what would be written.
 func FuzzStored(f *testing.F) {
 	g := protocol.GroupID{1}
-	on, err := originNote(g, source{}, epoch)
+	on, err := originNote(g, quota.Source{}, epoch)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -60,8 +61,8 @@ func readStored(t testing.TB, g protocol.GroupID, kind uint8, b []byte) {
 	n := bareNode()
 	s := groupSurvey{deleted: make(map[protocol.SegmentID]bool)}
 	n.surveyBytes(&s, storage.Fact{Kind: kind, Bytes: b})
-	if src := sourceFrom(string(b[:min(len(b), 64)])); sourceFrom(src.text()) != src {
-		t.Fatalf("source %q reads back otherwise", src.text())
+	if src := quota.ParseSource(string(b[:min(len(b), 64)])); quota.ParseSource(src.Text()) != src {
+		t.Fatalf("source %q reads back otherwise", src.Text())
 	}
 	o, err := openStored(network, protocol.Fact{Kind: protocol.FactKind(kind), Bytes: b})
 	if err != nil || o.Record == nil {

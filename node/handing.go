@@ -122,10 +122,10 @@ func (n *Node) noteHanding(ctx context.Context, id protocol.GroupID, h *handing,
 	}
 	was := h.note
 	n.handings.set(h, v, note.SavedAs(f))
-	n.book.returned(id, -factCost(len(f.Bytes)))
+	n.quota.Returned(id, -factCost(len(f.Bytes)))
 	if was.Size > 0 && was.ID != f.ID() {
 		n.dropFacts(ctx, id, []protocol.Hash{was.ID})
-		n.book.returned(id, noteCost(was.Size))
+		n.quota.Returned(id, noteCost(was.Size))
 	}
 	return nil
 }

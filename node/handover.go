@@ -132,7 +132,7 @@ func (n *Node) keepHandover(ctx context.Context, g *groupState, from peer.ID, r 
 	n.handovers.set(g.id, v)
 	if was.note.Size > 0 {
 		n.dropFacts(ctx, g.id, []protocol.Hash{was.note.ID})
-		n.book.returned(g.id, noteCost(was.note.Size))
+		n.quota.Returned(g.id, noteCost(was.note.Size))
 	}
 	n.log.Info("a slot was handed over to this node", "group", g.id.Prefix(), "slot", r.Slot, "by", protocol.ShortPeer(from))
 	return nil

@@ -202,9 +202,9 @@ func TestReplacedFactsAreChargedAsTheyAre(t *testing.T) {
 			t.Fatal(codes, err)
 		}
 	}
-	charged := w.node.book.groups[o.id].used
+	charged := w.node.quota.Used(o.id)
 	w.restart()
-	if kept := w.node.book.groups[o.id].used; charged < kept-1000 || charged > kept+1000 {
+	if kept := w.node.quota.Used(o.id); charged < kept-1000 || charged > kept+1000 {
 		t.Errorf("%d bytes are charged, %d are kept", charged, kept)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/node/quota"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -18,7 +19,7 @@ func (n *Node) Info(_ context.Context, from protocol.Remote, _ *protocol.InfoReq
 	}
 	n.tellContract(reply)
 	if n.admits() == nil && n.deal.may(contract.Deed{Kind: contract.NewGroup, Bytes: 1}, n.now()) == nil {
-		reply.Free = n.book.free(sourceOf(from), n.storeFree(), n.now())
+		reply.Free = n.quota.Free(quota.SourceOf(from), n.storeFree(), n.now())
 		if reply.Budget > 0 {
 			reply.Free = min(reply.Free, reply.Budget) // it has to come in by then
 		}

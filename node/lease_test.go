@@ -89,7 +89,7 @@ func TestLeaseRunsOut(t *testing.T) {
 	if u := w.store.Usage(); u.Shards != 0 || u.Groups != 0 {
 		t.Errorf("%d shards of %d groups are left", u.Shards, u.Groups)
 	}
-	if len(w.node.leases.groups) != 0 || w.node.book.has(o.id) {
+	if len(w.node.leases.groups) != 0 || w.node.quota.Has(o.id) {
 		t.Error("the group is remembered")
 	}
 	// Nobody brings it back by its old renewal; its owner can begin anew.

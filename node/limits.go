@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/cairnstore/cairn/node/quota"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -40,15 +42,12 @@ func DefaultLimits() Limits {
 
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
-	setDefault(&l.Streams, d.Streams)
-	setDefault(&l.SourceStreams, d.SourceStreams)
-	setDefault(&l.PeerStreams, d.PeerStreams)
-	setDefault(&l.Requests, d.Requests)
-	setDefault(&l.SourceRequests, d.SourceRequests)
-	setDefault(&l.Body, d.Body)
-	setDefault(&l.SourceBody, d.SourceBody)
-	setDefault(&l.PeerBody, d.PeerBody)
-	setDefault(&l.CacheBytes, d.CacheBytes)
+	l = Limits{
+		Streams: cmp.Or(l.Streams, d.Streams), SourceStreams: cmp.Or(l.SourceStreams, d.SourceStreams), PeerStreams: cmp.Or(l.PeerStreams, d.PeerStreams),
+		Requests: cmp.Or(l.Requests, d.Requests), SourceRequests: cmp.Or(l.SourceRequests, d.SourceRequests),
+		Body: cmp.Or(l.Body, d.Body), SourceBody: cmp.Or(l.SourceBody, d.SourceBody), PeerBody: cmp.Or(l.PeerBody, d.PeerBody),
+		CacheBytes: cmp.Or(l.CacheBytes, d.CacheBytes),
+	}
 	// Less than one shard would refuse every Put.
 	l.Body = max(l.Body, protocol.MaxShardSize)
 	l.SourceBody = min(max(l.SourceBody, protocol.MaxShardSize), l.Body)
@@ -82,7 +81,7 @@ type door struct {
 // source, or a wide prefix.
 type guest struct {
 	peer peer.ID
-	at   source
+	at   quota.Source
 	wide netip.Prefix
 }
 
@@ -108,8 +107,8 @@ func newDoor(l Limits, now func() time.Time) *door {
 // guestsOf returns who is charged for what a peer asks, the smallest first.
 func guestsOf(from protocol.Remote) []guest {
 	all := []guest{{peer: from.Peer}}
-	at := sourceOf(from)
-	if at.exempt() {
+	at := quota.SourceOf(from)
+	if at.Exempt() {
 		return all
 	}
 	all = append(all, guest{at: at})
@@ -125,7 +124,7 @@ func (l Limits) newUse(s guest) *guestUse {
 	switch {
 	case s.peer != "":
 		streams, requests, body = l.PeerStreams, l.SourceRequests, l.PeerBody
-	case s.at != source{} || !s.wide.IsValid():
+	case s.at != quota.Source{} || !s.wide.IsValid():
 		streams, requests, body = l.SourceStreams, l.SourceRequests, l.SourceBody
 	}
 	return &guestUse{

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/node/note"
+	"github.com/cairnstore/cairn/node/quota"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -168,7 +169,7 @@ func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
 			}
 		}
 	}
-	n.book.open(id, s.from, unix(s.seen), s.used, now)
+	n.quota.Open(id, s.from, unix(s.seen), s.used, now)
 	n.leases.begin(id, unix(s.seen), s.table != nil && s.table.SlotOf(n.self) < 0, s.renewed, now)
 	if s.table != nil {
 		s.view.Spread = n.rand.float()
@@ -190,21 +191,21 @@ func (n *Node) openSeats(g *groupState) {
 // admit makes room for bytes of a group on their way to the store. A group
 // without an account, on a disk that came back since the start, is surveyed. A
 // disk that is missing or failed is not a full one: it may be back soon.
-func (n *Node) admit(ctx context.Context, g protocol.GroupID, bytes int64) (*admission, error) {
+func (n *Node) admit(ctx context.Context, g protocol.GroupID, bytes int64) (*quota.Admission, error) {
 	if err := storeRefusal(n.store.Usage().Err); err != nil {
 		return nil, err
 	}
-	if !n.book.has(g) {
+	if !n.quota.Has(g) {
 		if err := n.surveyGroup(ctx, g); err != nil {
 			return nil, n.hideStore("survey group", err)
 		}
 	}
-	return n.book.admit(g, bytes, n.storeFree(), n.now())
+	return n.quota.Admit(g, bytes, n.storeFree(), n.now())
 }
 
 // groupSurvey gathers what surveyGroup reads.
 type groupSurvey struct {
-	from      source
+	from      quota.Source
 	seen      int64
 	used      int64
 	table     *protocol.Table
@@ -249,7 +250,7 @@ func (n *Node) surveyBytes(s *groupSurvey, f storage.Fact) {
 	case note.Origin:
 		var o origin
 		if err := protocol.Decode("note", f.Bytes, &o); err == nil {
-			s.from, s.seen = sourceFrom(o.From), o.Seen
+			s.from, s.seen = quota.ParseSource(o.From), o.Seen
 		}
 	case note.Deleted:
 		var d deletion

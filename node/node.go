@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/cairnstore/cairn/node/neighbours"
+	"github.com/cairnstore/cairn/node/quota"
 
 	crand "crypto/rand"
 	"encoding/binary"
@@ -31,7 +32,7 @@ type Config struct {
 	Store    storage.Store    // the donated disk; it stays its maker's to close
 	Donated  int64            // bytes given; the store's quota bounds them as well
 	Accepts  protocol.Accepts // whose segments are taken; empty: open
-	Caps     Caps             // what newcomers may fill; zero fields take the defaults
+	Caps     quota.Caps       // what newcomers may fill; zero fields take the defaults
 	Limits   Limits           // what may be under way at once; zero fields take the defaults
 	Scrub    ScrubConfig      // how the disk is read over; zero fields take the defaults
 	NoRepair bool             // nothing is repaired: for experiments
@@ -72,7 +73,7 @@ type Node struct {
 
 	caller *protocol.Caller
 	groups *groupCache
-	book   *ledger
+	quota  *quota.Ledger
 	frees  *frees
 
 	exchange   *exchanger
@@ -135,7 +136,7 @@ func New(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, self: cfg.Net.Self(), store: cfg.Store, log: cfg.Log, now: cfg.Now,
 		started: cfg.Now(), rand: lockedRand{r: cfg.Rand},
-		caller: protocol.NewCaller(meteredNet{cfg.Net, deal.line}), book: newLedger(cfg.Caps, cfg.Donated),
+		caller: protocol.NewCaller(meteredNet{cfg.Net, deal.line}), quota: quota.New(cfg.Caps, cfg.Donated),
 		frees: newFrees(), exchange: newExchanger(), revisits: newRevisits(), pendings: newPendings(), entropy: crand.Reader, mending: newMending(cfg.Timing), loans: newLoans(cfg.Timing), leases: newLeases(cfg.Timing.Lease, cfg.Mono), donors: newDonors(), opened: cfg.Opened,
 		nominees: newNominees(), entering: newEntering(), handovers: newHandovers(), handings: newHandings(), verdicts: newVerdicts(), repairs: newRepairs(cfg.Limits.Body / 2),
 		announce: newAnnouncer(), door: newDoor(cfg.Limits, cfg.Now),
@@ -166,7 +167,7 @@ func fillDefaults(cfg *Config) {
 	if cfg.Accepts == "" {
 		cfg.Accepts = protocol.AcceptsOpen
 	}
-	cfg.Caps = cfg.Caps.withDefaults()
+	cfg.Caps = cfg.Caps.WithDefaults()
 	cfg.Limits = cfg.Limits.withDefaults()
 	cfg.Timing = cfg.Timing.withDefaults()
 	if cfg.Now == nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cairnstore/cairn/node/contract"
 	"github.com/cairnstore/cairn/node/neighbours"
+	"github.com/cairnstore/cairn/node/quota"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 )
@@ -55,7 +56,7 @@ func (n *Node) becomeCandidate(ctx context.Context, from protocol.Remote, r *pro
 	if err != nil {
 		return nil, err
 	}
-	until, err := n.book.reserveFor(n.cfg.Timing.NomineeFor, id, sourceOf(from), r.Bytes, n.storeFree(), n.now())
+	until, err := n.quota.ReserveFor(n.cfg.Timing.NomineeFor, id, quota.SourceOf(from), r.Bytes, n.storeFree(), n.now())
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/node/quota"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -155,7 +156,7 @@ func (n *Node) takeShard(ctx context.Context, from protocol.Remote, o *putOrder,
 	}
 	free, err := n.door.body(ctx, from, r.Length)
 	if err != nil {
-		room.dropped()
+		room.Dropped()
 		return err
 	}
 	defer free()
@@ -163,7 +164,7 @@ func (n *Node) takeShard(ctx context.Context, from protocol.Remote, o *putOrder,
 	defer n.buffers.put(buf)
 	shard, err := readShard(body, *buf, o.desc.Roots[r.Slot])
 	if err != nil {
-		room.dropped()
+		room.Dropped()
 		return err
 	}
 	return n.keepTaken(ctx, o, r, shard, room)
@@ -194,21 +195,21 @@ func (n *Node) keepOwn(ctx context.Context, id protocol.GroupID, r *protocol.Put
 	}
 	outboard, root := protocol.Outboard(raw)
 	if root != o.desc.Roots[r.Slot] {
-		room.dropped()
+		room.Dropped()
 		return protocol.Refuse(protocol.CodeForged, "the bytes do not fit the slot's root")
 	}
 	return n.keepTaken(ctx, o, r, &storage.Shard{Data: raw, Outboard: outboard}, room)
 }
 
 // keepTaken makes a shard that fits its root durable, and counts it as held.
-func (n *Node) keepTaken(ctx context.Context, o *putOrder, r *protocol.PutRequest, shard *storage.Shard, room *admission) error {
+func (n *Node) keepTaken(ctx context.Context, o *putOrder, r *protocol.PutRequest, shard *storage.Shard, room *quota.Admission) error {
 	shard.Key = storage.ShardKey{Segment: o.segment, Slot: uint8(r.Slot)}
 	shard.Group, shard.Descriptor = o.group.id, r.Descriptor
 	if err := n.keepShard(ctx, o, shard); err != nil {
-		room.dropped()
+		room.Dropped()
 		return err
 	}
-	room.stored()
+	room.Stored()
 	n.shardMended(ctx, shard.Group, shard.Key)
 	return n.commitShard(ctx, o, room)
 }
@@ -253,14 +254,14 @@ func (o *putOrder) kept(shard, grant bool) (cost int64) {
 
 // commitShard takes what is durable into the group's state. A delete that came
 // meanwhile wins.
-func (n *Node) commitShard(ctx context.Context, o *putOrder, room *admission) error {
+func (n *Node) commitShard(ctx context.Context, o *putOrder, room *quota.Admission) error {
 	g := o.group
 	g.mu.Lock()
 	m := g.merge(o.grant, protocol.Opened{Kind: protocol.FactGrant, Grant: o.grantInfo}, n.self, n.now())
 	news := g.hold(o.segment)
 	g.mu.Unlock()
 	n.neighbours.GotOwn(g.id, o.segment)
-	n.book.returned(g.id, m.freed+room.bytes-o.kept(news, m.kept)) // another Put of the same counted the rest
+	n.quota.Returned(g.id, m.freed+room.Bytes-o.kept(news, m.kept)) // another Put of the same counted the rest
 	n.dropFacts(ctx, g.id, m.drops)
 	switch {
 	case m.code == protocol.CodeDeleted:

@@ -93,8 +93,8 @@ func TestPutOfWrongBytesStoresNothing(t *testing.T) {
 	if got := w.factsHeld(o.id); len(got) != len(facts) || w.store.Usage().Used != before {
 		t.Fatalf("%d facts, %d bytes; before %d and %d", len(got), w.store.Usage().Used, len(facts), before)
 	}
-	if w.node.book.inFlight != 0 {
-		t.Fatalf("%d bytes still count as under way", w.node.book.inFlight)
+	if w.underWay() != 0 {
+		t.Fatalf("%d bytes still count as under way", w.underWay())
 	}
 }
 
@@ -118,8 +118,8 @@ func TestFailedStoreAcknowledgesNothing(t *testing.T) {
 	w.store.setFail(nil)
 	o.mustPut(s)
 	o.must(o.grantPointer(p))
-	if w.node.book.inFlight != 0 {
-		t.Fatalf("%d bytes still count as under way", w.node.book.inFlight)
+	if w.underWay() != 0 {
+		t.Fatalf("%d bytes still count as under way", w.underWay())
 	}
 }
 
@@ -138,9 +138,9 @@ func TestRestartServesAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	used := w.node.book.groups[o.id].used
+	used := w.node.quota.Used(o.id)
 	w.restart()
-	if got := w.node.book.groups[o.id].used; got < used*9/10 || got > used*11/10 {
+	if got := w.node.quota.Used(o.id); got < used*9/10 || got > used*11/10 {
 		t.Errorf("the survey charges %d bytes, before it were %d", got, used)
 	}
 	after, err := w.node.Have(t.Context(), at(o.members[0].id, ""), &protocol.HaveRequest{Group: o.id})
@@ -204,8 +204,8 @@ func TestConcurrentPutsAndFacts(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	if w.node.book.inFlight != 0 {
-		t.Errorf("%d bytes still count as under way", w.node.book.inFlight)
+	if w.underWay() != 0 {
+		t.Errorf("%d bytes still count as under way", w.underWay())
 	}
 	w.clock.step(DefaultTiming().DeleteDelay)
 	if err := w.node.RunOnce(t.Context()); err != nil {
@@ -215,8 +215,8 @@ func TestConcurrentPutsAndFacts(t *testing.T) {
 		t.Errorf("%d shards are left, want the 16 that nobody deleted", n)
 	}
 	for _, o := range owners {
-		if g := w.node.book.groups[o.id]; g.used < 4*300 || g.used > 4*300+40_000 {
-			t.Errorf("group is charged %d bytes", g.used)
+		if used := w.node.quota.Used(o.id); used < 4*300 || used > 4*300+40_000 {
+			t.Errorf("group is charged %d bytes", used)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/cairnstore/cairn/node/neighbours"
+	"github.com/cairnstore/cairn/node/quota"
 	"github.com/cairnstore/cairn/node/repair"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
@@ -203,7 +204,7 @@ func (n *Node) factsOf(ctx context.Context, id protocol.GroupID) (*groupFacts, e
 			f.grants[protocol.SegmentID([]byte(subject))] = grant
 		}
 	}
-	f.bytes += groupCharge
+	f.bytes += quota.GroupCharge
 	return f, nil
 }
 

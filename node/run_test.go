@@ -351,9 +351,9 @@ func TestSupersededFactsAreNotCharged(t *testing.T) {
 	for seq := range int64(100) {
 		o.must(o.write(p, seq), o.write(p, seq+1000))
 	}
-	used := w.node.book.groups[o.id].used
+	used := w.node.quota.Used(o.id)
 	w.restart()
-	if after := w.node.book.groups[o.id].used; after < used-100 || after > used+100 {
+	if after := w.node.quota.Used(o.id); after < used-100 || after > used+100 {
 		t.Errorf("charged %d bytes, by the survey %d", used, after)
 	}
 }

@@ -43,7 +43,7 @@ func (n *Node) saveBatch(ctx context.Context, batch []neighbours.Unsaved, haste 
 		return err
 	}
 	for _, v := range batch {
-		n.book.returned(v.Fact.Group, noteCost(v.Was)-noteCost(len(v.Fact.Bytes)))
+		n.quota.Returned(v.Fact.Group, noteCost(v.Was)-noteCost(len(v.Fact.Bytes)))
 		if _, _, held := n.neighbours.SlotsOf(v.Fact.Group); !held { // it was freed meanwhile
 			n.dropFacts(ctx, v.Fact.Group, []protocol.Hash{v.Fact.ID()})
 		}

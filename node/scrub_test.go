@@ -164,7 +164,7 @@ func TestScrubFindsRot(t *testing.T) {
 		wantCode(t, "get of a rotten shard, "+when, err, protocol.CodeCorrupt)
 		w.restart()
 	}
-	used := w.node.book.groups[o.id].used
+	used := w.node.quota.Used(o.id)
 	o.mustPut(bad)
 	if b, err := o.get(bad, 0, 0); err != nil || !bytes.Equal(b, bad.shards[ownSlot]) {
 		t.Errorf("get after it was put again: %v", err)
@@ -172,7 +172,7 @@ func TestScrubFindsRot(t *testing.T) {
 	if st := w.node.Status().Scrub; !o.holds(bad) || st.Damaged != 0 || !bytes.Equal(digest(), sound) {
 		t.Errorf("after it was put again: held %t, %+v", o.holds(bad), st)
 	}
-	if now := w.node.book.groups[o.id].used; now != used {
+	if now := w.node.quota.Used(o.id); now != used {
 		t.Errorf("the group was charged %d bytes, now %d", used, now)
 	}
 }

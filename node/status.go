@@ -9,6 +9,7 @@ import (
 
 	"github.com/cairnstore/cairn/node/audit"
 	"github.com/cairnstore/cairn/node/liveness"
+	"github.com/cairnstore/cairn/node/quota"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 	"github.com/cairnstore/cairn/storage"
@@ -145,7 +146,7 @@ func (n *Node) Status() Status {
 	now := n.now()
 	s := Status{
 		Peer: n.self.String(), Network: n.cfg.Network, Agent: n.cfg.Agent,
-		Donated: n.cfg.Donated, Used: u.Used, Free: n.book.free(local, n.storeFree(), now), Reserved: n.book.promisedBytes(),
+		Donated: n.cfg.Donated, Used: u.Used, Free: n.quota.Free(quota.Local, n.storeFree(), now), Reserved: n.quota.Promised(),
 		Shards: u.Shards, Groups: u.Groups, Announced: n.announce.announced(), Freeing: n.frees.count(),
 		Accepts: string(n.cfg.Accepts), Peers: len(n.cfg.Net.Known()), Donors: n.donors.count(now),
 		Uptime: now.Sub(n.started).Seconds(), Traffic: n.count.traffic(), Scrub: n.scrub.status(), Stores: n.stores(u),

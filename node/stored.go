@@ -9,6 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/node/note"
+	"github.com/cairnstore/cairn/node/quota"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -34,8 +35,8 @@ type nomination struct {
 
 func unix(seconds int64) time.Time { return time.Unix(seconds, 0) }
 
-func originNote(g protocol.GroupID, from source, now time.Time) (storage.Fact, error) {
-	return note.New(g, note.Origin, origin{now.Unix(), from.text()})
+func originNote(g protocol.GroupID, from quota.Source, now time.Time) (storage.Fact, error) {
+	return note.New(g, note.Origin, origin{now.Unix(), from.Text()})
 }
 
 func (n *Node) deletionNote(g protocol.GroupID, s protocol.SegmentID) (storage.Fact, freeing, error) {

@@ -7,6 +7,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/time/rate"
 
+	"github.com/cairnstore/cairn/node/quota"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -39,14 +40,14 @@ type shunner interface {
 // strikes counts what peers claim and cannot prove.
 type strikes struct {
 	peers   *protocol.Pace[peer.ID]
-	sources *protocol.Pace[source]
+	sources *protocol.Pace[quota.Source]
 	doubted *rate.Limiter
 }
 
 func newStrikes() *strikes {
 	return &strikes{
 		peers:   protocol.NewPace[peer.ID](peerForgiven, peerStrikes, maxStruck),
-		sources: protocol.NewPace[source](sourceForgive, sourceStrikes, maxStruck),
+		sources: protocol.NewPace[quota.Source](sourceForgive, sourceStrikes, maxStruck),
 		doubted: rate.NewLimiter(doubtedPace, doubtedBurst),
 	}
 }
@@ -58,7 +59,7 @@ func (s *strikes) count(from protocol.Remote, n int, now time.Time) (out bool) {
 		return false
 	}
 	out = !s.peers.Take(from.Peer, n, now) || s.out(from, now)
-	if at := sourceOf(from); !at.exempt() && !s.sources.Take(at, n, now) {
+	if at := quota.SourceOf(from); !at.Exempt() && !s.sources.Take(at, n, now) {
 		s.peers.Take(from.Peer, peerStrikes+1, now) // nothing is left for it
 		out = true
 	}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -117,10 +118,10 @@ func (t *Timing) all() []*time.Duration {
 func (t Timing) withDefaults() Timing {
 	d := DefaultTiming()
 	for i, v := range t.all() {
-		setDefault(v, *d.all()[i])
+		*v = cmp.Or(*v, *d.all()[i])
 	}
-	setDefault(&t.Liveness, d.Liveness)
-	setDefault(&t.Lease, d.Lease)
-	setDefault(&t.Audit, d.Audit)
+	t.Liveness = cmp.Or(t.Liveness, d.Liveness)
+	t.Lease = cmp.Or(t.Lease, d.Lease)
+	t.Audit = cmp.Or(t.Audit, d.Audit)
 	return t
 }

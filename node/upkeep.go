@@ -95,7 +95,7 @@ func (n *Node) upkeepOnce(ctx context.Context) error {
 	for _, id := range n.neighbours.TakeMoved() {
 		n.reannounce(id)
 	}
-	n.book.age(now)
+	n.quota.Age(now)
 	n.donors.forget(now)
 	errs := []error{n.leaseOnce(ctx), n.leaveVain(ctx), n.deal.save(now, false)}
 	for s, f := range n.frees.due(now) {
@@ -124,7 +124,7 @@ func (n *Node) free(ctx context.Context, s kin, f freeing) error {
 		return err
 	}
 	n.frees.remove(s)
-	n.book.returned(s.group, size)
+	n.quota.Returned(s.group, size)
 	return nil
 }
 

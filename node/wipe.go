@@ -102,7 +102,7 @@ func (n *Node) dropGroup(id protocol.GroupID) {
 	n.handovers.drop(id)
 	n.handings.drop(id)
 	n.verdicts.dropGroup(id)
-	n.book.unfound(id)
+	n.quota.Unfound(id)
 	n.announce.drop(id)
 }
 

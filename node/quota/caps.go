@@ -1,6 +1,7 @@
-package node
+package quota
 
 import (
+	"cmp"
 	"math"
 	"net/netip"
 	"time"
@@ -31,50 +32,40 @@ func DefaultCaps() Caps {
 	}
 }
 
-func (c Caps) withDefaults() Caps {
+func (c Caps) WithDefaults() Caps {
 	d := DefaultCaps()
-	setDefault(&c.Narrow, d.Narrow)
-	setDefault(&c.Wide, d.Wide)
-	setDefault(&c.All, d.All)
-	setDefault(&c.Young, d.Young)
-	setDefault(&c.Reservation, d.Reservation)
-	setDefault(&c.Reservations, d.Reservations)
-	setDefault(&c.Groups, d.Groups)
-	return c
-}
-
-func setDefault[T comparable](v *T, d T) {
-	var zero T
-	if *v == zero {
-		*v = d
+	return Caps{
+		Narrow: cmp.Or(c.Narrow, d.Narrow), Wide: cmp.Or(c.Wide, d.Wide), All: cmp.Or(c.All, d.All),
+		Young: cmp.Or(c.Young, d.Young), Reservation: cmp.Or(c.Reservation, d.Reservation),
+		Reservations: cmp.Or(c.Reservations, d.Reservations), Groups: cmp.Or(c.Groups, d.Groups),
 	}
 }
 
-// source is where a group came from: the failure domain of the address whose
+// Source is where a group came from: the failure domain of the address whose
 // connection brought it, which is charged for it. The zero source stands for
 // all peers whose address the transport does not show.
-type source struct{ group.Domain }
+type Source struct{ group.Domain }
 
-// local is the source of private and loopback addresses, which are exempt.
-var local = source{group.AddrDomain(netip.IPv6Loopback())}
+// Local is the source of private and loopback addresses, which are exempt.
+var Local = Source{group.AddrDomain(netip.IPv6Loopback())}
 
-// sourceOf returns the source of a peer; a relayed peer's is its relay's.
-func sourceOf(r protocol.Remote) source {
+// SourceOf returns the source of a peer; a relayed peer's is its relay's.
+func SourceOf(r protocol.Remote) Source {
 	if r.Addr == nil {
-		return source{}
+		return Source{}
 	}
 	addr, _ := group.Observed(r.Addr)
-	return source{group.AddrDomain(addr)}
+	return Source{group.AddrDomain(addr)}
 }
 
-func (s source) exempt() bool { return s == local }
+func (s Source) Exempt() bool { return s == Local }
 
-// text is how a source is written down; sourceFrom reads it.
-func (s source) text() string {
+// Text is how a source is written down; ParseSource reads it.
+func (s Source) Text() string {
 	switch s {
-	case local:
+	case Local:
 		return sourceLocal
-	case source{}:
+	case Source{}:
 		return sourceHidden
 	}
 	return s.String()
@@ -85,15 +76,15 @@ const (
 	sourceHidden = "hidden"
 )
 
-func sourceFrom(text string) source {
+func ParseSource(text string) Source {
 	if text == sourceLocal {
-		return local
+		return Local
 	}
 	p, err := netip.ParsePrefix(text)
 	if err != nil {
-		return source{}
+		return Source{}
 	}
-	return source{group.AddrDomain(p.Addr())}
+	return Source{group.AddrDomain(p.Addr())}
 }
 
 // filled is what newcomers have filled or reserved already, in bytes: from one

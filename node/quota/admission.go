@@ -1,4 +1,4 @@
-package node
+package quota
 
 import (
 	"time"
@@ -6,15 +6,15 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// reserve promises bytes to a group for as long as the caps say and returns
+// Reserve promises bytes to a group for as long as the caps say and returns
 // until when. Asked again for the same group it keeps the greater number and
 // starts the time anew. It refuses with CodeFull or CodeCapped.
-func (l *ledger) reserve(g protocol.GroupID, from source, bytes, free int64, now time.Time) (time.Time, error) {
-	return l.reserveFor(l.caps.Reservation, g, from, bytes, free, now)
+func (l *Ledger) Reserve(g protocol.GroupID, from Source, bytes, free int64, now time.Time) (time.Time, error) {
+	return l.ReserveFor(l.caps.Reservation, g, from, bytes, free, now)
 }
 
-// reserveFor is reserve for a time.
-func (l *ledger) reserveFor(d time.Duration, g protocol.GroupID, from source, bytes, free int64, now time.Time) (time.Time, error) {
+// ReserveFor is reserve for a time.
+func (l *Ledger) ReserveFor(d time.Duration, g protocol.GroupID, from Source, bytes, free int64, now time.Time) (time.Time, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.expire(now)
@@ -47,31 +47,31 @@ func (l *ledger) reserveFor(d time.Duration, g protocol.GroupID, from source, by
 
 // chargedTo returns whom a group's bytes are charged to: the first who brought
 // it while it is young, nobody later. mu is held.
-func (l *ledger) chargedTo(g protocol.GroupID, from source) source {
+func (l *Ledger) chargedTo(g protocol.GroupID, from Source) Source {
 	a := l.groups[g]
 	switch {
 	case a == nil:
 		return from
 	case a.aged:
-		return local
+		return Local
 	}
 	return a.from
 }
 
 // mayReserve bounds how many reservations there are. mu is held.
-func (l *ledger) mayReserve(from source) error {
+func (l *Ledger) mayReserve(from Source) error {
 	if len(l.reserved) >= maxReservations {
 		return protocol.Refuse(protocol.CodeCapped, "%d reservations are open", len(l.reserved))
 	}
-	if !from.exempt() && l.portionOf(from).reservations >= l.caps.Reservations {
+	if !from.Exempt() && l.portionOf(from).reservations >= l.caps.Reservations {
 		return protocol.Refuse(protocol.CodeCapped, "%d reservations from your addresses are open", l.caps.Reservations)
 	}
 	return nil
 }
 
-// found opens the account of a group that is new here, charged to who reserved
+// Found opens the account of a group that is new here, charged to who reserved
 // for it or else to who brings it now. It returns whom.
-func (l *ledger) found(g protocol.GroupID, from source, now time.Time) (source, error) {
+func (l *Ledger) Found(g protocol.GroupID, from Source, now time.Time) (Source, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if a := l.groups[g]; a != nil {
@@ -81,19 +81,19 @@ func (l *ledger) found(g protocol.GroupID, from source, now time.Time) (source, 
 	if r := l.reserved[g]; r != nil {
 		from = r.from
 	}
-	if !from.exempt() && l.portionOf(from).groups >= l.caps.Groups {
+	if !from.Exempt() && l.portionOf(from).groups >= l.caps.Groups {
 		return from, protocol.Refuse(protocol.CodeCapped, "%d new groups from your addresses are held", l.caps.Groups)
 	}
-	if l.room(from) < groupCharge {
+	if l.room(from) < GroupCharge {
 		return from, protocol.Refuse(protocol.CodeCapped, "newcomers from your addresses have filled their share")
 	}
 	l.groups[g] = &account{from: from, seen: now}
-	l.charge(from, portion{bytes: groupCharge, groups: 1})
+	l.charge(from, portion{bytes: GroupCharge, groups: 1})
 	return from, nil
 }
 
-// unfound takes found back, where the store did not keep the group.
-func (l *ledger) unfound(g protocol.GroupID) {
+// Unfound takes found back, where the store did not keep the group.
+func (l *Ledger) Unfound(g protocol.GroupID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.groups[g]
@@ -102,29 +102,29 @@ func (l *ledger) unfound(g protocol.GroupID) {
 	}
 	delete(l.groups, g)
 	if !a.aged {
-		l.charge(a.from, portion{bytes: -a.used - groupCharge, groups: -1})
+		l.charge(a.from, portion{bytes: -a.used - GroupCharge, groups: -1})
 	}
 }
 
-// has reports whether a group has an account.
-func (l *ledger) has(g protocol.GroupID) bool {
+// Has reports whether a group has an account.
+func (l *Ledger) Has(g protocol.GroupID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.groups[g] != nil
 }
 
-// admission is room for bytes that are on their way to the store. Exactly one
+// Admission is room for bytes that are on their way to the store. Exactly one
 // of stored and dropped ends it.
-type admission struct {
-	l          *ledger
+type Admission struct {
+	l          *Ledger
 	group      protocol.GroupID
-	bytes      int64
+	Bytes      int64
 	fromPledge int64 // taken out of the group's reservation
 }
 
-// admit makes room for bytes of a group that has an account, out of its
+// Admit makes room for bytes of a group that has an account, out of its
 // reservation first. It refuses with CodeFull or CodeCapped.
-func (l *ledger) admit(g protocol.GroupID, bytes, free int64, now time.Time) (*admission, error) {
+func (l *Ledger) Admit(g protocol.GroupID, bytes, free int64, now time.Time) (*Admission, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.groups[g]
@@ -147,11 +147,11 @@ func (l *ledger) admit(g protocol.GroupID, bytes, free int64, now time.Time) (*a
 	l.pledge(r, -pledge)
 	l.use(a, bytes)
 	l.inFlight += bytes
-	return &admission{l, g, bytes, pledge}, nil
+	return &Admission{l, g, bytes, pledge}, nil
 }
 
 // pledge changes what a reservation promises. mu is held.
-func (l *ledger) pledge(r *reservation, bytes int64) {
+func (l *Ledger) pledge(r *reservation, bytes int64) {
 	if r == nil {
 		return
 	}
@@ -160,20 +160,20 @@ func (l *ledger) pledge(r *reservation, bytes int64) {
 	l.charge(r.from, portion{bytes: bytes})
 }
 
-// stored ends the admission of bytes that the store has.
-func (a *admission) stored() {
+// Stored ends the admission of bytes that the store has.
+func (a *Admission) Stored() {
 	a.l.mu.Lock()
 	defer a.l.mu.Unlock()
-	a.l.inFlight -= a.bytes
+	a.l.inFlight -= a.Bytes
 }
 
-// dropped ends the admission of bytes that never came to the store.
-func (a *admission) dropped() {
+// Dropped ends the admission of bytes that never came to the store.
+func (a *Admission) Dropped() {
 	a.l.mu.Lock()
 	defer a.l.mu.Unlock()
-	a.l.inFlight -= a.bytes
+	a.l.inFlight -= a.Bytes
 	if acc := a.l.groups[a.group]; acc != nil {
-		a.l.use(acc, -a.bytes)
+		a.l.use(acc, -a.Bytes)
 	}
 	a.l.pledge(a.l.reserved[a.group], a.fromPledge)
 }

@@ -1,4 +1,4 @@
-package node
+package quota
 
 import (
 	"maps"
@@ -13,16 +13,16 @@ import (
 
 // Bounds and charges of the ledger.
 const (
-	// groupCharge is what a group costs beside its shards and facts, so that
+	// GroupCharge is what a group costs beside its shards and facts, so that
 	// many small groups are no way round the caps.
-	groupCharge = 64 << 10
+	GroupCharge = 64 << 10
 	// maxReservations bounds the reservations of all sources together.
 	maxReservations = 1 << 16
 )
 
-// ledger knows what each group takes and has reserved, whose address prefix it
+// Ledger knows what each group takes and has reserved, whose address prefix it
 // is charged to, and so what may still come. It counts; storage measures.
-type ledger struct {
+type Ledger struct {
 	caps    Caps
 	donated int64
 
@@ -38,7 +38,7 @@ type ledger struct {
 
 // account is one group's.
 type account struct {
-	from source
+	from Source
 	seen time.Time
 	used int64 // bytes, with those in flight
 	aged bool  // no newcomer any more: charged to nobody
@@ -46,19 +46,19 @@ type account struct {
 
 // reservation is what Form promised a group.
 type reservation struct {
-	from  source
+	from  Source
 	bytes int64
 	until time.Time
 }
 
 // sharer is what shares are counted by: a source, or the wide prefix of some.
 type sharer struct {
-	source source
+	source Source
 	wide   netip.Prefix
 }
 
 // sharers returns what is charged for a source.
-func (s source) sharers() []sharer {
+func (s Source) sharers() []sharer {
 	list := []sharer{{source: s}}
 	if w, ok := s.Wide(); ok {
 		list = append(list, sharer{wide: w})
@@ -73,8 +73,10 @@ type portion struct {
 	reservations int
 }
 
-func newLedger(caps Caps, donated int64) *ledger {
-	return &ledger{
+// New returns an empty ledger of a node that donates so many bytes. Caps that are
+// zero are those of DefaultCaps.
+func New(caps Caps, donated int64) *Ledger {
+	return &Ledger{
 		caps: caps, donated: donated,
 		groups:   make(map[protocol.GroupID]*account),
 		reserved: make(map[protocol.GroupID]*reservation),
@@ -83,8 +85,8 @@ func newLedger(caps Caps, donated int64) *ledger {
 }
 
 // charge books a change on a source and on its wide prefix. mu is held.
-func (l *ledger) charge(s source, d portion) {
-	if s.exempt() {
+func (l *Ledger) charge(s Source, d portion) {
+	if s.Exempt() {
 		return
 	}
 	l.young += d.bytes
@@ -104,7 +106,7 @@ func (l *ledger) charge(s source, d portion) {
 }
 
 // portionOf returns what is charged to a source. mu is held.
-func (l *ledger) portionOf(s source) portion {
+func (l *Ledger) portionOf(s Source) portion {
 	if v := l.shares[sharer{source: s}]; v != nil {
 		return *v
 	}
@@ -112,8 +114,8 @@ func (l *ledger) portionOf(s source) portion {
 }
 
 // room returns the bytes that a source may still fill. mu is held.
-func (l *ledger) room(s source) int64 {
-	if s.exempt() {
+func (l *Ledger) room(s Source) int64 {
+	if s.Exempt() {
 		return math.MaxInt64
 	}
 	f := filled{narrow: l.portionOf(s).bytes, all: l.young}
@@ -125,24 +127,34 @@ func (l *ledger) room(s source) int64 {
 	return l.caps.room(l.donated, f)
 }
 
-// free returns what a source may still bring, where the store has free bytes.
-func (l *ledger) free(s source, free int64, now time.Time) int64 {
+// Free returns what a source may still bring, where the store has free bytes.
+func (l *Ledger) Free(s Source, free int64, now time.Time) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.expire(now)
 	return max(0, min(free-l.promised-l.inFlight, l.room(s)))
 }
 
-// promisedBytes returns the bytes of all reservations.
-func (l *ledger) promisedBytes() int64 {
+// Used returns the bytes that a group is charged with; 0: it has no account.
+func (l *Ledger) Used(g protocol.GroupID) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a := l.groups[g]; a != nil {
+		return a.used
+	}
+	return 0
+}
+
+// Promised returns the bytes of all reservations.
+func (l *Ledger) Promised() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.promised
 }
 
-// open books a group that the store holds already, as a survey found it, if it
+// Open books a group that the store holds already, as a survey found it, if it
 // has no account yet.
-func (l *ledger) open(g protocol.GroupID, from source, seen time.Time, used int64, now time.Time) {
+func (l *Ledger) Open(g protocol.GroupID, from Source, seen time.Time, used int64, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.groups[g] != nil {
@@ -151,26 +163,26 @@ func (l *ledger) open(g protocol.GroupID, from source, seen time.Time, used int6
 	a := &account{from: from, seen: seen, used: used, aged: now.Sub(seen) >= l.caps.Young}
 	l.groups[g] = a
 	if !a.aged {
-		l.charge(from, portion{bytes: used + groupCharge, groups: 1})
+		l.charge(from, portion{bytes: used + GroupCharge, groups: 1})
 	}
 }
 
-// age frees groups that are newcomers no more from their source's charge, and
+// Age frees groups that are newcomers no more from their source's charge, and
 // drops reservations whose time is over.
-func (l *ledger) age(now time.Time) {
+func (l *Ledger) Age(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, a := range l.groups {
 		if !a.aged && now.Sub(a.seen) >= l.caps.Young {
 			a.aged = true
-			l.charge(a.from, portion{bytes: -a.used - groupCharge, groups: -1})
+			l.charge(a.from, portion{bytes: -a.used - GroupCharge, groups: -1})
 		}
 	}
 	l.expire(now)
 }
 
 // expire drops the reservations whose time is over. mu is held.
-func (l *ledger) expire(now time.Time) {
+func (l *Ledger) expire(now time.Time) {
 	if !now.After(l.expires) {
 		return
 	}
@@ -185,29 +197,29 @@ func (l *ledger) expire(now time.Time) {
 }
 
 // cancel ends a reservation. mu is held.
-func (l *ledger) cancel(g protocol.GroupID, r *reservation) {
+func (l *Ledger) cancel(g protocol.GroupID, r *reservation) {
 	delete(l.reserved, g)
 	l.promised -= r.bytes
 	l.charge(r.from, portion{bytes: -r.bytes, reservations: -1})
 }
 
-// hasReservation reports whether Form promised something to a group.
-func (l *ledger) hasReservation(g protocol.GroupID, now time.Time) bool {
+// HasReservation reports whether Form promised something to a group.
+func (l *Ledger) HasReservation(g protocol.GroupID, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.expire(now)
 	return l.reserved[g] != nil
 }
 
-// ids returns the groups that have an account.
-func (l *ledger) ids() []protocol.GroupID {
+// IDs returns the groups that have an account.
+func (l *Ledger) IDs() []protocol.GroupID {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Collect(maps.Keys(l.groups))
 }
 
-// returned books bytes of a group that the store has freed.
-func (l *ledger) returned(g protocol.GroupID, bytes int64) {
+// Returned books bytes of a group that the store has freed.
+func (l *Ledger) Returned(g protocol.GroupID, bytes int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if a := l.groups[g]; a != nil {
@@ -216,7 +228,7 @@ func (l *ledger) returned(g protocol.GroupID, bytes int64) {
 }
 
 // use changes what a group takes. mu is held.
-func (l *ledger) use(a *account, bytes int64) {
+func (l *Ledger) use(a *account, bytes int64) {
 	a.used += bytes
 	if !a.aged {
 		l.charge(a.from, portion{bytes: bytes})
