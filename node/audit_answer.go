@@ -128,7 +128,7 @@ func (n *Node) Reveal(ctx context.Context, from protocol.Remote, r *protocol.Rev
 	if err := protocol.CheckCommit(p.request.Commit, r.Secret); err != nil {
 		return nil, nil, nil, err
 	}
-	free, err := n.door.body(ctx, from, proofRoom+int64(len(p.owed))*protocol.MaxChunkSlice)
+	free, err := n.gate.Body(ctx, from, proofRoom+int64(len(p.owed))*protocol.MaxChunkSlice)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -181,8 +181,8 @@ func (n *Node) prove(ctx context.Context, g protocol.GroupID, ref protocol.Shard
 	size, root, chunk := d.ShardSize, d.Roots[info.Key.Slot], c.Chunk(ref, d.ShardSize)
 	off, length := protocol.ChunkRange(chunk, size)
 	off, length = protocol.AlignRange(off, length, size)
-	leaf := n.buffers.get(length)
-	defer n.buffers.put(leaf)
+	leaf := n.buffers.Get(length)
+	defer n.buffers.Put(leaf)
 	if _, err := io.ReadFull(io.NewSectionReader(sh, off, length), *leaf); err != nil {
 		return nil, n.misread(ctx, sh, "read leaf", err)
 	}

@@ -28,7 +28,7 @@ func TestRepairBudget(t *testing.T) {
 		{"nothing is left", contract.Terms{Month: 1e9}, 2e9, repair.Budget{}},
 	} {
 		w := newWorld(t, 107, func(cfg *Config) { cfg.Contract.Terms = c.terms })
-		w.node.deal.line.spent[contract.Repair].down.Add(c.spent)
+		w.node.deal.line.Count(contract.Repair, 0, c.spent)
 		if got := w.node.repairBudget(work); got != c.want {
 			t.Errorf("%s: %+v, not %+v", c.name, got, c.want)
 		}
@@ -40,7 +40,7 @@ func TestRepairKeepsTheMonth(t *testing.T) {
 	w := newWorld(t, 108, func(cfg *Config) { cfg.Contract.Month = 100 * mb })
 	one := repair.Budget{Down: 8 * mb, Up: 4 * mb}
 	work := []repair.Work{{Segment: 0, Score: 5, Cost: one}, {Segment: 1, Score: 1, Cost: one}, {Segment: 2, Score: 3, Cost: one}, {Segment: 3, Score: 0, Cost: repair.Budget{Down: 60 * mb}}}
-	w.node.deal.line.spent[contract.Clients].up.Add(66 * mb)
+	w.node.deal.line.Count(contract.Clients, 66*mb, 0)
 	batch, cost := repair.Plan(work, w.node.repairBudget(work), w.node.repairMost())
 	if len(batch) != 2 || batch[0].Segment != 1 || batch[1].Segment != 2 || cost.Down+cost.Up > 34*mb {
 		t.Errorf("%+v for %+v", batch, cost)

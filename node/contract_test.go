@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/node/gate"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/memnet"
 	"github.com/cairnstore/cairn/storage"
@@ -186,7 +187,7 @@ func TestMonthIsKept(t *testing.T) {
 	var f noteFile
 	w := newWorld(t, 105, func(c *Config) { c.Contract = f.config(contract.Terms{Month: 100 * mb}) })
 	ctx := t.Context()
-	spend := func(bytes int64) { w.node.deal.line.spent[contract.Clients].up.Add(bytes) }
+	spend := func(bytes int64) { w.node.deal.line.Count(contract.Clients, bytes, 0) }
 	spent := func() int64 { return w.node.Status().Contract.Spent.Up }
 	for range 100 {
 		spend(mb / 10)
@@ -376,7 +377,7 @@ func TestSlowestLine(t *testing.T) {
 				switch took := time.Since(begun); {
 				case err == nil && took < 100*time.Second:
 					served.Add(1)
-				case errors.Is(err, protocol.ErrUnavailable) && took < doorPatience+time.Second:
+				case errors.Is(err, protocol.ErrUnavailable) && took < gate.Patience+time.Second:
 					busy.Add(1)
 				default:
 					t.Errorf("get: %v after %v", err, took)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/node/gate"
+	"github.com/cairnstore/cairn/node/line"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -29,7 +31,7 @@ type ContractConfig struct {
 // dealing is a node's side of the contract with its donor.
 type dealing struct {
 	cfg  ContractConfig
-	line *line
+	line *line.Line
 
 	saving sync.Mutex // one save at a time; held over I/O
 
@@ -47,7 +49,7 @@ func newDealing(cfg ContractConfig, now time.Time) (*dealing, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, fmt.Errorf("contract: %w", err)
 	}
-	d := &dealing{cfg: cfg, line: newLine(cfg.Terms), saved: now}
+	d := &dealing{cfg: cfg, line: line.New(cfg.Terms), saved: now}
 	if cfg.Load == nil {
 		return d, nil
 	}
@@ -69,7 +71,7 @@ func newDealing(cfg ContractConfig, now time.Time) (*dealing, error) {
 // bill books what crossed the line since it was booked last. mu is held.
 func (d *dealing) bill(now time.Time) {
 	for c := range contract.Class(contract.Classes) {
-		up, down := d.line.spent[c].up.Swap(0), d.line.spent[c].down.Swap(0)
+		up, down := d.line.TakeSpent(c)
 		if up != 0 || down != 0 {
 			d.state.Account.Charge(now, c, up, down)
 			d.dirty = true
@@ -134,17 +136,17 @@ func refusalOf(why contract.Refusal, until time.Time) error {
 // bulk is may for a shard of so many bytes that is to cross a lane, and waits
 // for its turn there. It refuses with CodeUnavailable when that takes too long.
 // done gives the turn back.
-func (d *dealing) bulk(ctx context.Context, l *lane, deed contract.Deed, now time.Time) (done func(), err error) {
+func (d *dealing) bulk(ctx context.Context, l *line.Lane, deed contract.Deed, now time.Time) (done func(), err error) {
 	if err := d.may(deed, now); err != nil {
 		return nil, err
 	}
 	return d.turn(ctx, l, deed.Class)
 }
 
-func (d *dealing) turn(ctx context.Context, l *lane, c contract.Class) (done func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, doorPatience)
+func (d *dealing) turn(ctx context.Context, l *line.Lane, c contract.Class) (done func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, gate.Patience)
 	defer cancel()
-	done, ok := l.transfer(ctx, c)
+	done, ok := l.Transfer(ctx, c)
 	if !ok {
 		return nil, protocol.Refuse(protocol.CodeUnavailable, "the donor's line is full")
 	}

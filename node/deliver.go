@@ -164,18 +164,18 @@ func (s *succession) bring(ctx context.Context, v *neighbours.Roll, f *groupFact
 	if err := s.deal.may(contract.Deed{Kind: contract.Give, Class: contract.Repair, Bytes: sh.size}, s.now()); err != nil {
 		return false, fmt.Errorf("%w: %w", errHere, err)
 	}
-	done, ok := s.deal.line.up.transfer(ctx, contract.Repair) // as long as it takes: nobody waits for it
+	done, ok := s.deal.line.Up.Transfer(ctx, contract.Repair) // as long as it takes: nobody waits for it
 	if !ok {
 		return false, fmt.Errorf("%w: %w", errHere, context.Cause(ctx))
 	}
 	defer done()
-	free, err := s.door.own(ctx, sh.size)
+	free, err := s.gate.Own(ctx, sh.size)
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", errHere, err)
 	}
 	defer free()
-	buf := s.buffers.get(sh.size)
-	defer s.buffers.put(buf)
+	buf := s.buffers.Get(sh.size)
+	defer s.buffers.Put(buf)
 	desc, err := s.readSound(ctx, v.ID, sh, *buf)
 	if err != nil || desc == nil {
 		return desc == nil, s.unlessGone(err)

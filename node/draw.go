@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync/atomic"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
@@ -143,7 +142,7 @@ func (n *Node) tellCandidate(ctx context.Context, v *neighbours.Roll, slot int, 
 
 // candidates asks nodes of which this one has heard what they have free.
 func (n *Node) candidates(ctx context.Context) []group.Candidate {
-	ids := n.donors.nodes(n.now())
+	ids := n.donors.Nodes(n.now())
 	n.rand.shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
 	ids = ids[:min(len(ids), candidatesAsked)]
 	out := make([]group.Candidate, len(ids))
@@ -170,16 +169,4 @@ func (n *Node) candidates(ctx context.Context) []group.Candidate {
 		}
 	}
 	return kept
-}
-
-// nodes returns the peers that are nodes and were spoken to within a day.
-func (d *donors) nodes(now time.Time) (out []peer.ID) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for id, e := range d.peers {
-		if e.node && now.Sub(e.spoken) < freshFor {
-			out = append(out, id)
-		}
-	}
-	return out
 }

@@ -69,7 +69,7 @@ func (n *Node) mayRead(from protocol.Remote, s protocol.SegmentID, desc, proof [
 }
 
 // readBody reads the whole shard, or cuts a slice, within the memory that the
-// door allows. What the disk gives otherwise than it was stored is not served.
+// gate allows. What the disk gives otherwise than it was stored is not served.
 func (n *Node) readBody(ctx context.Context, from protocol.Remote, sh storage.ShardReader, d *protocol.Descriptor, r *protocol.GetRequest) ([]byte, func(), error) {
 	size := d.ShardSize
 	off, length := int64(0), size
@@ -83,14 +83,14 @@ func (n *Node) readBody(ctx context.Context, from protocol.Remote, sh storage.Sh
 	if err != nil {
 		return nil, nil, err
 	}
-	room, err := n.door.body(ctx, from, length)
+	room, err := n.gate.Body(ctx, from, length)
 	if err != nil {
 		done()
 		return nil, nil, err
 	}
 	free := func() { room(); done() }
-	buf := n.buffers.get(length)
-	release := func() { n.buffers.put(buf); free() }
+	buf := n.buffers.Get(length)
+	release := func() { n.buffers.Put(buf); free() }
 	if r.Length == 0 {
 		err = sh.ReadAll(*buf)
 	} else {
@@ -103,7 +103,7 @@ func (n *Node) readBody(ctx context.Context, from protocol.Remote, sh storage.Sh
 	case r.Length == 0:
 		return *buf, release, nil
 	}
-	defer n.buffers.put(buf)
+	defer n.buffers.Put(buf)
 	root := d.Roots[sh.Info().Key.Slot]
 	raw, err := n.cut(ctx, sh, func(outboard []byte) ([]byte, error) {
 		raw, err := protocol.Slice(*buf, outboard, r.Offset, r.Length)
@@ -129,7 +129,7 @@ func (n *Node) mayGive(ctx context.Context, s protocol.SegmentID, bytes int64) (
 	if err := n.deal.mayRead(s, bytes, n.now()); err != nil {
 		return nil, err
 	}
-	return n.deal.turn(ctx, n.deal.line.up, contract.Clients)
+	return n.deal.turn(ctx, n.deal.line.Up, contract.Clients)
 }
 
 // misread turns an error of reading a shard into a refusal. A shard that does

@@ -23,7 +23,7 @@ const (
 // tell newcomers of nodes which no lookup finds: those behind NAT, and those
 // just come.
 func (n *Node) gossipOnce(ctx context.Context) error {
-	due := n.donors.due(n.cfg.Net.Known(), n.self, n.now())
+	due := n.donors.Due(n.cfg.Net.Known(), n.self, n.now())
 	n.rand.shuffle(len(due), func(i, j int) { due[i], due[j] = due[j], due[i] })
 	due = n.fewNeighbours(due)
 	return atOnce(roundAtOnce, min(len(due), roundPeers), func(i int) error { n.askInfo(ctx, due[i]); return nil })
@@ -32,12 +32,12 @@ func (n *Node) gossipOnce(ctx context.Context) error {
 // fewNeighbours leaves out most neighbours: after a start all are due at once. They
 // beat, and count as nodes by that; the first few tell of those that came meanwhile.
 func (n *Node) fewNeighbours(due []peer.ID) []peer.ID {
-	near, begun := 0, n.donors.count(n.now()) >= roundNear
+	near, begun := 0, n.donors.Count(n.now()) >= roundNear
 	return slices.DeleteFunc(due, func(id peer.ID) bool {
 		if !n.neighbours.Knows(id) {
 			return false
 		}
-		if begun && !n.donors.met(id) && n.neighbours.Heard(id) == 0 {
+		if begun && !n.donors.Met(id) && n.neighbours.Heard(id) == 0 {
 			return true
 		}
 		near++
@@ -48,7 +48,7 @@ func (n *Node) fewNeighbours(due []peer.ID) []peer.ID {
 // greet counts a neighbour that beats as a node: it holds slots of groups, and need
 // not be asked.
 func (n *Node) greet(id peer.ID) {
-	if n.donors.met(id) {
+	if n.donors.Met(id) {
 		return
 	}
 	env := n.cfg.Net.EnvelopeOf(id)
@@ -56,8 +56,8 @@ func (n *Node) greet(id peer.ID) {
 	if err != nil || rec.Peer != id || len(rec.Addrs) == 0 {
 		return // who is heard of and not met is asked
 	}
-	n.donors.hint(env, rec, n.now())
-	n.donors.greet(id, n.now())
+	n.donors.Hint(env, rec, n.now())
+	n.donors.Greet(id, n.now())
 }
 
 func (n *Node) askInfo(ctx context.Context, id peer.ID) {
@@ -69,24 +69,24 @@ func (n *Node) askInfo(ctx context.Context, id peer.ID) {
 	}
 	if err != nil {
 		n.log.Debug("peer does not tell what it offers", "peer", protocol.ShortPeer(id), "err", err)
-		n.donors.answered(id, nil, false, n.now())
+		n.donors.Answered(id, nil, false, n.now())
 		return
 	}
 	news := false
 	for _, env := range info.Donors {
 		news = n.hear(env) || news
 	}
-	n.donors.answered(id, info, news, n.now())
+	n.donors.Answered(id, info, news, n.now())
 }
 
 // hear keeps an envelope as a hint: its peer will be asked itself. It reports
 // whether it was news.
 func (n *Node) hear(env protocol.Envelope) bool {
-	if n.donors.has(env) {
+	if n.donors.Has(env) {
 		return false
 	}
 	rec, err := n.opened.Open(env)
-	if err != nil || rec.Peer == n.self || !n.donors.hint(env, rec, n.now()) {
+	if err != nil || rec.Peer == n.self || !n.donors.Hint(env, rec, n.now()) {
 		return false
 	}
 	n.cfg.Net.Learn(rec.Info())

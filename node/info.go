@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/node/donors"
 	"github.com/cairnstore/cairn/node/quota"
 	"github.com/cairnstore/cairn/protocol"
 )
@@ -29,7 +30,7 @@ func (n *Node) Info(_ context.Context, from protocol.Remote, _ *protocol.InfoReq
 			reply.Donors = append(reply.Donors, own)
 		}
 	}
-	others := n.donors.fresh(n.now(), from.Peer)
+	others := n.donors.Fresh(n.now(), from.Peer)
 	n.rand.shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
 	for _, t := range others[:min(len(others), protocol.MaxInfoDonors-len(reply.Donors))] {
 		reply.Donors = append(reply.Donors, n.latest(t))
@@ -46,15 +47,15 @@ func (n *Node) tellContract(reply *protocol.InfoReply) {
 // latest returns the newest envelope of a node. A node that cannot be dialled
 // moves from relay to relay, and it is hours until it is asked again where it
 // is; the peers that it is connected to know at once.
-func (n *Node) latest(t told) protocol.Envelope {
-	env := n.cfg.Net.EnvelopeOf(t.peer)
-	if env == nil || bytes.Equal(env, t.envelope) {
-		return t.envelope
+func (n *Node) latest(t donors.Told) protocol.Envelope {
+	env := n.cfg.Net.EnvelopeOf(t.Peer)
+	if env == nil || bytes.Equal(env, t.Envelope) {
+		return t.Envelope
 	}
 	rec, err := n.opened.Open(env)
-	if err != nil || rec.Peer != t.peer || rec.Seq <= t.seq || len(rec.Addrs) == 0 {
-		return t.envelope
+	if err != nil || rec.Peer != t.Peer || rec.Seq <= t.Seq || len(rec.Addrs) == 0 {
+		return t.Envelope
 	}
-	n.donors.hint(env, rec, n.now())
+	n.donors.Hint(env, rec, n.now())
 	return env
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/donors"
 	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/protocol"
 )
@@ -21,11 +22,11 @@ func TestInfoTellsOfAtMostSoMany(t *testing.T) {
 		w.node.hear(env)
 		switch {
 		case i%2 == 0:
-			w.node.donors.answered(m.id, &protocol.InfoReply{Donated: 1}, false, w.clock.now())
+			w.node.donors.Answered(m.id, &protocol.InfoReply{Donated: 1}, false, w.clock.now())
 		case i%3 == 0:
-			w.node.donors.answered(m.id, &protocol.InfoReply{}, false, w.clock.now()) // a client
+			w.node.donors.Answered(m.id, &protocol.InfoReply{}, false, w.clock.now()) // a client
 		case i%5 == 0:
-			w.node.donors.answered(m.id, nil, false, w.clock.now())
+			w.node.donors.Answered(m.id, nil, false, w.clock.now())
 		}
 	}
 	if n := w.node.Status().Donors; n != 50 {
@@ -44,9 +45,9 @@ func TestInfoTellsOfAtMostSoMany(t *testing.T) {
 		t.Errorf("%d nodes told of after a day", len(info.Donors))
 	}
 	w.clock.step(24 * time.Hour)
-	w.node.donors.forget(w.clock.now())
-	if n := len(w.node.donors.peers); n != 0 {
-		t.Errorf("%d peers remembered after two days", n)
+	w.node.donors.Forget(w.clock.now())
+	if n := w.node.donors.Count(w.clock.now()); n != 0 {
+		t.Errorf("%d nodes remembered after two days", n)
 	}
 }
 
@@ -57,7 +58,7 @@ func TestInfoTellsOfNewAddressesAtOnce(t *testing.T) {
 	m, liar := newIdentity(t, w.r), newIdentity(t, w.r)
 	old, moved := m.envelope(t, 5, "/ip4/10.0.0.9/tcp/1"), m.envelope(t, 6, "/ip4/10.0.0.9/tcp/2")
 	w.node.hear(old)
-	w.node.donors.answered(m.id, &protocol.InfoReply{Donated: 1}, false, w.clock.now())
+	w.node.donors.Answered(m.id, &protocol.InfoReply{Donated: 1}, false, w.clock.now())
 	for _, c := range []struct {
 		name        string
 		given, want protocol.Envelope
@@ -74,24 +75,6 @@ func TestInfoTellsOfNewAddressesAtOnce(t *testing.T) {
 		if err != nil || len(info.Donors) != 2 || !bytes.Equal(info.Donors[1], c.want) {
 			t.Errorf("%s: %d told of, %v", c.name, len(info.Donors), err)
 		}
-	}
-}
-
-func TestDonorsAreBounded(t *testing.T) {
-	w := newWorld(t, 72, nil)
-	d := w.node.donors
-	for i := range maxDonors + 10 {
-		d.answered(peer.ID([]byte{byte(i), byte(i >> 8), 1}), nil, false, epoch)
-	}
-	if len(d.peers) != maxDonors {
-		t.Errorf("%d peers remembered", len(d.peers))
-	}
-	for id := range d.peers {
-		d.answered(id, &protocol.InfoReply{Donated: 1}, false, epoch)
-	}
-	d.answered("new", &protocol.InfoReply{Donated: 1}, false, epoch)
-	if len(d.peers) != maxDonors || d.peers["new"] != nil {
-		t.Errorf("%d peers remembered", len(d.peers))
 	}
 }
 
@@ -171,40 +154,23 @@ func TestNewRefusesHalfAConfig(t *testing.T) {
 // those that it hears of otherwise every three days, and those it does not twice a
 // day.
 func TestSettledNodesAreLeftAlone(t *testing.T) {
-	d, self := newDonors(), peer.ID("self")
+	d, self := donors.New(), peer.ID("self")
 	beaten, quiet := peer.ID("beaten"), peer.ID("quiet")
-	d.answered(beaten, &protocol.InfoReply{Donated: 1}, true, epoch)
-	d.answered(quiet, &protocol.InfoReply{Donated: 1}, true, epoch)
+	d.Answered(beaten, &protocol.InfoReply{Donated: 1}, true, epoch)
+	d.Answered(quiet, &protocol.InfoReply{Donated: 1}, true, epoch)
 	asked := make(map[peer.ID][]time.Duration)
 	for at := time.Minute; at < 7*24*time.Hour; at += time.Minute {
 		now := epoch.Add(at)
 		if at%(6*time.Hour) == 0 {
-			d.spoke(beaten, now)
+			d.Spoke(beaten, now)
 		}
-		for _, id := range d.due(nil, self, now) {
+		for _, id := range d.Due(nil, self, now) {
 			asked[id] = append(asked[id], at)
-			d.answered(id, &protocol.InfoReply{Donated: 1}, false, now)
+			d.Answered(id, &protocol.InfoReply{Donated: 1}, false, now)
 		}
 	}
 	if len(asked[beaten]) != 3 || len(asked[quiet]) != 14 {
 		t.Errorf("one that is heard of was asked at %v, one that is not at %v", asked[beaten], asked[quiet])
-	}
-}
-
-func TestDonorsKnowEnvelopes(t *testing.T) {
-	w := newWorld(t, 76, nil)
-	m, d := newIdentity(t, w.r), w.node.donors
-	first, second := m.envelope(t, 1, "/ip4/10.0.0.9/tcp/1"), m.envelope(t, 2, "/ip4/10.0.0.9/tcp/2")
-	if !w.node.hear(first) || w.node.hear(first) || !d.has(first) {
-		t.Error("the first envelope is news once")
-	}
-	if !w.node.hear(second) || d.has(first) || !d.has(second) || w.node.hear(first) {
-		t.Error("a newer envelope takes the older one's place")
-	}
-	w.clock.step(49 * time.Hour)
-	d.forget(w.clock.now())
-	if d.has(second) || len(d.sums) != 0 {
-		t.Error("who is forgotten is known")
 	}
 }
 
@@ -232,11 +198,11 @@ func TestGossipLeavesNeighboursAlone(t *testing.T) {
 		w.net.envelopes[m.id] = m.envelope(t, 1, "/ip4/10.0.0.9/tcp/1")
 	}
 	w.net.envelopes[near[2].id] = far.envelope(t, 1, "/ip4/10.0.0.9/tcp/1") // another's
-	w.node.donors.answered(near[3].id, &protocol.InfoReply{}, false, w.clock.now())
+	w.node.donors.Answered(near[3].id, &protocol.InfoReply{}, false, w.clock.now())
 	for _, m := range near {
 		w.node.greet(m.id)
 	}
-	known := w.node.donors.due(due, w.node.self, w.clock.now())
+	known := w.node.donors.Due(due, w.node.self, w.clock.now())
 	for _, id := range []peer.ID{far.id, near[0].id, near[2].id} {
 		if !slices.Contains(known, id) {
 			t.Errorf("%s is not asked", protocol.ShortPeer(id))
@@ -245,7 +211,7 @@ func TestGossipLeavesNeighboursAlone(t *testing.T) {
 	if len(known) != 3 {
 		t.Errorf("%d peers are asked", len(known))
 	}
-	if told := w.node.donors.fresh(w.clock.now(), far.id); len(told) != len(near)-3 {
+	if told := w.node.donors.Fresh(w.clock.now(), far.id); len(told) != len(near)-3 {
 		t.Errorf("%d of %d neighbours are told of", len(told), len(near))
 	}
 }

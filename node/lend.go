@@ -285,7 +285,7 @@ func (n *Node) Mend(ctx context.Context, from protocol.Remote, r *protocol.MendR
 	if err := n.mayLend(ctx, from.Peer, r, d); err != nil {
 		return nil, nil, nil, err
 	}
-	done, err := n.deal.bulk(ctx, n.deal.line.up, contract.Deed{Kind: contract.Give, Class: contract.Repair, Bytes: d.ShardSize}, n.now())
+	done, err := n.deal.bulk(ctx, n.deal.line.Up, contract.Deed{Kind: contract.Give, Class: contract.Repair, Bytes: d.ShardSize}, n.now())
 	if err != nil {
 		return nil, nil, nil, err
 	}

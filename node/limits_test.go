@@ -6,98 +6,11 @@ import (
 	"io"
 	"net"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/protocol"
 )
-
-func TestStreamsAreBounded(t *testing.T) {
-	d := newDoor(Limits{Streams: 5, PeerStreams: 2}.withDefaults(), time.Now)
-	var leave []func()
-	enter := func(id peer.ID, want bool) {
-		t.Helper()
-		l, ok := d.stream(at(id, ""))
-		if ok != want {
-			t.Fatalf("stream of %s: %t", id, ok)
-		}
-		if ok {
-			leave = append(leave, l)
-		}
-	}
-	enter("a", true)
-	enter("a", true)
-	enter("a", false)
-	enter("b", true)
-	enter("b", true)
-	enter("c", true)
-	enter("d", false)
-	leave[0]()
-	enter("a", true)
-	for _, l := range leave[1:] {
-		l()
-	}
-	if len(d.guests) != 0 || d.streams != 0 {
-		t.Errorf("%d guests, %d streams at the end", len(d.guests), d.streams)
-	}
-}
-
-func TestBodiesAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const most = protocol.MaxShardSize
-		d := newDoor(Limits{Body: 3 * most, PeerBody: 2 * most}.withDefaults(), time.Now)
-		ctx := t.Context()
-		var frees []func()
-		for range 2 {
-			free, err := d.body(ctx, at("a", ""), most)
-			if err != nil {
-				t.Fatal(err)
-			}
-			frees = append(frees, free)
-		}
-		begun := time.Now()
-		if _, err := d.body(ctx, at("a", ""), 64); protocol.CodeOf(err) != protocol.CodeUnavailable {
-			t.Errorf("a third shard of one peer: %v", err)
-		}
-		if time.Since(begun) != doorPatience {
-			t.Errorf("refused after %v", time.Since(begun))
-		}
-		free, err := d.body(ctx, at("b", ""), most)
-		if err != nil {
-			t.Errorf("one peer shuts out another: %v", err)
-		}
-		if _, err := d.body(ctx, at("c", ""), 64); protocol.CodeOf(err) != protocol.CodeUnavailable {
-			t.Errorf("beyond all memory: %v", err)
-		}
-		go func() { time.Sleep(time.Second); frees[0]() }()
-		last, err := d.body(ctx, at("a", ""), most)
-		if err != nil {
-			t.Errorf("after one was freed: %v", err)
-		}
-		frees[1]()
-		free()
-		last()
-		if len(d.guests) != 0 || len(d.holds) != 0 {
-			t.Errorf("%d guests at the end", len(d.guests))
-		}
-	})
-}
-
-func TestBuffers(t *testing.T) {
-	var b buffers
-	for _, n := range []int64{1, 64, protocol.LeafSize, protocol.LeafSize + 1, 1 << 20, protocol.MaxShardSize} {
-		v := b.get(n)
-		if int64(len(*v)) != n {
-			t.Errorf("%d bytes for %d", len(*v), n)
-		}
-		b.put(v)
-	}
-	if v := b.get(2 * protocol.MaxShardSize); len(*v) != 2*protocol.MaxShardSize {
-		t.Error("a greater buffer than any class")
-	}
-}
 
 // A whole conversation through Serve, refusals between, on one stream.
 func TestServe(t *testing.T) {
@@ -148,7 +61,7 @@ func TestStreamsBeyondTheLimitAreReset(t *testing.T) {
 	w := newWorld(t, 82, func(c *Config) { c.Limits.PeerStreams = 1 })
 	a, b := net.Pipe()
 	defer func() { _ = a.Close() }()
-	leave, ok := w.node.door.stream(at("x", ""))
+	leave, ok := w.node.gate.Stream(at("x", ""))
 	if !ok {
 		t.Fatal("no stream")
 	}

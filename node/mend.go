@@ -238,7 +238,7 @@ func (n *Node) mendShard(ctx context.Context, g protocol.GroupID, key storage.Sh
 	if err := n.mending.mayFetch(int64(p.K)*size, n.cfg.Donated, n.now()); err != nil {
 		return err
 	}
-	free, err := n.door.own(ctx, int64(p.K+1)*size)
+	free, err := n.gate.Own(ctx, int64(p.K+1)*size)
 	if err != nil {
 		return err
 	}
@@ -284,15 +284,6 @@ func (n *Node) keepMissed(ctx context.Context, b *borrowing, raw []byte) error {
 	return n.keepOwn(ctx, b.group, &protocol.PutRequest{
 		Record: f.record, Slot: int(b.key.Slot), Descriptor: b.desc, Grant: g.Bytes, Length: int64(len(raw)),
 	}, raw)
-}
-
-// own takes memory for this node's own work.
-func (d *door) own(ctx context.Context, bytes int64) (release func(), err error) {
-	bytes = min(bytes, d.limits.Body)
-	if err := d.memory.Acquire(ctx, bytes); err != nil {
-		return nil, err
-	}
-	return func() { d.memory.Release(bytes) }, nil
 }
 
 // damages returns the shards that are known to be damaged, with their groups.

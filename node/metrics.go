@@ -172,7 +172,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(frozenDesc, float64(s.Frozen+s.Expired))
 	gauge(peersDesc, float64(s.Peers))
 	gauge(donorsDesc, float64(s.Donors))
-	gauge(streamsDesc, float64(c.n.door.open()))
+	gauge(streamsDesc, float64(c.n.gate.Open()))
 	counter(turnedAwayDesc, s.Traffic.TurnedAway)
 	counter(shunnedDesc, s.Traffic.Shunned)
 	counter(receivedDesc, s.Traffic.Received)

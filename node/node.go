@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 
+	"github.com/cairnstore/cairn/node/donors"
+	"github.com/cairnstore/cairn/node/gate"
 	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/node/quota"
 
@@ -33,7 +35,7 @@ type Config struct {
 	Donated  int64            // bytes given; the store's quota bounds them as well
 	Accepts  protocol.Accepts // whose segments are taken; empty: open
 	Caps     quota.Caps       // what newcomers may fill; zero fields take the defaults
-	Limits   Limits           // what may be under way at once; zero fields take the defaults
+	Limits   gate.Limits      // what may be under way at once; zero fields take the defaults
 	Scrub    ScrubConfig      // how the disk is read over; zero fields take the defaults
 	NoRepair bool             // nothing is repaired: for experiments
 	Key      crypto.PrivKey   // of Net's identity: by it the node hands its slots over; nil: it cannot
@@ -71,41 +73,49 @@ type Node struct {
 	started time.Time
 	rand    lockedRand
 
-	caller *protocol.Caller
-	groups *groupCache
-	quota  *quota.Ledger
-	frees  *frees
+	entropy io.Reader // that nobody can foresee: halves of challenges come from it
 
+	// The others.
+	caller   *protocol.Caller
+	opened   *protocol.EnvelopeCache
+	donors   *donors.Known
+	announce *announcer
+	presence presence
+
+	// What is let in, and how much of it.
+	deal     *dealing
+	gate     *gate.Gate
+	quota    *quota.Ledger
+	buffers  gate.Buffers
+	strikes  *strikes
+	visits   *visits
+	answers  *answers
+	count    counters
+	underWay atomic.Int64 // requests
+
+	// What is held.
+	groups   *groupCache
+	frees    *frees
+	leases   *leases
+	scrub    *scrubber
+	mending  *mending
+	loans    *loans
+	verdicts *verdicts
+
+	// The co-members.
+	neighbours *neighbours.Register
 	exchange   *exchanger
 	revisits   *revisits
-	leases     *leases
-	neighbours *neighbours.Register
-	presence   presence
 	pendings   *pendings
-	entropy    io.Reader // that nobody can foresee: halves of challenges come from it
-	mending    *mending
-	loans      *loans
+	repairs    *repairs
 	nominees   *nominees
 	entering   *entering
+
+	// Leaving, and what is left to this node.
 	handovers  *handovers
-	verdicts   *verdicts
 	handings   *handings
-	repairs    *repairs
-	donors     *donors
-	opened     *protocol.EnvelopeCache
-	announce   *announcer
-	buffers    buffers
-	door       *door
-	strikes    *strikes
-	visits     *visits
-	scrub      *scrubber
-	deal       *dealing
 	drain      *drainer
-	// successors takes over what a draining node keeps; nil: nobody can.
-	successors successors
-	underWay   atomic.Int64 // requests
-	count      counters
-	answers    *answers
+	successors successors // takes over what a draining node keeps; nil: nobody can
 }
 
 var _ protocol.Handler = (*Node)(nil)
@@ -134,26 +144,49 @@ func New(cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("start node: %w", err)
 	}
 	n := &Node{
-		cfg: cfg, self: cfg.Net.Self(), store: cfg.Store, log: cfg.Log, now: cfg.Now,
-		started: cfg.Now(), rand: lockedRand{r: cfg.Rand},
-		caller: protocol.NewCaller(meteredNet{cfg.Net, deal.line}), quota: quota.New(cfg.Caps, cfg.Donated),
-		frees: newFrees(), exchange: newExchanger(), revisits: newRevisits(), pendings: newPendings(), entropy: crand.Reader, mending: newMending(cfg.Timing), loans: newLoans(cfg.Timing), leases: newLeases(cfg.Timing.Lease, cfg.Mono), donors: newDonors(), opened: cfg.Opened,
-		nominees: newNominees(), entering: newEntering(), handovers: newHandovers(), handings: newHandings(), verdicts: newVerdicts(), repairs: newRepairs(cfg.Limits.Body / 2),
-		announce: newAnnouncer(), door: newDoor(cfg.Limits, cfg.Now),
-		strikes: newStrikes(), visits: newVisits(), scrub: newScrubber(cfg.Scrub, cfg.Timing), answers: newAnswers(),
-		deal: deal, drain: newDrainer(),
+		cfg: cfg, self: cfg.Net.Self(), store: cfg.Store, log: cfg.Log, now: cfg.Now, started: cfg.Now(),
+		rand:     lockedRand{r: cfg.Rand},
+		entropy:  crand.Reader,
+		opened:   cfg.Opened,
+		caller:   protocol.NewCaller(deal.line.Net(cfg.Net)),
+		donors:   donors.New(),
+		announce: newAnnouncer(),
+
+		deal:    deal,
+		gate:    gate.New(cfg.Limits, deal.line.Slowest(gate.CrowdedRate), cfg.Now),
+		quota:   quota.New(cfg.Caps, cfg.Donated),
+		strikes: newStrikes(),
+		visits:  newVisits(),
+		answers: newAnswers(),
+
+		frees:    newFrees(),
+		leases:   newLeases(cfg.Timing.Lease, cfg.Mono),
+		scrub:    newScrubber(cfg.Scrub, cfg.Timing),
+		mending:  newMending(cfg.Timing),
+		loans:    newLoans(cfg.Timing),
+		verdicts: newVerdicts(),
+
+		exchange: newExchanger(),
+		revisits: newRevisits(),
+		pendings: newPendings(),
+		repairs:  newRepairs(cfg.Limits.Body / 2),
+		nominees: newNominees(),
+		entering: newEntering(),
+
+		handovers: newHandovers(),
+		handings:  newHandings(),
+		drain:     newDrainer(),
 	}
 	if cfg.Key != nil {
 		n.successors = &succession{Node: n, key: cfg.Key}
 	}
-	n.door.slowest = deal.line.slowest(crowdedRate)
 	if err := n.scrub.load(); err != nil {
 		n.log.Warn("the disk is read over from its beginning", "err", err)
 	}
 	n.neighbours = neighbours.New(n.self, &n.cfg.Timing.Liveness, &n.cfg.Timing.Audit, n.now, cfg.Mono)
 	n.caller.OnAnswer(func(id peer.ID) {
 		n.neighbours.Answered(id)
-		n.donors.spoke(id, n.now())
+		n.donors.Spoke(id, n.now())
 	})
 	n.groups = newGroupCache(cfg.Limits.CacheBytes, n.loadGroup)
 	if err := n.survey(context.Background()); err != nil {
@@ -168,7 +201,7 @@ func fillDefaults(cfg *Config) {
 		cfg.Accepts = protocol.AcceptsOpen
 	}
 	cfg.Caps = cfg.Caps.WithDefaults()
-	cfg.Limits = cfg.Limits.withDefaults()
+	cfg.Limits = cfg.Limits.WithDefaults()
 	cfg.Timing = cfg.Timing.withDefaults()
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/node/line"
 	"github.com/cairnstore/cairn/node/quota"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
@@ -70,9 +71,9 @@ func (n *Node) mayTake(ctx context.Context, from protocol.Remote, o *putOrder, b
 	if n.neighbours.IsMember(o.group.id, from.Peer) || o.group.nominatedBy(from.Peer) {
 		class = contract.Repair
 	}
-	done, err = n.deal.bulk(ctx, n.deal.line.down, contract.Deed{Kind: contract.Store, Class: class, Bytes: bytes}, n.now())
+	done, err = n.deal.bulk(ctx, n.deal.line.Down, contract.Deed{Kind: contract.Store, Class: class, Bytes: bytes}, n.now())
 	if err == nil {
-		charge(ctx, class)
+		line.Charge(ctx, class)
 	}
 	return done, err
 }
@@ -154,14 +155,14 @@ func (n *Node) takeShard(ctx context.Context, from protocol.Remote, o *putOrder,
 	if err != nil {
 		return err
 	}
-	free, err := n.door.body(ctx, from, r.Length)
+	free, err := n.gate.Body(ctx, from, r.Length)
 	if err != nil {
 		room.Dropped()
 		return err
 	}
 	defer free()
-	buf := n.buffers.get(r.Length)
-	defer n.buffers.put(buf)
+	buf := n.buffers.Get(r.Length)
+	defer n.buffers.Put(buf)
 	shard, err := readShard(body, *buf, o.desc.Roots[r.Slot])
 	if err != nil {
 		room.Dropped()

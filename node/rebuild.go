@@ -185,7 +185,7 @@ func (n *Node) remake(ctx context.Context, j *repairJob) (made int, err error) {
 	}
 	most := int64(c.k) * size
 	fetch := contract.Deed{Kind: contract.Fetch, Class: contract.Repair, Bytes: most, Urgent: j.urgent}
-	done, err := n.deal.bulk(ctx, n.deal.line.down, fetch, n.now())
+	done, err := n.deal.bulk(ctx, n.deal.line.Down, fetch, n.now())
 	if err != nil {
 		return 0, err
 	}
@@ -208,7 +208,7 @@ func (n *Node) repairRoom(ctx context.Context, bytes int64) (release func(), err
 	if err := n.repairs.room.Acquire(ctx, part); err != nil {
 		return nil, err
 	}
-	free, err := n.door.own(ctx, bytes)
+	free, err := n.gate.Own(ctx, bytes)
 	if err != nil {
 		n.repairs.room.Release(part)
 		return nil, err

@@ -336,7 +336,7 @@ const (
 // with a limit one after the other, for together they would take as long, and
 // each of them longer than its peer waits.
 func (n *Node) atOnce(most int) int {
-	if l := n.deal.line; l.up != nil || l.down != nil {
+	if l := n.deal.line; l.Up != nil || l.Down != nil {
 		return 1
 	}
 	return most

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/node/gate"
+	"github.com/cairnstore/cairn/node/line"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -38,16 +40,16 @@ func (n *Node) letIn(from protocol.Remote) (leave func(), ok bool) {
 	if n.strikes.out(from, n.now()) {
 		return nil, false
 	}
-	return n.door.stream(from)
+	return n.gate.Stream(from)
 }
 
 // session is one stream and what it has under way. As protocol.Stream it sees
 // when a request's reply is out; as protocol.Handler it bounds the requests.
 type session struct {
 	*Node
-	protocol.Stream          // line
-	line            *metered // the stream as it crosses the donor's line
-	neighbour       bool     // it shares a group with this node
+	protocol.Stream               // line
+	line            *line.Metered // the stream as it crosses the donor's line
+	neighbour       bool          // it shares a group with this node
 
 	mu       sync.Mutex
 	busy     bool   // between a request's arrival and its reply's end
@@ -65,7 +67,7 @@ func (n *Node) newSession(s protocol.Stream) *session {
 	if neighbour {
 		class = contract.Repair
 	}
-	m := n.deal.line.over(s, class)
+	m := n.deal.line.Over(s, class)
 	v := &session{Node: n, Stream: m, line: m, neighbour: neighbour}
 	v.life, v.over = context.WithCancel(context.Background())
 	return v
@@ -133,7 +135,7 @@ func (v *session) drain() {
 
 // begin counts a request in; end says that its handler is done.
 func (v *session) begin(k protocol.Kind) (end func(), err error) {
-	v.line.class = classOf(k, v.neighbour)
+	v.line.Class = line.ClassOf(k, v.neighbour)
 	v.mu.Lock()
 	v.busy = true
 	stopping := v.draining
@@ -149,7 +151,7 @@ func (v *session) begin(k protocol.Kind) (end func(), err error) {
 		done()
 		return nil, errStopping
 	}
-	v.donors.spoke(v.Remote().Peer, v.now())
+	v.donors.Spoke(v.Remote().Peer, v.now())
 	v.neighbours.Spoke(v.Remote().Peer)
 	return done, nil
 }
@@ -163,7 +165,7 @@ func under[Q protocol.Request, A any](ctx context.Context, v *session, from prot
 		return none, err
 	}
 	defer end()
-	leave, err := v.door.request(ctx, from)
+	leave, err := v.gate.Request(ctx, from)
 	if err != nil {
 		return none, err
 	}
@@ -175,10 +177,10 @@ func under[Q protocol.Request, A any](ctx context.Context, v *session, from prot
 		return none, err
 	}
 	begun := v.now()
-	a, err := do(withCut(ctx, v.cut), from, q)
+	a, err := do(gate.WithCut(ctx, v.cut), from, q)
 	v.answered(q.Kind(), err, v.now().Sub(begun))
 	v.judge(err)
-	v.line.refused(err)
+	v.line.Refused(err)
 	return a, err
 }
 
@@ -201,7 +203,7 @@ func (v *session) Keep(ctx context.Context, from protocol.Remote, n int) (releas
 		v.cut()
 		return nil, err
 	}
-	return v.door.body(withCut(ctx, v.cut), from, int64(n))
+	return v.gate.Body(gate.WithCut(ctx, v.cut), from, int64(n))
 }
 
 // Info is Node.Info within the session's bounds.
@@ -227,7 +229,7 @@ func (v *session) Put(ctx context.Context, from protocol.Remote, r *protocol.Put
 		return nil, err
 	}
 	begun := v.now()
-	reply, err := v.Node.Put(withLine(withCut(ctx, v.cut), v.line), from, r, body)
+	reply, err := v.Node.Put(line.With(gate.WithCut(ctx, v.cut), v.line), from, r, body)
 	v.answered(r.Kind(), err, v.now().Sub(begun))
 	v.judge(err)
 	return reply, err

@@ -148,7 +148,7 @@ func (n *Node) Status() Status {
 		Peer: n.self.String(), Network: n.cfg.Network, Agent: n.cfg.Agent,
 		Donated: n.cfg.Donated, Used: u.Used, Free: n.quota.Free(quota.Local, n.storeFree(), now), Reserved: n.quota.Promised(),
 		Shards: u.Shards, Groups: u.Groups, Announced: n.announce.announced(), Freeing: n.frees.count(),
-		Accepts: string(n.cfg.Accepts), Peers: len(n.cfg.Net.Known()), Donors: n.donors.count(now),
+		Accepts: string(n.cfg.Accepts), Peers: len(n.cfg.Net.Known()), Donors: n.donors.Count(now),
 		Uptime: now.Sub(n.started).Seconds(), Traffic: n.count.traffic(), Scrub: n.scrub.status(), Stores: n.stores(u),
 		Contract: n.contractStatus(), Drain: n.DrainProgress(), Health: n.health(),
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/time/rate"
 
+	"github.com/cairnstore/cairn/node/gate"
 	"github.com/cairnstore/cairn/node/quota"
 	"github.com/cairnstore/cairn/protocol"
 )
@@ -87,7 +88,7 @@ func (v *session) listen() error {
 	if !v.strikes.doubts(v.Remote(), v.now()) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(v.life, doorPatience)
+	ctx, cancel := context.WithTimeout(v.life, gate.Patience)
 	defer cancel()
 	if err := v.strikes.doubted.Wait(ctx); err != nil {
 		return err

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
+	"fmt"
 	"net"
 	"sync"
 	"testing"
@@ -272,4 +273,9 @@ func TestLiesAreTold(t *testing.T) {
 			t.Errorf("code %v: a lie: %t", c, isLie(c))
 		}
 	}
+}
+
+// from is a peer numbered i at an address.
+func from(i int, addr string) protocol.Remote {
+	return at(peer.ID(fmt.Sprint("peer ", i)), "/ip4/"+addr+"/tcp/1")
 }

@@ -96,7 +96,7 @@ func (n *Node) upkeepOnce(ctx context.Context) error {
 		n.reannounce(id)
 	}
 	n.quota.Age(now)
-	n.donors.forget(now)
+	n.donors.Forget(now)
 	errs := []error{n.leaseOnce(ctx), n.leaveVain(ctx), n.deal.save(now, false)}
 	for s, f := range n.frees.due(now) {
 		if err := n.free(ctx, s, f); err != nil {

@@ -1,4 +1,4 @@
-package node
+package donors
 
 import (
 	"bytes"
@@ -22,9 +22,9 @@ const (
 	maxDonors   = 4096            // peers remembered
 )
 
-// donors remembers which peers are nodes: neighbours that beat, and peers that
+// Known remembers which peers are nodes: neighbours that beat, and peers that
 // themselves answered Info with donated bytes. What others tell of one is a hint.
-type donors struct {
+type Known struct {
 	mu    sync.Mutex
 	peers map[peer.ID]*donor
 	seed  maphash.Seed
@@ -43,12 +43,13 @@ type donor struct {
 	heard    time.Time     // last sign of it, by itself or by others
 }
 
-func newDonors() *donors {
-	return &donors{peers: make(map[peer.ID]*donor), seed: maphash.MakeSeed(), sums: make(map[uint64]struct{})}
+// New returns one that knows nobody.
+func New() *Known {
+	return &Known{peers: make(map[peer.ID]*donor), seed: maphash.MakeSeed(), sums: make(map[uint64]struct{})}
 }
 
 // entry returns a peer's entry, made if there is room. mu is held.
-func (d *donors) entry(id peer.ID, now time.Time) *donor {
+func (d *Known) entry(id peer.ID, now time.Time) *donor {
 	e := d.peers[id]
 	if e == nil {
 		if len(d.peers) >= maxDonors && !d.makeRoom() {
@@ -62,7 +63,7 @@ func (d *donors) entry(id peer.ID, now time.Time) *donor {
 }
 
 // makeRoom drops some entry that is no node. mu is held.
-func (d *donors) makeRoom() bool {
+func (d *Known) makeRoom() bool {
 	for id, e := range d.peers {
 		if !e.node {
 			d.drop(id, e)
@@ -73,13 +74,13 @@ func (d *donors) makeRoom() bool {
 }
 
 // drop forgets a peer. mu is held.
-func (d *donors) drop(id peer.ID, e *donor) {
+func (d *Known) drop(id peer.ID, e *donor) {
 	delete(d.peers, id)
 	delete(d.sums, e.sum)
 }
 
-// hint keeps an envelope that somebody told of; it reports whether it is news.
-func (d *donors) hint(env protocol.Envelope, rec protocol.PeerRecord, now time.Time) bool {
+// Hint keeps an envelope that somebody told of; it reports whether it is news.
+func (d *Known) Hint(env protocol.Envelope, rec protocol.PeerRecord, now time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e := d.entry(rec.Peer, now)
@@ -95,16 +96,16 @@ func (d *donors) hint(env protocol.Envelope, rec protocol.PeerRecord, now time.T
 	return true
 }
 
-// has reports whether just this envelope is known.
-func (d *donors) has(env protocol.Envelope) bool {
+// Has reports whether just this envelope is known.
+func (d *Known) Has(env protocol.Envelope) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	_, ok := d.sums[maphash.Bytes(d.seed, env)]
 	return ok
 }
 
-// spoke notes that a peer showed a sign of life itself.
-func (d *donors) spoke(id peer.ID, now time.Time) {
+// Spoke notes that a peer showed a sign of life itself.
+func (d *Known) Spoke(id peer.ID, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if e := d.peers[id]; e != nil && e.node {
@@ -112,17 +113,17 @@ func (d *donors) spoke(id peer.ID, now time.Time) {
 	}
 }
 
-// met reports whether a peer was asked, or greeted, before.
-func (d *donors) met(id peer.ID) bool {
+// Met reports whether a peer was asked, or greeted, before.
+func (d *Known) Met(id peer.ID) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e := d.peers[id]
 	return e != nil && e.every != 0
 }
 
-// greet counts a peer as a node that has nothing new to tell, without having
+// Greet counts a peer as a node that has nothing new to tell, without having
 // asked it.
-func (d *donors) greet(id peer.ID, now time.Time) {
+func (d *Known) Greet(id peer.ID, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if e := d.entry(id, now); e != nil && e.every == 0 {
@@ -130,9 +131,9 @@ func (d *donors) greet(id peer.ID, now time.Time) {
 	}
 }
 
-// answered notes what came of asking a peer; info is nil if nothing did. news
+// Answered notes what came of asking a peer; info is nil if nothing did. news
 // says that it told of nodes that were not known.
-func (d *donors) answered(id peer.ID, info *protocol.InfoReply, news bool, now time.Time) {
+func (d *Known) Answered(id peer.ID, info *protocol.InfoReply, news bool, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e := d.entry(id, now)
@@ -173,8 +174,8 @@ func (e *donor) again(same bool, step int, now time.Time) {
 	e.next = now.Add(e.every)
 }
 
-// due returns which peers to ask now: of those given and those heard of.
-func (d *donors) due(known []peer.ID, self peer.ID, now time.Time) []peer.ID {
+// Due returns which peers to ask now: of those given and those heard of.
+func (d *Known) Due(known []peer.ID, self peer.ID, now time.Time) []peer.ID {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var out []peer.ID
@@ -199,28 +200,28 @@ func (e *donor) settled(now time.Time) bool {
 	return e.node && e.every >= askSettled && now.Sub(e.spoken) < askAgain && now.Sub(asked) < askAnyway
 }
 
-// told is what others are told of a node.
-type told struct {
-	peer     peer.ID
-	envelope protocol.Envelope
-	seq      uint64
+// Told is what others are told of a node.
+type Told struct {
+	Peer     peer.ID
+	Envelope protocol.Envelope
+	Seq      uint64
 }
 
-// fresh returns nodes spoken to within a day, but for one.
-func (d *donors) fresh(now time.Time, but peer.ID) []told {
+// Fresh returns nodes spoken to within a day, but for one.
+func (d *Known) Fresh(now time.Time, but peer.ID) []Told {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var out []told
+	var out []Told
 	for id, e := range d.peers {
 		if e.node && id != but && len(e.envelope) > 0 && now.Sub(e.spoken) < freshFor {
-			out = append(out, told{id, e.envelope, e.seq})
+			out = append(out, Told{id, e.envelope, e.seq})
 		}
 	}
 	return out
 }
 
-// count returns how many nodes were spoken to within a day.
-func (d *donors) count(now time.Time) (n int) {
+// Count returns how many nodes were spoken to within a day.
+func (d *Known) Count(now time.Time) (n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, e := range d.peers {
@@ -231,8 +232,8 @@ func (d *donors) count(now time.Time) (n int) {
 	return n
 }
 
-// forget drops peers of which nothing has been heard for two days.
-func (d *donors) forget(now time.Time) {
+// Forget drops peers of which nothing has been heard for two days.
+func (d *Known) Forget(now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for id, e := range d.peers {
@@ -240,4 +241,16 @@ func (d *donors) forget(now time.Time) {
 			d.drop(id, e)
 		}
 	}
+}
+
+// Nodes returns the peers that are nodes and were spoken to within a day.
+func (d *Known) Nodes(now time.Time) (out []peer.ID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, e := range d.peers {
+		if e.node && now.Sub(e.spoken) < freshFor {
+			out = append(out, id)
+		}
+	}
+	return out
 }

@@ -1,7 +1,6 @@
-package node
+package gate
 
 import (
-	"cmp"
 	"context"
 	"net/netip"
 	"sync"
@@ -14,57 +13,16 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// Limits bounds what may be under way at once, so that no crowd and no single
-// peer takes all of a node's memory. A source is a /24 (IPv6: /48): peers are
-// free, addresses are not. A /16 (IPv6: /32) gets half of all; private and
-// loopback addresses count by peer alone.
-type Limits struct {
-	Streams        int   // open streams in all
-	SourceStreams  int   // of the peers of one source
-	PeerStreams    int   // of one peer
-	Requests       int   // requests being answered, Puts apart
-	SourceRequests int   // of the peers of one source
-	Body           int64 // bytes of shards in memory
-	SourceBody     int64 // of the requests of one source
-	PeerBody       int64 // of one peer's
-	CacheBytes     int64 // bytes of group states in memory
-}
-
-// DefaultLimits returns what a small machine bears.
-func DefaultLimits() Limits {
-	return Limits{
-		Streams: 4096, SourceStreams: 512, PeerStreams: 64,
-		Requests: 512, SourceRequests: 128,
-		Body: 128 << 20, SourceBody: 48 << 20, PeerBody: 32 << 20,
-		CacheBytes: 64 << 20,
-	}
-}
-
-func (l Limits) withDefaults() Limits {
-	d := DefaultLimits()
-	l = Limits{
-		Streams: cmp.Or(l.Streams, d.Streams), SourceStreams: cmp.Or(l.SourceStreams, d.SourceStreams), PeerStreams: cmp.Or(l.PeerStreams, d.PeerStreams),
-		Requests: cmp.Or(l.Requests, d.Requests), SourceRequests: cmp.Or(l.SourceRequests, d.SourceRequests),
-		Body: cmp.Or(l.Body, d.Body), SourceBody: cmp.Or(l.SourceBody, d.SourceBody), PeerBody: cmp.Or(l.PeerBody, d.PeerBody),
-		CacheBytes: cmp.Or(l.CacheBytes, d.CacheBytes),
-	}
-	// Less than one shard would refuse every Put.
-	l.Body = max(l.Body, protocol.MaxShardSize)
-	l.SourceBody = min(max(l.SourceBody, protocol.MaxShardSize), l.Body)
-	l.PeerBody = min(max(l.PeerBody, protocol.MaxShardSize), l.SourceBody)
-	return l
-}
-
 const (
-	// doorPatience is how long a request waits for its turn.
-	doorPatience = 10 * time.Second
-	// doorUnease is how long one waits for memory before the slowest of those
+	// Patience is how long a request waits for its turn.
+	Patience = 10 * time.Second
+	// unrest is how long one waits for memory before the slowest of those
 	// who have it is sent away.
-	doorUnease = doorPatience / 4
+	unrest = Patience / 4
 )
 
-// door lets in as much as Limits allow.
-type door struct {
+// Gate lets in as much as Limits allow.
+type Gate struct {
 	limits   Limits
 	now      func() time.Time
 	slowest  int64 // bytes a second that a transfer must keep up in a crowd
@@ -77,7 +35,7 @@ type door struct {
 	holds   map[*hold]struct{}  // memory that is taken; guarded by mu
 }
 
-// guest is whoever has a part of its own in what a door lets in: a peer, a
+// guest is whoever has a part of its own in what a gate lets in: a peer, a
 // source, or a wide prefix.
 type guest struct {
 	peer peer.ID
@@ -87,16 +45,18 @@ type guest struct {
 
 // guestUse is what a guest has under way.
 type guestUse struct {
-	users       int // guarded by the door's mu, as is streams
+	users       int // guarded by the gate's mu, as is streams
 	streams     int
 	mostStreams int
 	requests    *semaphore.Weighted
 	memory      *semaphore.Weighted
 }
 
-func newDoor(l Limits, now func() time.Time) *door {
-	return &door{
-		limits: l, now: now, slowest: crowdedRate,
+// New returns a gate. slowest is what a transfer must keep up in a crowd, in
+// bytes a second.
+func New(l Limits, slowest int64, now func() time.Time) *Gate {
+	return &Gate{
+		limits: l, now: now, slowest: slowest,
 		requests: semaphore.NewWeighted(int64(l.Requests)),
 		memory:   semaphore.NewWeighted(l.Body),
 		guests:   make(map[guest]*guestUse),
@@ -136,7 +96,7 @@ func (l Limits) newUse(s guest) *guestUse {
 
 // use returns the guests' uses that a peer's request is charged to; leave ends
 // it.
-func (d *door) use(from protocol.Remote) (all []*guestUse, leave func()) {
+func (d *Gate) use(from protocol.Remote) (all []*guestUse, leave func()) {
 	names := guestsOf(from)
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -160,8 +120,8 @@ func (d *door) use(from protocol.Remote) (all []*guestUse, leave func()) {
 	})
 }
 
-// stream lets a stream in, or not. leave ends it.
-func (d *door) stream(from protocol.Remote) (leave func(), ok bool) {
+// Stream lets a stream in, or not. leave ends it.
+func (d *Gate) Stream(from protocol.Remote) (leave func(), ok bool) {
 	uses, unuse := d.use(from)
 	if !d.enter(uses) {
 		unuse()
@@ -170,7 +130,7 @@ func (d *door) stream(from protocol.Remote) (leave func(), ok bool) {
 	return func() { d.leave(uses); unuse() }, true
 }
 
-func (d *door) enter(uses []*guestUse) bool {
+func (d *Gate) enter(uses []*guestUse) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.streams >= d.limits.Streams {
@@ -188,7 +148,7 @@ func (d *door) enter(uses []*guestUse) bool {
 	return true
 }
 
-func (d *door) leave(uses []*guestUse) {
+func (d *Gate) leave(uses []*guestUse) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.streams--
@@ -197,17 +157,17 @@ func (d *door) leave(uses []*guestUse) {
 	}
 }
 
-// open returns how many streams are.
-func (d *door) open() int {
+// Open returns how many streams are.
+func (d *Gate) Open() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.streams
 }
 
-// request waits until one more request of a peer may be answered. It refuses
+// Request waits until one more request of a peer may be answered. It refuses
 // with CodeUnavailable when that takes too long.
-func (d *door) request(ctx context.Context, from protocol.Remote) (leave func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, doorPatience)
+func (d *Gate) Request(ctx context.Context, from protocol.Remote) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
 	uses, unuse := d.use(from)
 	queue := make([]*semaphore.Weighted, 0, len(uses)+1)
@@ -240,10 +200,10 @@ func acquire(ctx context.Context, queue []*semaphore.Weighted, n int64) (release
 	return release, true
 }
 
-// body waits until n bytes of a peer's shard may be held in memory. It refuses
+// Body waits until n bytes of a peer's shard may be held in memory. It refuses
 // with CodeUnavailable when that takes too long.
-func (d *door) body(ctx context.Context, from protocol.Remote, n int64) (release func(), err error) {
-	patient, cancel := context.WithTimeout(ctx, doorPatience)
+func (d *Gate) Body(ctx context.Context, from protocol.Remote, n int64) (release func(), err error) {
+	patient, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
 	uses, unuse := d.use(from)
 	queue := make([]*semaphore.Weighted, 0, len(uses))
@@ -271,42 +231,17 @@ func (d *door) body(ctx context.Context, from protocol.Remote, n int64) (release
 
 // remember waits for n bytes of all memory. Who has to wait long sends the
 // slowest away of those who have it.
-func (d *door) remember(ctx context.Context, n int64) bool {
-	unease := time.AfterFunc(doorUnease, d.relieve)
+func (d *Gate) remember(ctx context.Context, n int64) bool {
+	unease := time.AfterFunc(unrest, d.relieve)
 	defer unease.Stop()
 	return d.memory.Acquire(ctx, n) == nil
 }
 
-// bufferClasses are the sizes, in bytes, of pooled buffers.
-var bufferClasses = [...]int64{protocol.LeafSize, 128 << 10, 1 << 20, protocol.MaxShardSize}
-
-// buffers are pools of memory for shards, by size.
-type buffers struct{ pools [len(bufferClasses)]sync.Pool }
-
-// get returns a buffer of n bytes, at most protocol.MaxShardSize.
-func (b *buffers) get(n int64) *[]byte {
-	for i, size := range bufferClasses {
-		if n > size {
-			continue
-		}
-		v, ok := b.pools[i].Get().(*[]byte)
-		if !ok {
-			buf := make([]byte, size)
-			v = &buf
-		}
-		*v = (*v)[:n]
-		return v
+// Own takes memory for this node's own work.
+func (d *Gate) Own(ctx context.Context, bytes int64) (release func(), err error) {
+	bytes = min(bytes, d.limits.Body)
+	if err := d.memory.Acquire(ctx, bytes); err != nil {
+		return nil, err
 	}
-	buf := make([]byte, n)
-	return &buf
-}
-
-// put gives a buffer back.
-func (b *buffers) put(v *[]byte) {
-	for i, size := range bufferClasses {
-		if int64(cap(*v)) == size {
-			b.pools[i].Put(v)
-			return
-		}
-	}
+	return func() { d.memory.Release(bytes) }, nil
 }

@@ -1,4 +1,4 @@
-package node
+package line
 
 import (
 	"context"
@@ -10,53 +10,56 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// meteredNet has all streams that this node opens cross its line. It asks
+// Net has all streams that this node opens over a network cross its line. It asks
 // others for the sake of repair only.
-type meteredNet struct {
+func (l *Line) Net(n protocol.Network) protocol.Network { return network{n, l} }
+
+type network struct {
 	protocol.Network
-	line *line
+	line *Line
 }
 
-func (n meteredNet) Open(ctx context.Context, to peer.ID) (protocol.Stream, error) {
+// Open opens a stream that crosses the line.
+func (n network) Open(ctx context.Context, to peer.ID) (protocol.Stream, error) {
 	s, err := n.Network.Open(ctx, to)
 	if err != nil {
 		return nil, err
 	}
-	return n.line.over(s, contract.Repair), nil
+	return n.line.Over(s, contract.Repair), nil
 }
 
-// metered is a stream that crosses the line. A deadline bounds the peer: the
+// Metered is a stream that crosses the line. A deadline bounds the peer: the
 // time that bytes wait for the donor's own limits is added to it. Reset may
 // come from anywhere, all else from one goroutine at a time.
-type metered struct {
+type Metered struct {
 	protocol.Stream
-	line  *line
-	class contract.Class // of the request under way, or of the last one
+	line  *Line
+	Class contract.Class // of the request under way, or of the last one
 
 	ctx                   context.Context    // of the waiting; nil: there is no limit
 	cancel                context.CancelFunc // likewise
 	readUntil, writeUntil time.Time          // the peer's deadlines; zero: none
 }
 
-type lineKey struct{}
+type key struct{}
 
-// withLine tells a request under ctx which stream its bytes come by.
-func withLine(ctx context.Context, m *metered) context.Context {
-	return context.WithValue(ctx, lineKey{}, m)
+// With tells a request under ctx which stream its bytes come by.
+func With(ctx context.Context, m *Metered) context.Context {
+	return context.WithValue(ctx, key{}, m)
 }
 
-// charge has what comes by ctx's stream from now on counted and paced as a
+// Charge has what comes by ctx's stream from now on counted and paced as a
 // class's, until the stream's next request.
-func charge(ctx context.Context, c contract.Class) {
-	if m, ok := ctx.Value(lineKey{}).(*metered); ok {
-		m.class = c
+func Charge(ctx context.Context, c contract.Class) {
+	if m, ok := ctx.Value(key{}).(*Metered); ok {
+		m.Class = c
 	}
 }
 
-// classOf returns what a request counts as until more is known of it. What
+// ClassOf returns what a request counts as until more is known of it. What
 // neighbours owe one another is for repair, and what only they are answered;
 // shards go either way.
-func classOf(k protocol.Kind, neighbour bool) contract.Class {
+func ClassOf(k protocol.Kind, neighbour bool) contract.Class {
 	switch k {
 	case protocol.KindForm, protocol.KindPut, protocol.KindGet:
 		return contract.Clients
@@ -68,66 +71,66 @@ func classOf(k protocol.Kind, neighbour bool) contract.Class {
 	return contract.Repair
 }
 
-// refused takes the place with repair from whoever was refused what they
+// Refused takes the place with repair from whoever was refused what they
 // asked: else a stranger's requests would be at its cost.
-func (m *metered) refused(err error) {
+func (m *Metered) Refused(err error) {
 	if err != nil {
-		m.class = contract.Clients
+		m.Class = contract.Clients
 	}
 }
 
-// over leads a stream over the line.
-func (l *line) over(s protocol.Stream, c contract.Class) *metered {
-	m := &metered{Stream: s, line: l, class: c}
-	if l.up != nil || l.down != nil {
+// Over leads a stream over the line.
+func (l *Line) Over(s protocol.Stream, c contract.Class) *Metered {
+	m := &Metered{Stream: s, line: l, Class: c}
+	if l.Up != nil || l.Down != nil {
 		m.ctx, m.cancel = context.WithCancel(context.Background())
 	}
 	return m
 }
 
 // Read reads what has come, and takes its time over it.
-func (m *metered) Read(b []byte) (int, error) {
-	if m.line.down != nil && len(b) > linePiece {
-		b = b[:linePiece]
+func (m *Metered) Read(b []byte) (int, error) {
+	if m.line.Down != nil && len(b) > sliceSize {
+		b = b[:sliceSize]
 	}
 	n, err := m.Stream.Read(b)
 	if n == 0 {
 		return n, err
 	}
-	m.line.spent[m.class].down.Add(int64(n))
-	if wait := m.wait(m.line.down, n); err == nil {
+	m.line.Count(m.Class, 0, int64(n))
+	if wait := m.wait(m.line.Down, n); err == nil {
 		err = wait
 	}
 	return n, err
 }
 
-// Write writes b in pieces, each when the line has room for it.
-func (m *metered) Write(b []byte) (n int, err error) {
-	if m.line.up == nil {
+// Write writes b in slices, each when the line has room for it.
+func (m *Metered) Write(b []byte) (n int, err error) {
+	if m.line.Up == nil {
 		n, err = m.Stream.Write(b)
-		m.line.spent[m.class].up.Add(int64(n))
+		m.line.Count(m.Class, int64(n), 0)
 		return n, err
 	}
 	for n < len(b) && err == nil {
-		piece := b[n:min(len(b), n+linePiece)]
-		if err = m.wait(m.line.up, len(piece)); err != nil {
+		slice := b[n:min(len(b), n+sliceSize)]
+		if err = m.wait(m.line.Up, len(slice)); err != nil {
 			break
 		}
 		var wrote int
-		wrote, err = m.Stream.Write(piece)
-		m.line.spent[m.class].up.Add(int64(wrote))
+		wrote, err = m.Stream.Write(slice)
+		m.line.Count(m.Class, int64(wrote), 0)
 		n += wrote
 	}
 	return n, err
 }
 
 // wait waits for a lane, if there is one, and gives the peer as much longer.
-func (m *metered) wait(l *lane, n int) error {
+func (m *Metered) wait(l *Lane, n int) error {
 	if l == nil {
 		return nil
 	}
 	begun := time.Now()
-	if err := l.wait(m.ctx, m.class, n); err != nil {
+	if err := l.wait(m.ctx, m.Class, n); err != nil {
 		return err
 	}
 	late := time.Since(begun)
@@ -147,30 +150,30 @@ func (m *metered) wait(l *lane, n int) error {
 }
 
 // SetReadDeadline bounds how long the peer may take to send.
-func (m *metered) SetReadDeadline(t time.Time) error {
+func (m *Metered) SetReadDeadline(t time.Time) error {
 	m.readUntil = t
 	return m.Stream.SetReadDeadline(t)
 }
 
 // SetWriteDeadline bounds how long the peer may take to receive.
-func (m *metered) SetWriteDeadline(t time.Time) error {
+func (m *Metered) SetWriteDeadline(t time.Time) error {
 	m.writeUntil = t
 	return m.Stream.SetWriteDeadline(t)
 }
 
 // Close ends the stream, and the waiting for its sake.
-func (m *metered) Close() error {
+func (m *Metered) Close() error {
 	m.quit()
 	return m.Stream.Close()
 }
 
 // Reset ends the stream at once.
-func (m *metered) Reset() error {
+func (m *Metered) Reset() error {
 	m.quit()
 	return m.Stream.Reset()
 }
 
-func (m *metered) quit() {
+func (m *Metered) quit() {
 	if m.cancel != nil {
 		m.cancel()
 	}

@@ -1,16 +1,16 @@
-package node
+package gate
 
 import (
 	"context"
 	"time"
 )
 
-// crowdedRate is what a peer must keep up, in bytes a second, once others wait
+// CrowdedRate is what a peer must keep up, in bytes a second, once others wait
 // for the memory that its shard takes. The norm's own least rate is a
 // sixteenth of it: a node that is not crowded bears slow peers. One whose donor
 // set a rate keeps peers waiting itself, and asks less of them.
 const (
-	crowdedRate  = 256 << 10
+	CrowdedRate  = 256 << 10
 	crowdedGrace = 10 * time.Second // before that
 )
 
@@ -23,13 +23,13 @@ type hold struct {
 
 type cutKey struct{}
 
-// withCut tells requests under ctx how they are ended from outside.
-func withCut(ctx context.Context, cut func()) context.Context {
+// WithCut tells requests under ctx how they are ended from outside.
+func WithCut(ctx context.Context, cut func()) context.Context {
 	return context.WithValue(ctx, cutKey{}, cut)
 }
 
 // hold notes that a request has taken n bytes.
-func (d *door) hold(ctx context.Context, n int64) *hold {
+func (d *Gate) hold(ctx context.Context, n int64) *hold {
 	cut, _ := ctx.Value(cutKey{}).(func())
 	h := &hold{late: d.now().Add(crowdedGrace + time.Duration(n)*time.Second/time.Duration(d.slowest)), cut: cut}
 	d.mu.Lock()
@@ -38,14 +38,14 @@ func (d *door) hold(ctx context.Context, n int64) *hold {
 	return h
 }
 
-func (d *door) unhold(h *hold) {
+func (d *Gate) unhold(h *hold) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.holds, h)
 }
 
 // relieve ends the request that is latest, if one is late.
-func (d *door) relieve() {
+func (d *Gate) relieve() {
 	now := d.now()
 	d.mu.Lock()
 	var latest *hold

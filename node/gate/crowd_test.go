@@ -1,4 +1,4 @@
-package node
+package gate
 
 import (
 	"context"
@@ -8,22 +8,23 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
 
 	"github.com/cairnstore/cairn/protocol"
 )
 
 // from is a peer numbered i at an address.
 func from(i int, addr string) protocol.Remote {
-	return at(peer.ID(fmt.Sprint("peer ", i)), "/ip4/"+addr+"/tcp/1")
+	return protocol.Remote{Peer: peer.ID(fmt.Sprint("peer ", i)), Addr: multiaddr.StringCast("/ip4/" + addr + "/tcp/1")}
 }
 
 // One source with many identities has its share of streams, one wide prefix
 // half of all; others have theirs.
 func TestStreamsOfOneSource(t *testing.T) {
-	d := newDoor(Limits{Streams: 40, SourceStreams: 5, PeerStreams: 2}.withDefaults(), time.Now)
+	d := New(Limits{Streams: 40, SourceStreams: 5, PeerStreams: 2}.WithDefaults(), CrowdedRate, time.Now)
 	open := func(of func(i int) protocol.Remote) (n int) {
 		for i := range 100 {
-			if _, ok := d.stream(of(i)); ok {
+			if _, ok := d.Stream(of(i)); ok {
 				n++
 			}
 		}
@@ -51,7 +52,7 @@ func TestStreamsOfOneSource(t *testing.T) {
 func TestMemoryAndRequestsOfOneSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = protocol.MaxShardSize
-		d := newDoor(Limits{Body: 8 * most, SourceBody: 3 * most, PeerBody: 2 * most, Requests: 8, SourceRequests: 3}.withDefaults(), time.Now)
+		d := New(Limits{Body: 8 * most, SourceBody: 3 * most, PeerBody: 2 * most, Requests: 8, SourceRequests: 3}.WithDefaults(), CrowdedRate, time.Now)
 		ctx := t.Context()
 		var frees []func()
 		take := func(want int, of func(i int) protocol.Remote) {
@@ -59,11 +60,11 @@ func TestMemoryAndRequestsOfOneSource(t *testing.T) {
 			bodies, requests := make(chan func(), 20), make(chan func(), 20)
 			for i := range 20 {
 				go func() {
-					free, _ := d.body(ctx, of(i), most)
+					free, _ := d.Body(ctx, of(i), most)
 					bodies <- free
 				}()
 				go func() {
-					leave, _ := d.request(ctx, of(i))
+					leave, _ := d.Request(ctx, of(i))
 					requests <- leave
 				}()
 			}
@@ -83,7 +84,7 @@ func TestMemoryAndRequestsOfOneSource(t *testing.T) {
 		take(3, func(i int) protocol.Remote { return from(i, "66.6.6.6") })
 		take(1, func(i int) protocol.Remote { return from(i, fmt.Sprintf("66.6.%d.1", 10+i)) })
 		begun := time.Now()
-		free, err := d.body(ctx, from(99, "9.9.9.9"), most)
+		free, err := d.Body(ctx, from(99, "9.9.9.9"), most)
 		if err != nil || time.Since(begun) != 0 {
 			t.Errorf("another waits %v: %v", time.Since(begun), err)
 		}
@@ -101,18 +102,18 @@ func TestMemoryAndRequestsOfOneSource(t *testing.T) {
 func TestSlowPutsYieldToOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = protocol.MaxShardSize
-		d := newDoor(Limits{Body: 4 * most}.withDefaults(), time.Now)
+		d := New(Limits{Body: 4 * most}.WithDefaults(), CrowdedRate, time.Now)
 		cut := 0
 		for i := range 4 {
 			ctx, cancel := context.WithCancel(t.Context())
-			free, err := d.body(withCut(ctx, func() { cut++; cancel() }), from(i, fmt.Sprintf("%d.6.6.6", 60+i)), most)
+			free, err := d.Body(WithCut(ctx, func() { cut++; cancel() }), from(i, fmt.Sprintf("%d.6.6.6", 60+i)), most)
 			if err != nil {
 				t.Fatal(err)
 			}
 			go func() { <-ctx.Done(); free() }()
 		}
 		time.Sleep(crowdedGrace + time.Second)
-		if _, err := d.body(t.Context(), from(9, "9.9.9.9"), most); protocol.CodeOf(err) != protocol.CodeUnavailable || cut != 0 {
+		if _, err := d.Body(t.Context(), from(9, "9.9.9.9"), most); protocol.CodeOf(err) != protocol.CodeUnavailable || cut != 0 {
 			t.Errorf("peers that are not late yet: %d cut, %v", cut, err)
 		}
 		time.Sleep(time.Minute)
@@ -121,8 +122,8 @@ func TestSlowPutsYieldToOthers(t *testing.T) {
 		}
 		for range 3 {
 			begun := time.Now()
-			free, err := d.body(t.Context(), from(9, "9.9.9.9"), most)
-			if err != nil || time.Since(begun) > doorUnease {
+			free, err := d.Body(t.Context(), from(9, "9.9.9.9"), most)
+			if err != nil || time.Since(begun) > unrest {
 				t.Errorf("waited %v for a slow peer: %v", time.Since(begun), err)
 			}
 			free()

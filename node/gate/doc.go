@@ -1,0 +1,4 @@
+// Package gate bounds what may be under way at once in a node: streams, requests
+// and bytes of shards in memory, of all, of each address prefix and of each peer.
+// Who is slow yields to others when memory is short.
+package gate
