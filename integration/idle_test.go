@@ -62,7 +62,7 @@ func TestIdleNode(t *testing.T) {
 	w.restart(nodes)
 	time.Sleep(idleSettle) // what is measured is time
 	now := w.idle(nodes[0], "as time goes by")
-	now.did(t, "haves answered", "bytes sent", "bytes received")
+	now.did(t, "bytes sent", "bytes received") // groups are compared each quarter of an hour: the second part has it
 	if share := now.share(); share > idleBusy {
 		t.Errorf("it takes %.2f %% of a core", 100*share)
 	}
