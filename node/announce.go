@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cairnstore/cairn/node/truth"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 )
@@ -88,13 +89,13 @@ func (a *announcer) announced() int {
 
 // announceIfMember wants a group announced from its first grant to its last,
 // if this node is among its announcers.
-func (n *Node) announceIfMember(g *groupState) {
-	if !g.isFounded() {
+func (n *Node) announceIfMember(g *truth.Group) {
+	if !g.IsFounded() {
 		return
 	}
-	findable, segments := g.grantedNow()
-	n.neighbours.Grant(g.id, findable, segments)
-	n.reannounce(g.id)
+	findable, segments := g.GrantedNow()
+	n.neighbours.Grant(g.ID, findable, segments)
+	n.reannounce(g.ID)
 }
 
 // reannounce wants a group announced or not, as its members now are.

@@ -56,16 +56,15 @@ func TestAnnouncedFromFirstGrantToLast(t *testing.T) {
 	if w.net.announced[protocol.FindKey(other.id.Prefix())] != 1 {
 		t.Fatal("a grant that came as a fact does not announce")
 	}
-	g, release, err := w.node.groups.open(t.Context(), other.id)
+	g, release, err := w.node.groups.Open(t.Context(), other.id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var dels []protocol.Fact
-	g.mu.Lock()
-	for s := range g.grants {
-		dels = append(dels, other.deleteFact([]byte(s)))
+	granted, _ := g.GrantedSegments()
+	for _, s := range granted {
+		dels = append(dels, other.deleteFact(s[:]))
 	}
-	g.mu.Unlock()
 	release()
 	other.must(dels...)
 	w.announceAll()

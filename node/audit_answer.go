@@ -197,12 +197,12 @@ func (n *Node) notice(ctx context.Context, id protocol.GroupID, ref protocol.Sha
 	if code := protocol.CodeOf(why); code != protocol.CodeNotFound && code != protocol.CodeCorrupt {
 		return
 	}
-	g, release, err := n.groups.open(ctx, id)
+	g, release, err := n.groups.Open(ctx, id)
 	if err != nil {
 		return
 	}
 	defer release()
-	if key, _, ok := g.keyOf(ref.Segment); ok && int(key.Slot) == ref.Slot {
+	if key, _, ok := g.KeyOf(ref.Segment); ok && int(key.Slot) == ref.Slot {
 		n.shardDamaged(ctx, id, key, why)
 	}
 }

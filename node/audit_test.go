@@ -204,7 +204,7 @@ func mendOne(t *testing.T, harm func(*testing.T, string, *villager, *segment)) {
 		return d
 	})
 	one, s := h.all[0], h.segments[3]
-	_, release, err := one.node.groups.open(t.Context(), h.id) // it believes that it has it
+	_, release, err := one.node.groups.Open(t.Context(), h.id) // it believes that it has it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -131,12 +131,12 @@ func (n *Node) takeRenewals(ctx context.Context, from protocol.Remote, list []pr
 
 func (n *Node) takeRenewal(ctx context.Context, from protocol.Remote, r protocol.GroupRenewal) error {
 	f := protocol.Fact{Kind: protocol.FactRenewal, Bytes: r.Renewal}
-	g, release, err := n.groups.openTurn(ctx, r.Group)
+	g, release, err := n.groups.OpenTurn(ctx, r.Group)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if g.knows(f.ID()) {
+	if g.Knows(f.ID()) {
 		return nil
 	}
 	codes, err := n.keepOffer(ctx, from, g, []protocol.Fact{f})

@@ -49,7 +49,7 @@ func (n *Node) shares(ctx context.Context, v *neighbours.Roll, f *groupFacts) (o
 		if !granted || int(sh.Key.Slot) != v.Own() || n.frees.has(kin{v.ID, sh.Key.Segment}) || n.scrub.isDamaged(sh.Key) {
 			continue
 		}
-		out = append(out, keptShard{sh.Key, sh.Size, grant.id})
+		out = append(out, keptShard{sh.Key, sh.Size, grant.ID})
 	}
 	return out, nil
 }
@@ -221,26 +221,12 @@ func (n *Node) readSound(ctx context.Context, id protocol.GroupID, sh keptShard,
 // bringFacts offers a peer all facts of a group, but for peer records that it
 // would take for forged, as it does not know the peers for members.
 func (n *Node) bringFacts(ctx context.Context, id protocol.GroupID, to peer.ID) error {
-	g, release, err := n.groups.open(ctx, id)
+	g, release, err := n.groups.Open(ctx, id)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errHere, n.hideStore("open group", err))
 	}
 	defer release()
-	return n.offerFacts(ctx, g, to, g.ownersFacts())
-}
-
-// ownersFacts returns the names of all facts but the peer records of those whom
-// the table does not name.
-func (g *groupState) ownersFacts() []protocol.Hash {
-	g.mu.Lock()
-	others := make(map[protocol.Hash]bool)
-	for id, e := range g.envelopes {
-		if g.table == nil || g.table.SlotOf(id) < 0 {
-			others[e.id] = true
-		}
-	}
-	g.mu.Unlock()
-	return slices.DeleteFunc(g.factIDs(nil), func(h protocol.Hash) bool { return others[h] })
+	return n.offerFacts(ctx, g, to, g.OwnersFacts())
 }
 
 // examineSuccessor has a successor prove some of what it acknowledged. One that

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cairnstore/cairn/node/neighbours"
+	"github.com/cairnstore/cairn/node/truth"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 )
@@ -131,12 +132,12 @@ func (n *Node) enterOnce(ctx context.Context) {
 
 // hasToProve reports whether something of a group is held here.
 func (n *Node) hasToProve(ctx context.Context, id protocol.GroupID) bool {
-	g, release, err := n.groups.open(ctx, id)
+	g, release, err := n.groups.Open(ctx, id)
 	if err != nil {
 		return false
 	}
 	defer release()
-	return g.count() > 0
+	return g.Count() > 0
 }
 
 func (n *Node) requestEntry(ctx context.Context, g protocol.GroupID, slot int, to peer.ID) {
@@ -163,15 +164,15 @@ func (n *Node) requestEntry(ctx context.Context, g protocol.GroupID, slot int, t
 // enterSoon plans requests to all members of a group in which this node came to
 // a slot that the owner gave to another: once it has shards to prove, and had
 // some time to receive the others.
-func (n *Node) enterSoon(g *groupState) {
-	if g.isDrawn() {
+func (n *Node) enterSoon(g *truth.Group) {
+	if g.IsDrawn() {
 		return
 	}
-	v := n.neighbours.Roll(g.id)
-	if v == nil || !n.entering.begin(g.id, n.neighbours.Now(), n.cfg.Timing.EnterAgain) {
+	v := n.neighbours.Roll(g.ID)
+	if v == nil || !n.entering.begin(g.ID, n.neighbours.Now(), n.cfg.Timing.EnterAgain) {
 		return
 	}
-	n.entering.add(g.id, v.Others(), n.neighbours.Now()+2*n.cfg.Timing.RepairEvery)
+	n.entering.add(g.ID, v.Others(), n.neighbours.Now()+2*n.cfg.Timing.RepairEvery)
 }
 
 // enterAll plans requests to all members of a group at once, and has them asked
@@ -182,13 +183,6 @@ func (n *Node) enterAll(id protocol.GroupID) {
 		n.entering.meetAt(id, now)
 		n.entering.add(id, v.Others(), now)
 	}
-}
-
-// isDrawn reports whether the owner's table gives this node its slot.
-func (g *groupState) isDrawn() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.nominated < 0
 }
 
 // enterBack plans requests to those that answer again after they, or this node,

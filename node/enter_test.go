@@ -235,13 +235,13 @@ func TestMeetsWhoIsLeft(t *testing.T) {
 				time.Sleep(time.Hour)
 				left, newcomer := h.candidateFor(4), h.candidateFor(3)
 				h.fill(left, 4, h.segments[0])
-				g, release, err := newcomer.node.groups.open(t.Context(), h.id)
+				g, release, err := newcomer.node.groups.Open(t.Context(), h.id)
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer release()
 				if by == "drawer" {
-					g.nominate(3, left.peer.Self(), newcomer.now())
+					g.Nominate(3, left.peer.Self(), newcomer.now())
 					left.node.nominees.name(place{h.id, 3}, nominee{peer: newcomer.peer.Self(), until: year}, 0)
 				} else if err := left.peer.Announce(protocol.FindKey(h.id.Prefix())); err != nil {
 					t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/node/neighbours"
+	"github.com/cairnstore/cairn/node/truth"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 )
@@ -61,12 +62,12 @@ func (n *Node) exchangeOnce(ctx context.Context) error {
 // exchangeGroup compares one group's facts with some of its members, or with
 // all of them after an absence.
 func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
-	g, release, err := n.groups.open(ctx, id)
+	g, release, err := n.groups.Open(ctx, id)
 	if err != nil {
 		return n.hideStore("open group", err)
 	}
 	defer release()
-	if !g.isFounded() || n.leases.state(id, n.now()) == group.Expired {
+	if !g.IsFounded() || n.leases.state(id, n.now()) == group.Expired {
 		return nil
 	}
 	if err := n.tellAddress(ctx, g); err != nil {
@@ -89,13 +90,13 @@ func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
 	if len(with) == 0 {
 		answered = 1 // there is nobody to know better
 	}
-	if granted, lacked := g.grantedSegments(); !g.partial { // else they may lie on the disk that is missing
+	if granted, lacked := g.GrantedSegments(); !g.Partial { // else they may lie on the disk that is missing
 		n.neighbours.LackOwn(id, lacked)
 		if answered > 0 { // and this node knows what the others do
 			n.neighbours.KeepLacks(id, granted)
 		}
 	}
-	findable, segments := g.grantedNow()
+	findable, segments := g.GrantedNow()
 	n.neighbours.Grant(id, findable, segments)
 	n.exchange.done(id, stale, answered, n.now(), n.cfg.Timing.ExchangeEvery, &n.rand)
 	return nil
@@ -136,29 +137,29 @@ func (n *Node) comembers(id protocol.GroupID, all bool) []peer.ID {
 // compare brings this node and one member to the same facts of a group, and
 // learns what the member lacks of its segments; told is false where it does not
 // say.
-func (n *Node) compare(ctx context.Context, g *groupState, with peer.ID) (told bool, err error) {
+func (n *Node) compare(ctx context.Context, g *truth.Group, with peer.ID) (told bool, err error) {
 	have, q, err := n.askDigests(ctx, g, with)
 	if errors.Is(err, protocol.ErrNotFound) || errors.Is(err, protocol.ErrUnknown) {
-		if !n.isAlive(g.id) {
+		if !n.isAlive(g.ID) {
 			return false, nil // or its lease has ended there already
 		}
-		return false, n.offerFacts(ctx, g, with, g.factIDs(nil)) // it has lost the group, or never heard of it
+		return false, n.offerFacts(ctx, g, with, g.FactIDs(nil)) // it has lost the group, or never heard of it
 	}
 	if err != nil {
 		return false, err
 	}
 	if have.Same {
-		n.neighbours.HeardList(g.id, with, q, nil)
+		n.neighbours.HeardList(g.ID, with, q, nil)
 		return true, nil
 	}
 	if err := n.compareFacts(ctx, g, with, have.FactDigests); err != nil {
 		return false, err
 	}
-	granted, _ := g.grantedSegments() // with what was just told
-	return n.hearLists(ctx, g.id, with, n.neighbours.Question(g.id, granted, true), have.SegmentDigests)
+	granted, _ := g.GrantedSegments() // with what was just told
+	return n.hearLists(ctx, g.ID, with, n.neighbours.Question(g.ID, granted, true), have.SegmentDigests)
 }
 
-func (n *Node) compareFacts(ctx context.Context, g *groupState, with peer.ID, digests []byte) error {
+func (n *Node) compareFacts(ctx context.Context, g *truth.Group, with peer.ID, digests []byte) error {
 	buckets, err := n.differing(ctx, g, digests)
 	if err != nil || len(buckets) == 0 {
 		return err
@@ -168,9 +169,9 @@ func (n *Node) compareFacts(ctx context.Context, g *groupState, with peer.ID, di
 		return err
 	}
 	var news []protocol.Hash
-	lacks := g.factIDs(buckets)
+	lacks := g.FactIDs(buckets)
 	for h := range theirs {
-		if !g.knows(h) {
+		if !g.Knows(h) {
 			news = append(news, h)
 		}
 	}
@@ -184,33 +185,17 @@ func (n *Node) compareFacts(ctx context.Context, g *groupState, with peer.ID, di
 // askDigests asks a member for its digests. Mostly it has all facts of this node's,
 // and a shard of each segment that is granted, about which the question is: then it
 // only says so.
-func (n *Node) askDigests(ctx context.Context, g *groupState, with peer.ID) (have *protocol.HaveReply, q neighbours.Question, err error) {
-	now, release, err := n.groups.openTurn(ctx, g.id)
+func (n *Node) askDigests(ctx context.Context, g *truth.Group, with peer.ID) (have *protocol.HaveReply, q neighbours.Question, err error) {
+	now, release, err := n.groups.OpenTurn(ctx, g.ID)
 	if err != nil {
 		return nil, q, n.hideStore("open group", err)
 	}
-	expected, lacked := now.grantedSegments()
-	root := now.rootOf(expected, len(lacked) == 0)
-	q = n.neighbours.Question(g.id, expected, true)
+	expected, lacked := now.GrantedSegments()
+	root := now.RootOf(expected, len(lacked) == 0)
+	q = n.neighbours.Question(g.ID, expected, true)
 	release()
-	have, err = n.askHave(ctx, with, &protocol.HaveRequest{Group: g.id, Root: root})
+	have, err = n.askHave(ctx, with, &protocol.HaveRequest{Group: g.ID, Root: root})
 	return have, q, err
-}
-
-// rootOf returns protocol.DigestsRoot of who has the facts of this state and some
-// segments, in order; all says that these are held here.
-func (g *groupState) rootOf(segments []protocol.SegmentID, all bool) []byte {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if held := 0; all {
-		for range g.names(digestSegments) {
-			held++
-		}
-		if held == len(segments) {
-			return g.digestsRoot()
-		}
-	}
-	return protocol.DigestsRoot(g.digestsOf(digestFacts), digestsAmong(segments))
 }
 
 func (n *Node) askHave(ctx context.Context, with peer.ID, r *protocol.HaveRequest) (*protocol.HaveReply, error) {
@@ -220,18 +205,16 @@ func (n *Node) askHave(ctx context.Context, with peer.ID, r *protocol.HaveReques
 }
 
 // differing returns the buckets in which a member's facts are not this node's.
-func (n *Node) differing(ctx context.Context, g *groupState, theirs []byte) ([]int, error) {
+func (n *Node) differing(ctx context.Context, g *truth.Group, theirs []byte) ([]int, error) {
 	if len(theirs) == 0 {
 		return nil, protocol.Refuse(protocol.CodeDenied, "the member shows no digests")
 	}
-	now, release, err := n.groups.openTurn(ctx, g.id)
+	now, release, err := n.groups.OpenTurn(ctx, g.ID)
 	if err != nil {
 		return nil, n.hideStore("open group", err)
 	}
 	defer release()
-	now.mu.Lock()
-	ours := now.digestsOf(digestFacts)
-	now.mu.Unlock()
+	ours := now.FactDigests()
 	const size = len(protocol.Hash{})
 	var out []int
 	for b := range protocol.Buckets {
@@ -242,25 +225,10 @@ func (n *Node) differing(ctx context.Context, g *groupState, theirs []byte) ([]i
 	return out, nil
 }
 
-// factIDs returns the names of the facts that count here, those in some buckets
-// or (nil) all.
-func (g *groupState) factIDs(buckets []int) []protocol.Hash {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	var out []protocol.Hash
-	for h := range g.ids {
-		if buckets == nil || slices.Contains(buckets, int(h[0])) {
-			out = append(out, h)
-		}
-	}
-	slices.SortFunc(out, protocol.CompareIDs)
-	return out
-}
-
 // tellAddress keeps this node's own newest peer record among the group's facts,
 // where its addresses are others than those kept: who was away for long, and
 // who reads by an old hint, learn of it from any member.
-func (n *Node) tellAddress(ctx context.Context, g *groupState) error {
+func (n *Node) tellAddress(ctx context.Context, g *truth.Group) error {
 	env, err := n.cfg.Net.Envelope()
 	if err != nil {
 		return err
@@ -269,10 +237,7 @@ func (n *Node) tellAddress(ctx context.Context, g *groupState) error {
 	if err != nil || len(rec.Addrs) == 0 {
 		return err
 	}
-	g.mu.Lock()
-	kept := protocol.Envelope(g.envelopes[n.self].raw)
-	g.mu.Unlock()
-	if old, err := n.opened.Open(kept); err == nil && sameAddrs(old, rec) {
+	if old, err := n.opened.Open(g.EnvelopeOf(n.self)); err == nil && sameAddrs(old, rec) {
 		return nil
 	}
 	_, err = n.mergeHere(ctx, g, []protocol.Fact{{Kind: protocol.FactEnvelope, Bytes: env}})

@@ -8,6 +8,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/node/note"
+	"github.com/cairnstore/cairn/node/truth"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -16,17 +17,17 @@ import (
 const (
 	// mostNames is how many facts a member can truly have of a group: a grant
 	// or a delete of each subject, the heads of each pointer, and few others.
-	mostNames = protocol.MaxGroupSegments + (1+maxHeads)*protocol.MaxGroupPointers + 2*protocol.MaxShards
+	mostNames = protocol.MaxGroupSegments + (1+truth.MaxHeads)*protocol.MaxGroupPointers + 2*protocol.MaxShards
 	mostBytes = 8 << 20
 )
 
 var errInvented = errors.New("the member lists more facts than a group can have")
 
 // listFacts returns the names of a member's facts in some buckets.
-func (n *Node) listFacts(ctx context.Context, g *groupState, with peer.ID, buckets []int) (map[protocol.Hash]bool, error) {
+func (n *Node) listFacts(ctx context.Context, g *truth.Group, with peer.ID, buckets []int) (map[protocol.Hash]bool, error) {
 	names := make(map[protocol.Hash]bool)
 	for len(buckets) > 0 {
-		m, err := n.askHave(ctx, with, &protocol.HaveRequest{Group: g.id, Facts: buckets})
+		m, err := n.askHave(ctx, with, &protocol.HaveRequest{Group: g.ID, Facts: buckets})
 		if err != nil {
 			return nil, err
 		}
@@ -46,12 +47,12 @@ func (n *Node) listFacts(ctx context.Context, g *groupState, with peer.ID, bucke
 
 // fetchFacts asks a member for facts by name and merges them, each after those
 // that it depends on.
-func (n *Node) fetchFacts(ctx context.Context, g *groupState, from peer.ID, want []protocol.Hash) error {
+func (n *Node) fetchFacts(ctx context.Context, g *truth.Group, from peer.ID, want []protocol.Hash) error {
 	var got []protocol.Fact
 	size := 0
 	for len(want) > 0 && size < mostBytes {
 		page := want[:min(len(want), protocol.MaxFactsPage)]
-		m, err := n.askFacts(ctx, from, &protocol.FactsRequest{Group: g.id.Prefix(), Want: page})
+		m, err := n.askFacts(ctx, from, &protocol.FactsRequest{Group: g.ID.Prefix(), Want: page})
 		if err != nil {
 			return err
 		}
@@ -69,7 +70,7 @@ func (n *Node) fetchFacts(ctx context.Context, g *groupState, from peer.ID, want
 		}
 		want = slices.DeleteFunc(slices.Clone(want), func(h protocol.Hash) bool { return came[h] })
 	}
-	slices.SortStableFunc(got, func(a, b protocol.Fact) int { return rank(a.Kind) - rank(b.Kind) })
+	slices.SortStableFunc(got, func(a, b protocol.Fact) int { return truth.Rank(a.Kind) - truth.Rank(b.Kind) })
 	for page := range slices.Chunk(got, protocol.MaxFactsPage) {
 		codes, err := n.mergeHere(ctx, g, page)
 		if err != nil {
@@ -89,14 +90,14 @@ func isForgery(c protocol.Code) bool {
 
 // mergeHere takes facts into a group that is held, as if they were offered by
 // this node itself: they are charged to the group.
-func (n *Node) mergeHere(ctx context.Context, g *groupState, facts []protocol.Fact) ([]protocol.Code, error) {
-	now, release, err := n.groups.openTurn(ctx, g.id)
+func (n *Node) mergeHere(ctx context.Context, g *truth.Group, facts []protocol.Fact) ([]protocol.Code, error) {
+	now, release, err := n.groups.OpenTurn(ctx, g.ID)
 	if err != nil {
 		return nil, n.hideStore("open group", err)
 	}
 	defer release()
-	if !now.isFounded() {
-		return nil, protocol.Refuse(protocol.CodeUnknown, "group %s is held no more", g.id.Prefix())
+	if !now.IsFounded() {
+		return nil, protocol.Refuse(protocol.CodeUnknown, "group %s is held no more", g.ID.Prefix())
 	}
 	return n.keepOffer(ctx, protocol.Remote{Peer: n.self}, now, facts)
 }
@@ -109,7 +110,7 @@ func (n *Node) askFacts(ctx context.Context, with peer.ID, r *protocol.FactsRequ
 
 // offerFacts offers a member facts that it lacks. Those that it refuses it has
 // a better one for, or will find out.
-func (n *Node) offerFacts(ctx context.Context, g *groupState, to peer.ID, lacks []protocol.Hash) error {
+func (n *Node) offerFacts(ctx context.Context, g *truth.Group, to peer.ID, lacks []protocol.Hash) error {
 	facts, err := n.readFacts(ctx, g, lacks)
 	if err != nil {
 		return err
@@ -117,11 +118,11 @@ func (n *Node) offerFacts(ctx context.Context, g *groupState, to peer.ID, lacks 
 	for len(facts) > 0 {
 		page := &factPage{room: replyRoom}
 		for _, f := range facts {
-			if !page.add(f.Kind, f.Bytes) {
+			if !page.add(f) {
 				break
 			}
 		}
-		if _, err := n.askFacts(ctx, to, &protocol.FactsRequest{Group: g.id.Prefix(), Offer: page.facts}); err != nil {
+		if _, err := n.askFacts(ctx, to, &protocol.FactsRequest{Group: g.ID.Prefix(), Offer: page.facts}); err != nil {
 			return err
 		}
 		facts = facts[len(page.facts):]
@@ -131,16 +132,16 @@ func (n *Node) offerFacts(ctx context.Context, g *groupState, to peer.ID, lacks 
 
 // readFacts reads facts that count here from the store, in the order in which
 // they depend on each other.
-func (n *Node) readFacts(ctx context.Context, g *groupState, ids []protocol.Hash) ([]protocol.Fact, error) {
+func (n *Node) readFacts(ctx context.Context, g *truth.Group, ids []protocol.Hash) ([]protocol.Fact, error) {
 	var out []protocol.Fact
 	size := 0
 	for _, id := range ids {
-		if !g.knows(id) || size >= mostBytes {
+		if !g.Knows(id) || size >= mostBytes {
 			continue
 		}
-		f, err := n.store.Fact(ctx, g.id, id)
+		f, err := n.store.Fact(ctx, g.ID, id)
 		switch {
-		case errors.Is(err, storage.ErrNotFound) || n.damaged(g.id, err):
+		case errors.Is(err, storage.ErrNotFound) || n.damaged(g.ID, err):
 		case err != nil:
 			return nil, n.hideStore("read a fact", err)
 		case !note.Is(f.Kind):
@@ -148,6 +149,6 @@ func (n *Node) readFacts(ctx context.Context, g *groupState, ids []protocol.Hash
 			out = append(out, fromStore(f))
 		}
 	}
-	slices.SortStableFunc(out, func(a, b protocol.Fact) int { return rank(a.Kind) - rank(b.Kind) })
+	slices.SortStableFunc(out, func(a, b protocol.Fact) int { return truth.Rank(a.Kind) - truth.Rank(b.Kind) })
 	return out, nil
 }

@@ -180,11 +180,11 @@ func TestLostMemberLearnsItsGroups(t *testing.T) {
 		if err := lost.DeleteShard(t.Context(), storage.ShardKey{Segment: o.seg.id, Slot: 2}); err != nil {
 			t.Fatal(err)
 		}
-		g, release, err := w.nodes[2].groups.openTurn(t.Context(), o.id)
+		g, release, err := w.nodes[2].groups.OpenTurn(t.Context(), o.id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.nodes[2].groups.forget(g)
+		w.nodes[2].groups.Forget(g)
 		release()
 		time.Sleep(3 * day)
 		if !w.agree(o.id) || len(w.truths(o.id)[2]) < 4 {
@@ -239,7 +239,7 @@ func TestExchangeWithLiars(t *testing.T) {
 		before := w.truths(o.id)[0]
 		for lie := range lieKinds {
 			liar.lie.Store(int32(lie))
-			g, release, err := w.nodes[0].groups.open(t.Context(), o.id)
+			g, release, err := w.nodes[0].groups.Open(t.Context(), o.id)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -348,7 +348,7 @@ func BenchmarkExchange(b *testing.B) {
 			}
 			one.net.peers[two.net.id] = two.node
 			for b.Loop() {
-				g, release, err := one.node.groups.open(b.Context(), o.id)
+				g, release, err := one.node.groups.Open(b.Context(), o.id)
 				if err != nil {
 					b.Fatal(err)
 				}

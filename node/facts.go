@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/cairnstore/cairn/node/quota"
+	"github.com/cairnstore/cairn/node/truth"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -20,7 +21,7 @@ func (n *Node) Facts(ctx context.Context, from protocol.Remote, r *protocol.Fact
 	if err != nil {
 		return nil, err
 	}
-	g, release, err := n.groups.openTurn(ctx, id)
+	g, release, err := n.groups.OpenTurn(ctx, id)
 	if err != nil {
 		return nil, n.hideStore("open group", err)
 	}
@@ -33,8 +34,12 @@ func (n *Node) Facts(ctx context.Context, from protocol.Remote, r *protocol.Fact
 	}
 	page := &factPage{room: replyRoom}
 	if len(r.Pointer) > 0 {
-		if err := g.openPointer(page, protocol.PointerID(r.Pointer)); err != nil {
+		list, err := g.PointerFacts(protocol.PointerID(r.Pointer))
+		if err != nil {
 			return nil, err
+		}
+		for _, f := range list {
+			page.add(f)
 		}
 	}
 	if len(r.Want) > 0 {
@@ -48,13 +53,13 @@ func (n *Node) Facts(ctx context.Context, from protocol.Remote, r *protocol.Fact
 
 // keepOffer merges offered facts, makes those that count durable, and says
 // what became of each. The group's turn is taken.
-func (n *Node) keepOffer(ctx context.Context, from protocol.Remote, g *groupState, offer []protocol.Fact) ([]protocol.Code, error) {
+func (n *Node) keepOffer(ctx context.Context, from protocol.Remote, g *truth.Group, offer []protocol.Fact) ([]protocol.Code, error) {
 	return n.keepWith(ctx, from, g, offer)
 }
 
 // keepWith is keepOffer with notes that belong to the facts.
-func (n *Node) keepWith(ctx context.Context, from protocol.Remote, g *groupState, offer []protocol.Fact, notes ...storage.Fact) ([]protocol.Code, error) {
-	fresh := !g.isFounded()
+func (n *Node) keepWith(ctx context.Context, from protocol.Remote, g *truth.Group, offer []protocol.Fact, notes ...storage.Fact) ([]protocol.Code, error) {
+	fresh := !g.IsFounded()
 	if fresh {
 		if err := n.mayFound(g, offer); err != nil {
 			return nil, err
@@ -63,19 +68,19 @@ func (n *Node) keepWith(ctx context.Context, from protocol.Remote, g *groupState
 	o := n.mergeOffer(from, g, offer)
 	o.notes = notes
 	if err := n.storeOffer(ctx, from, g, o, fresh); err != nil {
-		n.groups.forget(g) // it runs ahead of the store
+		n.groups.Forget(g) // it runs ahead of the store
 		return nil, err
 	}
-	g.saved()
-	n.dropFacts(ctx, g.id, o.drops)
+	g.Saved()
+	n.dropFacts(ctx, g.ID, o.drops)
 	n.learnFrom(o)
 	n.openSeats(g)
 	if fresh {
 		n.beginLease(g)
 	}
 	if o.renewal != nil {
-		n.leases.renewed(g.id, g.lastRenewal(), n.now())
-		n.neighbours.Renewed(g.id, o.renewal)
+		n.leases.renewed(g.ID, g.LastRenewal(), n.now())
+		n.neighbours.Renewed(g.ID, o.renewal)
 	}
 	n.announceIfMember(g)
 	return o.codes, o.cut
@@ -99,22 +104,22 @@ type offered struct {
 // Each that is forged counts at once: hundreds come in one request, and requests
 // of one peer on many streams wait here for the group's turn. A peer that is
 // doubted has some looked at, and may offer the others again.
-func (n *Node) mergeOffer(from protocol.Remote, g *groupState, offer []protocol.Fact) *offered {
+func (n *Node) mergeOffer(from protocol.Remote, g *truth.Group, offer []protocol.Fact) *offered {
 	o := &offered{codes: make([]protocol.Code, len(offer)), frees: make(map[protocol.SegmentID]freeing)}
 	order := make([]int, len(offer))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return rank(offer[a].Kind) - rank(offer[b].Kind) })
+	slices.SortStableFunc(order, func(a, b int) int { return truth.Rank(offer[a].Kind) - truth.Rank(offer[b].Kind) })
 	for _, i := range order {
 		switch f := offer[i]; {
-		case g.knows(f.ID()):
+		case g.Knows(f.ID()):
 		case !n.strikes.mayTry(from, n.now()):
 			o.codes[i] = protocol.CodeUnavailable
 		default:
 			o.codes[i] = n.mergeOne(g, f, o)
 		}
-		if c := o.codes[i]; isLie(c) && n.blame(from, protocol.Refuse(c, "a fact of group %s", g.id.Prefix())) {
+		if c := o.codes[i]; isLie(c) && n.blame(from, protocol.Refuse(c, "a fact of group %s", g.ID.Prefix())) {
 			o.cut = errLiar // what came true before is kept
 			break
 		}
@@ -122,21 +127,18 @@ func (n *Node) mergeOffer(from protocol.Remote, g *groupState, offer []protocol.
 	return o
 }
 
-func (n *Node) mergeOne(g *groupState, f protocol.Fact, o *offered) protocol.Code {
+func (n *Node) mergeOne(g *truth.Group, f protocol.Fact, o *offered) protocol.Code {
 	op, err := n.openFact(g, f)
 	if err != nil {
 		return protocol.CodeOf(err)
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	m := g.merge(f, op, n.self, n.now())
-	if !m.kept {
-		return m.code
+	m := g.MergeNew(f, op, n.self, n.now())
+	if !m.Kept {
+		return m.Code
 	}
-	g.unsaved[f.ID()] = struct{}{}
 	o.keep = append(o.keep, f)
-	o.drops = append(o.drops, m.drops...)
-	o.size += m.freed
+	o.drops = append(o.drops, m.Drops...)
+	o.size += dropCost(m)
 	switch f.Kind {
 	case protocol.FactEnvelope:
 		o.envelopes = append(o.envelopes, f.Bytes)
@@ -144,15 +146,15 @@ func (n *Node) mergeOne(g *groupState, f protocol.Fact, o *offered) protocol.Cod
 		o.renewal = f.Bytes
 	case protocol.FactGrant:
 		if len(op.Grant.Subject) == len(protocol.SegmentID{}) {
-			n.neighbours.Granted(g.id)
+			n.neighbours.Granted(g.ID)
 		}
 	case protocol.FactDelete:
 		if s := op.Delete.Subject; len(s) == len(protocol.SegmentID{}) {
-			n.neighbours.ForgetSegment(g.id, protocol.SegmentID(s))
-			if note, was := n.verdicts.drop(kin{g.id, protocol.SegmentID(s)}); was {
+			n.neighbours.ForgetSegment(g.ID, protocol.SegmentID(s))
+			if note, was := n.verdicts.drop(kin{g.ID, protocol.SegmentID(s)}); was {
 				o.drops = append(o.drops, note)
 			}
-			if _, ok := g.held[protocol.SegmentID(s)]; ok {
+			if g.Has(protocol.SegmentID(s)) {
 				o.deleted = append(o.deleted, protocol.SegmentID(s))
 			}
 		}
@@ -162,10 +164,8 @@ func (n *Node) mergeOne(g *groupState, f protocol.Fact, o *offered) protocol.Cod
 
 // openFact verifies a fact. Only a record founds the group that later ones are
 // verified against.
-func (n *Node) openFact(g *groupState, f protocol.Fact) (protocol.Opened, error) {
-	g.mu.Lock()
-	r := g.record
-	g.mu.Unlock()
+func (n *Node) openFact(g *truth.Group, f protocol.Fact) (protocol.Opened, error) {
+	r := g.Record()
 	if r == nil && f.Kind != protocol.FactRecord {
 		return protocol.Opened{}, protocol.Refuse(protocol.CodeUnknown, "the group's record is not held")
 	}
@@ -182,39 +182,39 @@ func (n *Node) openFact(g *groupState, f protocol.Fact) (protocol.Opened, error)
 		}
 		return protocol.Opened{Kind: f.Kind, Envelope: &rec}, nil
 	}
-	return protocol.OpenFact(r, g.id, f)
+	return protocol.OpenFact(r, g.ID, f)
 }
 
 // storeOffer makes room for the facts that count and stores them, with the
 // notes that belong to them.
-func (n *Node) storeOffer(ctx context.Context, from protocol.Remote, g *groupState, o *offered, fresh bool) error {
-	batch, err := n.batchOf(g.id, o)
+func (n *Node) storeOffer(ctx context.Context, from protocol.Remote, g *truth.Group, o *offered, fresh bool) error {
+	batch, err := n.batchOf(g.ID, o)
 	if err != nil || len(batch) == 0 {
 		return err
 	}
 	if fresh {
-		src, err := n.quota.Found(g.id, quota.SourceOf(from), n.now())
+		src, err := n.quota.Found(g.ID, quota.SourceOf(from), n.now())
 		if err != nil {
 			return err
 		}
-		nt, err := originNote(g.id, src, n.now())
+		nt, err := originNote(g.ID, src, n.now())
 		if err != nil {
-			n.quota.Unfound(g.id)
+			n.quota.Unfound(g.ID)
 			return err
 		}
 		batch = append(batch, nt)
 	}
-	err = n.storeBatch(ctx, g.id, batch)
+	err = n.storeBatch(ctx, g.ID, batch)
 	if err != nil && fresh {
-		n.quota.Unfound(g.id)
+		n.quota.Unfound(g.ID)
 	}
 	if err != nil {
 		return err
 	}
 	for s, f := range o.frees {
-		n.frees.add(kin{g.id, s}, f)
+		n.frees.add(kin{g.ID, s}, f)
 	}
-	n.quota.Returned(g.id, o.size)
+	n.quota.Returned(g.ID, o.size)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/node/note"
+	"github.com/cairnstore/cairn/node/truth"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -44,8 +45,8 @@ func TestFoundingAGroup(t *testing.T) {
 			t.Fatalf("%s: something was stored", c.name)
 		}
 	}
-	if len(w.node.groups.entries) != 0 {
-		t.Errorf("%d groups that are not held stay in memory", len(w.node.groups.entries))
+	if n := w.node.groups.Len(); n != 0 {
+		t.Errorf("%d groups that are not held stay in memory", n)
 	}
 	if codes, err := o.offer(from, grant, table, rec); err != nil || !slices.Equal(codes, []protocol.Code{0, 0, 0}) {
 		t.Fatalf("all at once, in the worst order: %v, %v", codes, err)
@@ -86,7 +87,7 @@ func (o *owner) universe() []protocol.Fact {
 		for seq := range int64(3) {
 			facts = append(facts, o.write(p, seq))
 		}
-		for range 2 * maxHeads {
+		for range 2 * truth.MaxHeads {
 			facts = append(facts, o.write(p, 3))
 		}
 		if i == 3 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/cairnstore/cairn/node/truth"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -39,8 +40,8 @@ func (n *Node) groupOf(ctx context.Context, r *protocol.FactsRequest) (protocol.
 // mayFound checks that an offer of a group that is new here founds it: record
 // and table that name this node, or for one of whose slots it was nominated, of
 // a kind that this node takes.
-func (n *Node) mayFound(g *groupState, offer []protocol.Fact) error {
-	id := g.id
+func (n *Node) mayFound(g *truth.Group, offer []protocol.Fact) error {
+	id := g.ID
 	rec, err := n.offeredRecord(id, offer)
 	if err != nil {
 		return err
@@ -53,7 +54,7 @@ func (n *Node) mayFound(g *groupState, offer []protocol.Fact) error {
 		switch {
 		case err != nil:
 			return err
-		case t.SlotOf(n.self) < 0 && (g.nominated < 0 || g.nominated >= len(t.Slots)):
+		case t.SlotOf(n.self) < 0 && !g.NominatedTo(len(t.Slots)):
 			return protocol.Refuse(protocol.CodeWrongSlot, "the table does not name this node")
 		}
 		if err := n.checkOffered(rec, id, offer); err != nil {

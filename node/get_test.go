@@ -89,8 +89,8 @@ func BenchmarkPut(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				b.StopTimer()
-				if g, release, err := w.node.groups.open(b.Context(), o.id); err == nil {
-					g.lose(s.id)
+				if g, release, err := w.node.groups.Open(b.Context(), o.id); err == nil {
+					g.Lose(s.id)
 					release()
 				}
 				if key, err := w.store.Find(b.Context(), s.id); err == nil {

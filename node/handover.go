@@ -10,6 +10,7 @@ import (
 
 	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/node/note"
+	"github.com/cairnstore/cairn/node/truth"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -87,15 +88,15 @@ func (n *Node) isGiven(from peer.ID, r *protocol.EnterRequest) bool {
 // takeHandover keeps, durably, a handover of the slot for which this node was
 // nominated, and asks the members to be let in with it.
 func (n *Node) takeHandover(ctx context.Context, from protocol.Remote, r *protocol.EnterRequest) error {
-	g, release, err := n.groups.openTurn(ctx, r.Group)
+	g, release, err := n.groups.OpenTurn(ctx, r.Group)
 	if err != nil {
 		return n.hideStore("open group", err)
 	}
 	defer release()
 	switch {
-	case !g.isFounded():
+	case !g.IsFounded():
 		return protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
-	case g.ownSlot() != r.Slot:
+	case g.OwnSlot() != r.Slot:
 		return protocol.Refuse(protocol.CodeWrongSlot, "slot %d is another's", r.Slot)
 	case n.leaves():
 		return protocol.Refuse(protocol.CodeDraining, "this node is leaving")
@@ -112,28 +113,28 @@ func (n *Node) takeHandover(ctx context.Context, from protocol.Remote, r *protoc
 // keepHandover stores a handover, unless it is the one that is kept. Members
 // know who holds the slot; this node may know only who nominated it, and does
 // not give up a holder's word for that one's.
-func (n *Node) keepHandover(ctx context.Context, g *groupState, from peer.ID, r *protocol.EnterRequest) error {
-	was := n.handovers.get(g.id)
+func (n *Node) keepHandover(ctx context.Context, g *truth.Group, from peer.ID, r *protocol.EnterRequest) error {
+	was := n.handovers.get(g.ID)
 	if bytes.Equal(was.Handover, r.Handover) {
 		return nil
 	}
-	if !n.neighbours.HoldsSlot(g.id, from, r.Slot) && (!g.nominatedBy(from) || n.neighbours.Sits(g.id, peer.ID(was.By))) {
+	if !n.neighbours.HoldsSlot(g.ID, from, r.Slot) && (!g.NominatedBy(from) || n.neighbours.Sits(g.ID, peer.ID(was.By))) {
 		return protocol.Refuse(protocol.CodeDisputed, "slot %d is another's to hand over", r.Slot)
 	}
 	v := given{By: []byte(from), Since: n.now().Unix(), Handover: r.Handover}
-	f, err := note.New(g.id, note.Handover, v)
+	f, err := note.New(g.ID, note.Handover, v)
 	if err != nil {
 		return err
 	}
-	if err := n.storeBatch(ctx, g.id, []storage.Fact{f}); err != nil {
+	if err := n.storeBatch(ctx, g.ID, []storage.Fact{f}); err != nil {
 		return err
 	}
 	v.note = note.SavedAs(f)
-	n.handovers.set(g.id, v)
+	n.handovers.set(g.ID, v)
 	if was.note.Size > 0 {
-		n.dropFacts(ctx, g.id, []protocol.Hash{was.note.ID})
-		n.quota.Returned(g.id, noteCost(was.note.Size))
+		n.dropFacts(ctx, g.ID, []protocol.Hash{was.note.ID})
+		n.quota.Returned(g.ID, noteCost(was.note.Size))
 	}
-	n.log.Info("a slot was handed over to this node", "group", g.id.Prefix(), "slot", r.Slot, "by", protocol.ShortPeer(from))
+	n.log.Info("a slot was handed over to this node", "group", g.ID.Prefix(), "slot", r.Slot, "by", protocol.ShortPeer(from))
 	return nil
 }

@@ -100,13 +100,13 @@ func (n *Node) GroupsHealth(ctx context.Context, q HealthQuery) (*GroupsHealth, 
 
 // groupHealth tells how one group is; nil: it is not held here, or no more.
 func (n *Node) groupHealth(ctx context.Context, id protocol.GroupID, holders bool) (*GroupHealth, error) {
-	g, release, err := n.groups.open(ctx, id)
+	g, release, err := n.groups.Open(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	granted, lacked := g.grantedSegments()
-	if !g.partial {
+	granted, lacked := g.GrantedSegments()
+	if !g.Partial {
 		n.neighbours.LackOwn(id, lacked)
 	}
 	v, lease := n.neighbours.Roll(id), n.leases.state(id, n.now())

@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/truth"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -191,7 +192,7 @@ func TestReplacedFactsAreChargedAsTheyAre(t *testing.T) {
 		return fact(protocol.FactPointer, protocol.SignPointer(p.key, network, seq, [32]byte(randomBytes(w.r, 32)), nil, time.Time{}))
 	}
 	for seq := int64(1); seq < 60; seq += 2 {
-		for range maxHeads {
+		for range truth.MaxHeads {
 			offer(tombstone(seq))
 		}
 		offer(o.write(p, seq+1))

@@ -167,7 +167,7 @@ func TestListsOfLiars(t *testing.T) {
 			l := &listing{Handler: w.nodes[i], says: says}
 			w.peers[i].Serve(func(s protocol.Stream) { _ = protocol.Serve(t.Context(), s, l) })
 			time.Sleep(5 * time.Minute) // streams to the honest one end
-			g, release, err := w.nodes[0].groups.open(t.Context(), o.id)
+			g, release, err := w.nodes[0].groups.Open(t.Context(), o.id)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -209,14 +209,12 @@ func TestListsOfLiars(t *testing.T) {
 }
 
 func (n *Node) digestsHere(t *testing.T, id protocol.GroupID) []byte {
-	g, release, err := n.groups.open(t.Context(), id)
+	g, release, err := n.groups.Open(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer release()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.digestsOf(digestSegments)
+	return g.Have(new(protocol.HaveRequest), true, true).SegmentDigests
 }
 
 // Who came by proof, too late for some segment, makes nothing for itself, and keeps

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cairnstore/cairn/node/truth"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 )
@@ -53,20 +54,13 @@ func (l *leases) lease(seen time.Time, joined bool, renewal int64, now time.Time
 }
 
 // beginLease begins the lease of a group that was founded here just now.
-func (n *Node) beginLease(g *groupState) {
-	_, table, err := g.founded()
+func (n *Node) beginLease(g *truth.Group) {
+	_, table, err := g.Founded()
 	if err != nil {
 		return
 	}
 	now := n.now()
-	n.leases.begin(g.id, now, table.SlotOf(n.self) < 0, g.lastRenewal(), now)
-}
-
-// lastRenewal returns the date of the newest renewal; 0: there is none.
-func (g *groupState) lastRenewal() int64 {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.renewal.at
+	n.leases.begin(g.ID, now, table.SlotOf(n.self) < 0, g.LastRenewal(), now)
 }
 
 // renewed notes a renewal that counts.
@@ -189,7 +183,7 @@ func (n *Node) leaseOnce(ctx context.Context) error {
 // expire frees at most room shards and facts of a group whose lease has ended,
 // and returns how many.
 func (n *Node) expire(ctx context.Context, id protocol.GroupID, room int) (freed int, err error) {
-	g, release, err := n.groups.openTurn(ctx, id)
+	g, release, err := n.groups.OpenTurn(ctx, id)
 	if err != nil {
 		return 0, err
 	}

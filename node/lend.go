@@ -195,11 +195,11 @@ func (n *Node) mayLend(ctx context.Context, to peer.ID, r *protocol.MendRequest,
 	if !late {
 		return n.loans.take(v, false, 0, n.neighbours.Now())
 	}
-	g, release, err := n.groups.open(ctx, r.Group)
+	g, release, err := n.groups.Open(ctx, r.Group)
 	if err != nil {
 		return n.hideStore("open group", err)
 	}
-	held := g.count()
+	held := g.Count()
 	release()
 	if v.mending {
 		n.neighbours.Confess(r.Group, to, r.Segment, n.cfg.Timing.ConfessedFor)
@@ -249,13 +249,6 @@ func (n *Node) hearAll(id protocol.GroupID) {
 			n.revisits.add(borrower{h.Peer, id}, now+n.rand.upTo(every/retryPart))
 		}
 	}
-}
-
-// count returns how many segments are held of the group.
-func (g *groupState) count() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(g.held)
 }
 
 // Mend lends a co-member a whole shard without a read proof: to repair a segment

@@ -2,33 +2,13 @@ package node
 
 import (
 	"context"
-	"iter"
-	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/node/neighbours"
+	"github.com/cairnstore/cairn/node/truth"
 	"github.com/cairnstore/cairn/protocol"
 )
-
-// grantedSegments lists the segments that a group's members shall have, in
-// order, and those of them whose shards are not sound here.
-func (g *groupState) grantedSegments() (granted, lacked []protocol.SegmentID) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for subject := range g.grants {
-		if len(subject) != len(protocol.SegmentID{}) {
-			continue // a pointer
-		}
-		s := protocol.SegmentID([]byte(subject))
-		granted = append(granted, s)
-		if !g.holdsLocked(s) {
-			lacked = append(lacked, s)
-		}
-	}
-	slices.SortFunc(granted, protocol.CompareIDs)
-	return granted, lacked
-}
 
 // hearLists learns which of a question's segments a member has, by the
 // digests of its reply; where these differ, by the names in those buckets. A
@@ -38,7 +18,7 @@ func (n *Node) hearLists(ctx context.Context, id protocol.GroupID, of peer.ID, q
 	if len(digests) == 0 {
 		return false, nil
 	}
-	buckets, differ := differingLists(q.Among, digests)
+	buckets, differ := truth.DifferingLists(q.Among, digests)
 	listed, err := n.listSegments(ctx, id, of, buckets)
 	if err != nil {
 		return false, err
@@ -51,59 +31,6 @@ func (n *Node) hearLists(ctx context.Context, id protocol.GroupID, of peer.ID, q
 	}
 	n.neighbours.HeardList(id, of, q, lacks)
 	return true, nil
-}
-
-// differingLists returns the buckets in which some segments, in order, are not
-// what a member's digests are of, and the segments in these.
-func differingLists(among []protocol.SegmentID, digests []byte) (buckets []int, differ []protocol.SegmentID) {
-	const size = len(protocol.Hash{})
-	for b, here := range bucketsOf(among) {
-		// Of a bucket without any of them nothing is to be learnt.
-		if len(here) > 0 && digestAmong(here) != [size]byte(digests[b*size:]) {
-			buckets, differ = append(buckets, b), append(differ, here...)
-		}
-	}
-	return buckets, differ
-}
-
-// bucketsOf yields each bucket with those of some segments, in order, that are
-// in it.
-func bucketsOf(among []protocol.SegmentID) iter.Seq2[int, []protocol.SegmentID] {
-	return func(yield func(int, []protocol.SegmentID) bool) {
-		at := 0
-		for b := range protocol.Buckets {
-			begin := at
-			for at < len(among) && int(among[at][0]) == b {
-				at++
-			}
-			if !yield(b, among[begin:at]) {
-				return
-			}
-		}
-	}
-}
-
-// digestsAmong returns the digests of a member that has just these segments, in
-// order.
-func digestsAmong(segments []protocol.SegmentID) []byte {
-	out := make([]byte, 0, protocol.Buckets*len(protocol.Hash{}))
-	for _, here := range bucketsOf(segments) {
-		d := digestAmong(here)
-		out = append(out, d[:]...)
-	}
-	return out
-}
-
-// digestAmong returns the digest of one bucket.
-func digestAmong(here []protocol.SegmentID) protocol.Hash {
-	if len(here) == 0 {
-		return protocol.Hash{}
-	}
-	names := make([]protocol.Hash, len(here))
-	for i, s := range here {
-		names[i] = protocol.Hash(s)
-	}
-	return digest(names)
 }
 
 // listSegments returns the names of a member's segments in some buckets.

@@ -11,6 +11,7 @@ import (
 	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/node/quota"
+	"github.com/cairnstore/cairn/node/truth"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -22,10 +23,8 @@ import (
 // While one folder of several is missing, a group whose record and table lie in
 // another one is served from there; what the missing one has of it comes back
 // with it, or from the co-members.
-func (n *Node) loadGroup(ctx context.Context, id protocol.GroupID) (*groupState, error) {
-	g := newGroupState(id)
-	g.ahead = n.cfg.Timing.Lease.Ahead
-	g.proven = func(p peer.ID) bool { return n.neighbours.IsMember(id, p) }
+func (n *Node) loadGroup(ctx context.Context, id protocol.GroupID) (*truth.Group, error) {
+	g := truth.New(id, n.cfg.Timing.Lease.Ahead, func(p peer.ID) bool { return n.neighbours.IsMember(id, p) })
 	var facts []protocol.Fact
 	var missing error
 	for f, err := range n.store.Facts(ctx, id) {
@@ -34,29 +33,24 @@ func (n *Node) loadGroup(ctx context.Context, id protocol.GroupID) (*groupState,
 		case err != nil:
 			missing = errors.Join(missing, err)
 		case f.Kind == note.Nominated:
-			g.nominated, g.nominator, g.nominatedAt = parseNomination(f.Bytes)
+			g.Nominate(parseNomination(f.Bytes))
 		case !note.Is(f.Kind):
 			facts = append(facts, fromStore(f))
 		}
 	}
-	slices.SortStableFunc(facts, func(a, b protocol.Fact) int { return rank(a.Kind) - rank(b.Kind) })
+	slices.SortStableFunc(facts, func(a, b protocol.Fact) int { return truth.Rank(a.Kind) - truth.Rank(b.Kind) })
 	stale := n.mergeStored(g, facts)
 	for s, err := range n.store.Shards(ctx, id) {
 		if err != nil {
 			missing = errors.Join(missing, err)
 			continue
 		}
-		if g.table == nil || int(s.Key.Slot) == g.slot {
-			g.held[s.Key.Segment] = struct{}{}
-			if n.scrub.isDamaged(s.Key) {
-				g.rotten[s.Key.Segment] = struct{}{}
-			}
-		}
+		g.Found(s.Key, n.scrub.isDamaged(s.Key))
 	}
-	if missing != nil && !(n.elsewhere(missing) && g.isFounded()) {
+	if missing != nil && !(n.elsewhere(missing) && g.IsFounded()) {
 		return nil, fmt.Errorf("load group %s: %w", id.Prefix(), missing)
 	}
-	g.partial = missing != nil
+	g.Partial = missing != nil
 	n.dropFacts(ctx, id, stale)
 	return g, nil
 }
@@ -80,22 +74,22 @@ func (n *Node) damaged(g protocol.GroupID, err error) bool {
 
 // mergeStored merges facts that were verified before they were stored, and
 // returns the names of those that count no more.
-func (n *Node) mergeStored(g *groupState, facts []protocol.Fact) (stale []protocol.Hash) {
+func (n *Node) mergeStored(g *truth.Group, facts []protocol.Fact) (stale []protocol.Hash) {
 	now := n.now()
 	for _, f := range facts {
 		o, err := openStored(n.cfg.Network, f)
 		if err != nil {
-			n.log.Warn("a stored fact cannot be read", "group", g.id.Prefix(), "kind", f.Kind, "err", err)
+			n.log.Warn("a stored fact cannot be read", "group", g.ID.Prefix(), "kind", f.Kind, "err", err)
 			continue
 		}
 		if o.Renewal != nil {
 			// It was in time when it was stored; a clock set back since
 			// must not drop it.
-			o.Renewal.At = min(o.Renewal.At, now.Add(g.ahead).Unix())
+			o.Renewal.At = min(o.Renewal.At, now.Add(n.cfg.Timing.Lease.Ahead).Unix())
 		}
-		m := g.merge(f, o, n.self, now)
-		stale = append(stale, m.drops...)
-		if !m.kept && m.code == 0 || m.code == protocol.CodeDeleted {
+		m := g.MergeStored(f, o, n.self, now)
+		stale = append(stale, m.Drops...)
+		if !m.Kept && m.Code == 0 || m.Code == protocol.CodeDeleted {
 			stale = append(stale, f.ID())
 		}
 	}
@@ -180,12 +174,12 @@ func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
 }
 
 // openSeats makes a group's seats known that was founded here since the start.
-func (n *Node) openSeats(g *groupState) {
-	_, table, err := g.founded()
+func (n *Node) openSeats(g *truth.Group) {
+	_, table, err := g.Founded()
 	if err != nil {
 		return
 	}
-	n.neighbours.Open(g.id, table, g.ownSlot(), &neighbours.Survey{Spread: n.rand.float()})
+	n.neighbours.Open(g.ID, table, g.OwnSlot(), &neighbours.Survey{Spread: n.rand.float()})
 }
 
 // admit makes room for bytes of a group on their way to the store. A group
@@ -296,6 +290,9 @@ func shardCost(size int64, n int) int64 {
 }
 
 func factCost(size int) int64 { return recordCost + int64(size) }
+
+// dropCost is what the facts were charged that a merge drops.
+func dropCost(m truth.Merged) int64 { return recordCost*int64(len(m.Drops)) + m.Freed }
 
 // noteCost is factCost of a note that may be missing: then it has no bytes.
 func noteCost(size int) int64 {

@@ -72,14 +72,12 @@ func (n *Node) whoMayKnow(ctx context.Context, g protocol.GroupID, members []pee
 
 // nominatorOf returns who drew this node for its slot of a group; "": nobody.
 func (n *Node) nominatorOf(ctx context.Context, id protocol.GroupID) peer.ID {
-	g, release, err := n.groups.open(ctx, id)
+	g, release, err := n.groups.Open(ctx, id)
 	if err != nil {
 		return ""
 	}
 	defer release()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.nominator
+	return g.NominatedWho()
 }
 
 // askMembers asks a peer who holds a group's slots, and learns where these are.

@@ -3,13 +3,15 @@ package node
 import (
 	"context"
 
+	"github.com/cairnstore/cairn/node/neighbours"
+	"github.com/cairnstore/cairn/node/truth"
 	"github.com/cairnstore/cairn/protocol"
 )
 
 // Members names the holders of a group's slots to whoever may read a segment
 // that is held here, to members, and to holders of a group proof.
 func (n *Node) Members(ctx context.Context, from protocol.Remote, r *protocol.MembersRequest) (*protocol.MembersReply, error) {
-	g, release, err := n.groups.open(ctx, r.Group)
+	g, release, err := n.groups.Open(ctx, r.Group)
 	if err != nil {
 		return nil, n.hideStore("open group", err)
 	}
@@ -17,21 +19,25 @@ func (n *Node) Members(ctx context.Context, from protocol.Remote, r *protocol.Me
 	if err := n.maySeeMembers(ctx, from, g, r); err != nil {
 		return nil, err
 	}
+	_, table, err := g.Founded()
+	if err != nil {
+		return nil, err
+	}
 	own, err := n.cfg.Net.Envelope()
 	if err != nil {
 		return nil, err
 	}
-	return n.membersReply(g, own), nil
+	return n.membersReply(g, table, own), nil
 }
 
-func (n *Node) maySeeMembers(ctx context.Context, from protocol.Remote, g *groupState, r *protocol.MembersRequest) error {
+func (n *Node) maySeeMembers(ctx context.Context, from protocol.Remote, g *truth.Group, r *protocol.MembersRequest) error {
 	if r.Segment == (protocol.SegmentID{}) {
 		return n.mayList(g, from, r.Proof)
 	}
-	if _, _, err := g.founded(); err != nil {
-		return protocol.Refuse(protocol.CodeNotFound, "group %s is not held", g.id.Prefix())
+	if _, _, err := g.Founded(); err != nil {
+		return protocol.Refuse(protocol.CodeNotFound, "group %s is not held", g.ID.Prefix())
 	}
-	key, _, ok := g.keyOf(r.Segment)
+	key, _, ok := g.KeyOf(r.Segment)
 	if !ok {
 		return protocol.Refuse(protocol.CodeNotFound, "segment %s is not held of this group", r.Segment)
 	}
@@ -47,35 +53,42 @@ func (n *Node) maySeeMembers(ctx context.Context, from protocol.Remote, g *group
 // membersReply lists the newest envelopes of those who hold slots, as this node
 // believes: drawn by the owner or proven. Whom it has found gone or failed it
 // names where nobody else is known at the slot: others may see it otherwise.
-func (n *Node) membersReply(g *groupState, own protocol.Envelope) *protocol.MembersReply {
-	list := n.neighbours.Holders(g.id)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	reply := &protocol.MembersReply{Record: g.recordRaw, Table: g.tableRaw}
-	at := 0
-	for slot := range g.table.Slots {
+func (n *Node) membersReply(g *truth.Group, table *protocol.Table, own protocol.Envelope) *protocol.MembersReply {
+	reply := new(protocol.MembersReply)
+	reply.Record, reply.Table = g.Founding()
+	add := func(slot int, env protocol.Envelope) {
+		if len(reply.Members) < protocol.MaxShards {
+			reply.Members = append(reply.Members, protocol.Member{Slot: slot, Envelope: env})
+		}
+	}
+	list, ownSlot := n.neighbours.Holders(g.ID), g.OwnSlot()
+	for slot := range table.Slots {
 		var lost protocol.Envelope
 		known := len(reply.Members)
-		if slot == g.slot {
-			reply.Members = append(reply.Members, protocol.Member{Slot: slot, Envelope: own})
+		if slot == ownSlot {
+			add(slot, own)
 		}
-		for ; at < len(list) && list[at].Slot == slot; at++ {
-			env := protocol.Envelope(g.envelopes[list[at].Peer].raw)
-			if len(env) == 0 && list[at].Member {
-				env = n.cfg.Net.EnvelopeOf(list[at].Peer) // it came by proof
-			}
-			switch {
+		for ; len(list) > 0 && list[0].Slot == slot; list = list[1:] {
+			switch env := n.envelopeIn(g, &list[0]); {
 			case len(env) == 0:
-			case list[at].Member:
-				reply.Members = append(reply.Members, protocol.Member{Slot: slot, Envelope: env})
-			case list[at].Drawn:
+			case list[0].Member:
+				add(slot, env)
+			case list[0].Drawn:
 				lost = env
 			}
 		}
 		if len(reply.Members) == known && lost != nil {
-			reply.Members = append(reply.Members, protocol.Member{Slot: slot, Envelope: lost})
+			add(slot, lost)
 		}
 	}
-	reply.Members = reply.Members[:min(len(reply.Members), protocol.MaxShards)]
 	return reply
+}
+
+// envelopeIn returns the newest envelope of a group's holder.
+func (n *Node) envelopeIn(g *truth.Group, h *neighbours.Holder) protocol.Envelope {
+	env := g.EnvelopeOf(h.Peer)
+	if len(env) == 0 && h.Member {
+		env = n.cfg.Net.EnvelopeOf(h.Peer) // it came by proof
+	}
+	return env
 }

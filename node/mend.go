@@ -277,7 +277,7 @@ func (n *Node) keepMissed(ctx context.Context, b *borrowing, raw []byte) error {
 	if !granted {
 		return protocol.Refuse(protocol.CodeDeleted, "segment %s", b.key.Segment)
 	}
-	g, err := n.store.Fact(ctx, b.group, grant.id)
+	g, err := n.store.Fact(ctx, b.group, grant.ID)
 	if err != nil {
 		return fmt.Errorf("read grant: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/cairnstore/cairn/node/gate"
 	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/node/quota"
+	"github.com/cairnstore/cairn/node/truth"
 
 	crand "crypto/rand"
 	"encoding/binary"
@@ -94,7 +95,7 @@ type Node struct {
 	underWay atomic.Int64 // requests
 
 	// What is held.
-	groups   *groupCache
+	groups   *truth.Cache
 	frees    *frees
 	leases   *leases
 	scrub    *scrubber
@@ -188,7 +189,7 @@ func New(cfg Config) (*Node, error) {
 		n.neighbours.Answered(id)
 		n.donors.Spoke(id, n.now())
 	})
-	n.groups = newGroupCache(cfg.Limits.CacheBytes, n.loadGroup)
+	n.groups = truth.NewCache(cfg.Limits.CacheBytes, n.loadGroup)
 	if err := n.survey(context.Background()); err != nil {
 		return nil, fmt.Errorf("start node: %w", err)
 	}

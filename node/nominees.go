@@ -98,12 +98,12 @@ func (l *nominees) drop(p place) {
 // CodeWrongSlot where it holds another slot of the group, and otherwise as Facts
 // does for a group that is new here.
 func (n *Node) takeSlot(ctx context.Context, from protocol.Remote, id protocol.GroupID, slot int, record, table []byte) error {
-	g, release, err := n.groups.openTurn(ctx, id)
+	g, release, err := n.groups.OpenTurn(ctx, id)
 	if err != nil {
 		return n.hideStore("open group", err)
 	}
 	defer release()
-	switch own := g.ownSlot(); {
+	switch own := g.OwnSlot(); {
 	case own == slot:
 		return nil
 	case own >= 0:
@@ -113,40 +113,19 @@ func (n *Node) takeSlot(ctx context.Context, from protocol.Remote, id protocol.G
 	if err != nil {
 		return err
 	}
-	g.nominate(slot, from.Peer, n.now())
+	g.Nominate(slot, from.Peer, n.now())
 	codes, err := n.keepWith(ctx, from, g, []protocol.Fact{{Kind: protocol.FactRecord, Bytes: record}, {Kind: protocol.FactTable, Bytes: table}}, nt)
 	if err != nil {
-		g.nominate(-1, "", time.Time{})
+		g.Nominate(-1, "", time.Time{})
 		return err
 	}
 	for _, c := range codes {
 		if c != 0 {
-			n.groups.forget(g)
+			n.groups.Forget(g)
 			return protocol.Refuse(c, "record or table of group %s", id.Prefix())
 		}
 	}
 	return nil
-}
-
-// nominate notes for which slot this node was nominated; -1: for none.
-func (g *groupState) nominate(slot int, by peer.ID, at time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.nominated, g.nominator, g.nominatedAt = slot, by, at
-}
-
-// cameInVain reports whether this node was nominated for a slot before a time,
-// and has got nothing since.
-func (g *groupState) cameInVain(before time.Time) bool {
-	return g.nominatedBefore(before) && g.count() == 0 && !g.takes()
-}
-
-// nominatedBefore reports whether this node was nominated for its slot, and
-// before a time.
-func (g *groupState) nominatedBefore(t time.Time) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.table != nil && g.nominated >= 0 && g.nominatedAt.Before(t)
 }
 
 // turnedAway reports whether this node got shards for a slot for nothing: most of
@@ -177,12 +156,12 @@ func (n *Node) leaveVain(ctx context.Context) error {
 	nothing := n.now().Add(-2 * n.cfg.Timing.NomineeFor)
 	nobody := n.now().Add(-n.cfg.Timing.Liveness.GoneAfter)
 	for _, id := range n.neighbours.Guests() {
-		g, release, err := n.groups.openTurn(ctx, id)
+		g, release, err := n.groups.OpenTurn(ctx, id)
 		if err != nil {
 			return n.hideStore("open group", err)
 		}
-		if n.handovers.of(id) == nil && (g.cameInVain(nothing) || g.nominatedBefore(nobody) && n.turnedAway(id)) {
-			n.log.Info("another has the slot: the group is forgotten", "group", id.Prefix(), "slot", g.ownSlot())
+		if n.handovers.of(id) == nil && (g.CameInVain(nothing) || g.NominatedBefore(nobody) && n.turnedAway(id)) {
+			n.log.Info("another has the slot: the group is forgotten", "group", id.Prefix(), "slot", g.OwnSlot())
 			_, _, err = n.wipe(ctx, g, expireStep)
 		}
 		release()

@@ -11,13 +11,14 @@ import (
 	"github.com/cairnstore/cairn/node/contract"
 	"github.com/cairnstore/cairn/node/line"
 	"github.com/cairnstore/cairn/node/quota"
+	"github.com/cairnstore/cairn/node/truth"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
 
 // putOrder is a Put that passed every check but its bytes'.
 type putOrder struct {
-	group     *groupState
+	group     *truth.Group
 	segment   protocol.SegmentID
 	desc      *protocol.Descriptor
 	grant     protocol.Fact
@@ -32,7 +33,7 @@ func (n *Node) Put(ctx context.Context, from protocol.Remote, r *protocol.PutReq
 	if err != nil {
 		return nil, err
 	}
-	g, release, err := n.groups.open(ctx, id)
+	g, release, err := n.groups.Open(ctx, id)
 	if err != nil {
 		return nil, n.hideStore("open group", err)
 	}
@@ -68,7 +69,7 @@ func (n *Node) Put(ctx context.Context, from protocol.Remote, r *protocol.PutReq
 // peer ID.
 func (n *Node) mayTake(ctx context.Context, from protocol.Remote, o *putOrder, bytes int64) (done func(), err error) {
 	class := contract.Clients
-	if n.neighbours.IsMember(o.group.id, from.Peer) || o.group.nominatedBy(from.Peer) {
+	if n.neighbours.IsMember(o.group.ID, from.Peer) || o.group.NominatedBy(from.Peer) {
 		class = contract.Repair
 	}
 	done, err = n.deal.bulk(ctx, n.deal.line.Down, contract.Deed{Kind: contract.Store, Class: class, Bytes: bytes}, n.now())
@@ -81,8 +82,8 @@ func (n *Node) mayTake(ctx context.Context, from protocol.Remote, o *putOrder, b
 // stillHeld reports whether a shard and its grant are held already, and the
 // disk still gives the shard back: one that it damaged is taken again.
 func (n *Node) stillHeld(ctx context.Context, o *putOrder) (bool, error) {
-	key, _, ok := o.group.keyOf(o.segment)
-	if !ok || !o.group.durableGrant(o.grant.ID()) {
+	key, _, ok := o.group.KeyOf(o.segment)
+	if !ok || !o.group.DurableGrant(o.grant.ID()) {
 		return false, nil
 	}
 	err := n.store.Verify(ctx, key)
@@ -91,24 +92,24 @@ func (n *Node) stillHeld(ctx context.Context, o *putOrder) (bool, error) {
 		return false, nil
 	}
 	if err == nil {
-		n.shardMended(ctx, o.group.id, key)
+		n.shardMended(ctx, o.group.ID, key)
 	}
 	return err == nil, n.hideStore("verify shard", err)
 }
 
 // checkPut checks all that can be seen without the bytes, in the norm's order.
-func (n *Node) checkPut(g *groupState, r *protocol.PutRequest) (*putOrder, error) {
-	record, table, err := g.founded()
+func (n *Node) checkPut(g *truth.Group, r *protocol.PutRequest) (*putOrder, error) {
+	record, table, err := g.Founded()
 	if err != nil {
 		return nil, err
 	}
-	if r.Slot != g.ownSlot() {
+	if r.Slot != g.OwnSlot() {
 		return nil, protocol.Refuse(protocol.CodeWrongSlot, "slot %d is another's", r.Slot)
 	}
-	if err := n.checkLease(g.id); err != nil {
+	if err := n.checkLease(g.ID); err != nil {
 		return nil, err
 	}
-	grant, err := protocol.OpenGrant(record, g.id, r.Grant)
+	grant, err := protocol.OpenGrant(record, g.ID, r.Grant)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +120,7 @@ func (n *Node) checkPut(g *groupState, r *protocol.PutRequest) (*putOrder, error
 		group: g, segment: protocol.SegmentID(grant.Subject), grantInfo: grant,
 		grant: protocol.Fact{Kind: protocol.FactGrant, Bytes: r.Grant},
 	}
-	if g.deleted(grant.Subject) {
+	if g.Deleted(grant.Subject) {
 		return nil, protocol.Refuse(protocol.CodeDeleted, "segment %s", o.segment)
 	}
 	return o, o.checkDescriptor(table.Profile, r)
@@ -147,11 +148,11 @@ func (o *putOrder) checkDescriptor(p protocol.Profile, r *protocol.PutRequest) e
 
 // takeShard makes room, reads the bytes, checks their hash and stores them.
 func (n *Node) takeShard(ctx context.Context, from protocol.Remote, o *putOrder, r *protocol.PutRequest, body io.Reader) error {
-	if err := o.group.beginGrant(o.segment[:]); err != nil {
+	if err := o.group.BeginGrant(o.segment[:]); err != nil {
 		return err
 	}
-	defer o.group.endGrant(o.segment[:])
-	room, err := n.admit(ctx, o.group.id, o.cost())
+	defer o.group.EndGrant(o.segment[:])
+	room, err := n.admit(ctx, o.group.ID, o.cost())
 	if err != nil {
 		return err
 	}
@@ -174,7 +175,7 @@ func (n *Node) takeShard(ctx context.Context, from protocol.Remote, o *putOrder,
 // keepOwn takes a shard of this node's own slot that it made itself, as Put
 // takes one that comes.
 func (n *Node) keepOwn(ctx context.Context, id protocol.GroupID, r *protocol.PutRequest, raw []byte) error {
-	g, release, err := n.groups.open(ctx, id)
+	g, release, err := n.groups.Open(ctx, id)
 	if err != nil {
 		return n.hideStore("open group", err)
 	}
@@ -186,10 +187,10 @@ func (n *Node) keepOwn(ctx context.Context, id protocol.GroupID, r *protocol.Put
 	if err := n.deal.may(contract.Deed{Kind: contract.Store, Class: contract.Repair, Bytes: r.Length}, n.now()); err != nil {
 		return err
 	}
-	if err := g.beginGrant(o.segment[:]); err != nil {
+	if err := g.BeginGrant(o.segment[:]); err != nil {
 		return err
 	}
-	defer g.endGrant(o.segment[:])
+	defer g.EndGrant(o.segment[:])
 	room, err := n.admit(ctx, id, o.cost())
 	if err != nil {
 		return err
@@ -205,7 +206,7 @@ func (n *Node) keepOwn(ctx context.Context, id protocol.GroupID, r *protocol.Put
 // keepTaken makes a shard that fits its root durable, and counts it as held.
 func (n *Node) keepTaken(ctx context.Context, o *putOrder, r *protocol.PutRequest, shard *storage.Shard, room *quota.Admission) error {
 	shard.Key = storage.ShardKey{Segment: o.segment, Slot: uint8(r.Slot)}
-	shard.Group, shard.Descriptor = o.group.id, r.Descriptor
+	shard.Group, shard.Descriptor = o.group.ID, r.Descriptor
 	if err := n.keepShard(ctx, o, shard); err != nil {
 		room.Dropped()
 		return err
@@ -233,8 +234,8 @@ func (n *Node) keepShard(ctx context.Context, o *putOrder, s *storage.Shard) err
 	ctx = context.WithoutCancel(ctx)
 	var both errgroup.Group
 	both.Go(func() error { return n.store.PutShard(ctx, s) })
-	if !o.group.durableGrant(o.grant.ID()) {
-		both.Go(func() error { return n.store.PutFact(ctx, toStore(o.group.id, o.grant)) })
+	if !o.group.DurableGrant(o.grant.ID()) {
+		both.Go(func() error { return n.store.PutFact(ctx, toStore(o.group.ID, o.grant)) })
 	}
 	return n.hideStore("store shard", both.Wait())
 }
@@ -257,22 +258,19 @@ func (o *putOrder) kept(shard, grant bool) (cost int64) {
 // meanwhile wins.
 func (n *Node) commitShard(ctx context.Context, o *putOrder, room *quota.Admission) error {
 	g := o.group
-	g.mu.Lock()
-	m := g.merge(o.grant, protocol.Opened{Kind: protocol.FactGrant, Grant: o.grantInfo}, n.self, n.now())
-	news := g.hold(o.segment)
-	g.mu.Unlock()
-	n.neighbours.GotOwn(g.id, o.segment)
-	n.quota.Returned(g.id, m.freed+room.Bytes-o.kept(news, m.kept)) // another Put of the same counted the rest
-	n.dropFacts(ctx, g.id, m.drops)
+	m, news := g.MergePut(o.grant, o.grantInfo, o.segment, n.self, n.now())
+	n.neighbours.GotOwn(g.ID, o.segment)
+	n.quota.Returned(g.ID, dropCost(m)+room.Bytes-o.kept(news, m.Kept)) // another Put of the same counted the rest
+	n.dropFacts(ctx, g.ID, m.Drops)
 	switch {
-	case m.code == protocol.CodeDeleted:
-		n.dropFacts(ctx, g.id, []protocol.Hash{o.grant.ID()})
-		if err := n.freeLater(ctx, g.id, o.segment); err != nil {
+	case m.Code == protocol.CodeDeleted:
+		n.dropFacts(ctx, g.ID, []protocol.Hash{o.grant.ID()})
+		if err := n.freeLater(ctx, g.ID, o.segment); err != nil {
 			return err
 		}
 		return protocol.Refuse(protocol.CodeDeleted, "segment %s", o.segment)
-	case !m.kept && m.code == 0 && !g.knows(o.grant.ID()):
-		n.dropFacts(ctx, g.id, []protocol.Hash{o.grant.ID()}) // a grant for more counts
+	case !m.Kept && m.Code == 0 && !g.Knows(o.grant.ID()):
+		n.dropFacts(ctx, g.ID, []protocol.Hash{o.grant.ID()}) // a grant for more counts
 	}
 	n.announceIfMember(g)
 	return nil

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"sync"
 	"testing"
@@ -163,16 +164,21 @@ func TestRestartServesAll(t *testing.T) {
 func TestGroupLimitOfSegments(t *testing.T) {
 	w := newWorld(t, 5, nil)
 	o := w.newOwner().found()
-	g, release, err := w.node.groups.open(t.Context(), o.id)
+	g, release, err := w.node.groups.Open(t.Context(), o.id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer release()
 	s := o.newSegment(100)
 	o.mustPut(s)
-	g.mu.Lock()
-	g.segments = protocol.MaxGroupSegments
-	g.mu.Unlock()
+	for i := range protocol.MaxGroupSegments - 1 {
+		subject := protocol.Sum(binary.BigEndian.AppendUint32(nil, uint32(i)))
+		grant := &protocol.Grant{Subject: subject[:], Bytes: 1}
+		f := fact(protocol.FactGrant, subject[:])
+		if m := g.MergeStored(f, protocol.Opened{Kind: f.Kind, Grant: grant}, w.node.self, w.clock.now()); !m.Kept {
+			t.Fatalf("grant %d: %d", i, m.Code)
+		}
+	}
 	wantCode(t, "one more", o.put(at(o.client.id, ""), o.newSegment(100)), protocol.CodeLimit)
 	codes, err := o.offer(at(o.client.id, ""), fact(protocol.FactGrant, o.newSegment(100).grant))
 	if err != nil || codes[0] != protocol.CodeLimit {

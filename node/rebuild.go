@@ -308,7 +308,7 @@ func refusedForGood(err error) bool {
 
 // grantOf returns the owner's grant of a job's segment.
 func (n *Node) grantOf(ctx context.Context, j *repairJob) ([]byte, error) {
-	f, err := n.store.Fact(ctx, j.roll.ID, j.facts.grants[j.segment].id)
+	f, err := n.store.Fact(ctx, j.roll.ID, j.facts.grants[j.segment].ID)
 	if err != nil {
 		return nil, fmt.Errorf("read grant: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/cairnstore/cairn/node/neighbours"
 	"github.com/cairnstore/cairn/node/quota"
 	"github.com/cairnstore/cairn/node/repair"
+	"github.com/cairnstore/cairn/node/truth"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 )
@@ -175,36 +176,30 @@ func (n *Node) repairOnce(ctx context.Context) error {
 type groupFacts struct {
 	record, table []byte
 	bytes         int64 // that one member keeps
-	grants        map[protocol.SegmentID]keptGrant
+	grants        map[protocol.SegmentID]truth.Grant
 }
 
 // shardSize returns how many bytes a shard of a segment has at most, by what its
 // owner grants to all n holders.
 func (f *groupFacts) shardSize(s protocol.SegmentID, n int) int64 {
-	return min(f.grants[s].bytes/int64(n), protocol.MaxShardSize)
+	return min(f.grants[s].Bytes/int64(n), protocol.MaxShardSize)
 }
 
 // factsOf reads them.
 func (n *Node) factsOf(ctx context.Context, id protocol.GroupID) (*groupFacts, error) {
-	g, release, err := n.groups.open(ctx, id)
+	g, release, err := n.groups.Open(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	_, table, err := g.founded()
+	_, table, err := g.Founded()
 	if err != nil {
 		return nil, err
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	f := &groupFacts{record: g.recordRaw, table: g.tableRaw, grants: make(map[protocol.SegmentID]keptGrant)}
-	for subject, grant := range g.grants {
-		f.bytes += grant.bytes / int64(table.Profile.N)
-		if len(subject) == len(protocol.SegmentID{}) {
-			f.grants[protocol.SegmentID([]byte(subject))] = grant
-		}
-	}
-	f.bytes += quota.GroupCharge
+	f := &groupFacts{bytes: quota.GroupCharge}
+	f.record, f.table = g.Founding()
+	grants, bytes := g.GrantsFor(table.Profile.N)
+	f.grants, f.bytes = grants, f.bytes+bytes
 	return f, nil
 }
 

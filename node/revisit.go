@@ -99,7 +99,7 @@ func (n *Node) revisitMember(ctx context.Context, v borrower) error {
 		n.revisits.done(v)
 		return nil
 	}
-	g, release, err := n.groups.open(ctx, v.group)
+	g, release, err := n.groups.Open(ctx, v.group)
 	if err != nil {
 		return n.hideStore("open group", err)
 	}

@@ -228,12 +228,12 @@ func (n *Node) scrubFacts(ctx context.Context, id protocol.GroupID, budget *int6
 		return
 	}
 	n.dropNotes(ctx, id)
-	g, release, err := n.groups.openTurn(ctx, id)
+	g, release, err := n.groups.OpenTurn(ctx, id)
 	if err != nil {
 		return // it cannot be loaded: what is loaded later lacks the fact
 	}
 	defer release()
-	n.groups.forget(g)
+	n.groups.Forget(g)
 }
 
 // shardDamaged notes that a shard's bytes are not those that were stored: this
@@ -265,12 +265,12 @@ func (n *Node) rejudge(ctx context.Context, id protocol.GroupID, key storage.Sha
 	} else {
 		n.neighbours.GotOwn(id, key.Segment)
 	}
-	g, release, err := n.groups.open(ctx, id)
+	g, release, err := n.groups.Open(ctx, id)
 	if err != nil {
 		return // whoever loads it asks the scrubber
 	}
 	defer release()
-	g.judge(key, damaged)
+	g.Judge(key, damaged)
 }
 
 // scrubLoop reads the disk over at idle priority.

@@ -220,14 +220,14 @@ func TestScrubFindsRottenFact(t *testing.T) {
 	o.must(grant, head)
 	w.rot(head.Bytes)
 	w.pass()
-	if g, release, err := w.node.groups.open(t.Context(), o.id); err != nil || g.knows(head.ID()) || !g.knows(grant.ID()) {
+	if g, release, err := w.node.groups.Open(t.Context(), o.id); err != nil || g.Knows(head.ID()) || !g.Knows(grant.ID()) {
 		t.Errorf("the rotten fact counts as held: %v", err)
 	} else {
 		release()
 	}
 	o.must(head)
 	w.restart()
-	if g, release, err := w.node.groups.open(t.Context(), o.id); err != nil || !g.knows(head.ID()) {
+	if g, release, err := w.node.groups.Open(t.Context(), o.id); err != nil || !g.Knows(head.ID()) {
 		t.Errorf("the fact offered again is not on the disk: %v", err)
 	} else {
 		release()

@@ -197,12 +197,12 @@ func TestOfferOfALiarIsKept(t *testing.T) {
 	_, err := o.offer(liar, append([]protocol.Fact{kept}, w.forgery(3, o.id)...)...)
 	wantCode(t, "an offer with too many lies", err, protocol.CodeUnavailable)
 	w.restart()
-	g, release, err := w.node.groups.open(t.Context(), o.id)
+	g, release, err := w.node.groups.Open(t.Context(), o.id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer release()
-	if !g.durableGrant(kept.ID()) {
+	if !g.DurableGrant(kept.ID()) {
 		t.Error("the true fact is not kept")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cairnstore/cairn/node/truth"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -111,7 +112,7 @@ func (n *Node) upkeepOnce(ctx context.Context) error {
 
 // free removes a deleted segment's shard, then the note that asked for it.
 func (n *Node) free(ctx context.Context, s kin, f freeing) error {
-	g, release, err := n.groups.open(ctx, s.group)
+	g, release, err := n.groups.Open(ctx, s.group)
 	if err != nil {
 		return err
 	}
@@ -130,8 +131,8 @@ func (n *Node) free(ctx context.Context, s kin, f freeing) error {
 
 // removeShard removes a segment's shard and returns what it was charged. One
 // that cannot be read any more goes as well.
-func (n *Node) removeShard(ctx context.Context, g *groupState, s protocol.SegmentID) (int64, error) {
-	key, profile, ok := g.keyOf(s)
+func (n *Node) removeShard(ctx context.Context, g *truth.Group, s protocol.SegmentID) (int64, error) {
+	key, profile, ok := g.KeyOf(s)
 	if !ok {
 		return 0, nil
 	}
@@ -148,7 +149,7 @@ func (n *Node) removeShard(ctx context.Context, g *groupState, s protocol.Segmen
 	if err := n.store.DeleteShard(ctx, key); err != nil {
 		return 0, err
 	}
-	g.lose(s)
-	n.shardMended(ctx, g.id, key)
+	g.Lose(s)
+	n.shardMended(ctx, g.ID, key)
 	return size, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/node/note"
+	"github.com/cairnstore/cairn/node/truth"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -19,9 +20,9 @@ import (
 // first; then facts, of which record, table and renewal, and the notes of when
 // the group came here, by which the lease is known, and of who has taken its
 // slot, come last. The group's turn is taken.
-func (n *Node) wipe(ctx context.Context, g *groupState, room int) (freed int, all bool, err error) {
-	id := g.id
-	n.groups.forget(g) // from here on it is not what the store has
+func (n *Node) wipe(ctx context.Context, g *truth.Group, room int) (freed int, all bool, err error) {
+	id := g.ID
+	n.groups.Forget(g) // from here on it is not what the store has
 	for sh, err := range n.store.Shards(ctx, id) {
 		if err != nil {
 			return freed, false, err
@@ -118,15 +119,15 @@ func (s *succession) leaveRest(ctx context.Context, id protocol.GroupID, h *hand
 // leaveGroup frees what is kept of a group whose slot another holds now. Facts
 // that came till the last moment go with it: from then on none are taken.
 func (s *succession) leaveGroup(ctx context.Context, id protocol.GroupID, h *handing) error {
-	g, release, err := s.groups.openTurn(ctx, id)
+	g, release, err := s.groups.OpenTurn(ctx, id)
 	if err != nil {
 		return s.hideStore("open group", err)
 	}
 	defer release()
-	if g.takes() {
+	if g.Takes() {
 		return errUnderWay
 	}
-	if g.isFounded() {
+	if g.IsFounded() {
 		if err := s.lastWord(ctx, g, h.successor()); err != nil {
 			return err
 		}
@@ -142,18 +143,18 @@ func (s *succession) leaveGroup(ctx context.Context, id protocol.GroupID, h *han
 }
 
 // lastWord offers all facts of a group to its successor, or to a member.
-func (s *succession) lastWord(ctx context.Context, g *groupState, successor peer.ID) error {
-	to := s.comembers(g.id, true)
+func (s *succession) lastWord(ctx context.Context, g *truth.Group, successor peer.ID) error {
+	to := s.comembers(g.ID, true)
 	if successor != "" {
 		to = slices.Insert(to, 0, successor)
 	}
 	err := errors.New("nobody is there to take the group's facts")
 	for _, id := range to {
-		if err = s.offerFacts(ctx, g, id, g.ownersFacts()); err == nil || ctx.Err() != nil {
+		if err = s.offerFacts(ctx, g, id, g.OwnersFacts()); err == nil || ctx.Err() != nil {
 			return err
 		}
 	}
-	if findable, _ := g.grantedNow(); len(to) == 0 && !findable {
+	if findable, _ := g.GrantedNow(); len(to) == 0 && !findable {
 		return nil // it is an empty group that nobody else has
 	}
 	return err

@@ -1,16 +1,16 @@
-package node
+package truth
 
 import "github.com/cairnstore/cairn/protocol"
 
 // mayName reports whether one more subject may be named in the group.
-func (g *groupState) mayName(subject string) bool {
+func (g *Group) mayName(subject string) bool {
 	if len(subject) == len(protocol.PointerID{}) {
 		return g.pointed < protocol.MaxGroupPointers
 	}
 	return g.segments < protocol.MaxGroupSegments
 }
 
-func (g *groupState) countSubject(subject string) {
+func (g *Group) countSubject(subject string) {
 	if len(subject) == len(protocol.PointerID{}) {
 		g.pointed++
 	} else {
@@ -19,15 +19,15 @@ func (g *groupState) countSubject(subject string) {
 }
 
 // countGranted counts the segments that grants name.
-func (g *groupState) countGranted(subject string, by int) {
+func (g *Group) countGranted(subject string, by int) {
 	if len(subject) == len(protocol.SegmentID{}) {
 		g.granted += by
 	}
 }
 
-// beginGrant counts a grant that Put is about to store, within the group's
+// BeginGrant counts a grant that Put is about to store, within the group's
 // limit; endGrant takes it back.
-func (g *groupState) beginGrant(subject []byte) error {
+func (g *Group) BeginGrant(subject []byte) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := string(subject)
@@ -39,7 +39,7 @@ func (g *groupState) beginGrant(subject []byte) error {
 	return nil
 }
 
-func (g *groupState) endGrant(subject []byte) {
+func (g *Group) EndGrant(subject []byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := string(subject)

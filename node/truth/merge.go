@@ -1,4 +1,4 @@
-package node
+package truth
 
 import (
 	"bytes"
@@ -15,21 +15,21 @@ const (
 	// maxHeads is how many pointer records of one ID and one seq are kept: a
 	// race of several devices. Their names decide which, so that all holders
 	// keep the same.
-	maxHeads = 4
+	MaxHeads = 4
 )
 
-// merged says what became of a fact.
-type merged struct {
-	code  protocol.Code   // 0: it counts, or it is known, or a newer one counts
-	kept  bool            // it is new and counts: store it
-	drops []protocol.Hash // facts that count no more
-	freed int64           // what these were charged
+// Merged says what became of a fact.
+type Merged struct {
+	Code  protocol.Code   // 0: it counts, or it is known, or a newer one counts
+	Kept  bool            // it is new and counts: store it
+	Drops []protocol.Hash // facts that count no more
+	Freed int64           // the bytes of these
 }
 
-func refused(c protocol.Code) merged { return merged{code: c} }
+func refused(c protocol.Code) Merged { return Merged{Code: c} }
 
-// rank orders facts so that each comes after those that it depends on.
-func rank(k protocol.FactKind) int {
+// Rank orders facts so that each comes after those that it depends on.
+func Rank(k protocol.FactKind) int {
 	switch k {
 	case protocol.FactRecord:
 		return 0
@@ -43,22 +43,50 @@ func rank(k protocol.FactKind) int {
 	return 4
 }
 
-// merge takes a verified fact into the group's truth. The result does not
+// MergeStored takes a verified fact into the group's truth. The result does not
 // depend on the order in which facts come, once those that were refused for
-// the lack of another have been offered again. mu is held.
-func (g *groupState) merge(f protocol.Fact, o protocol.Opened, self peer.ID, now time.Time) merged {
+// the lack of another have been offered again. The fact is in the store already.
+func (g *Group) MergeStored(f protocol.Fact, o protocol.Opened, self peer.ID, now time.Time) Merged {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.merge(f, o, self, now)
+}
+
+// MergeNew is mergeStored of a fact that is to be stored, if it counts; saved
+// says that it was. The caller has the turn.
+func (g *Group) MergeNew(f protocol.Fact, o protocol.Opened, self peer.ID, now time.Time) Merged {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m := g.merge(f, o, self, now)
+	if m.Kept {
+		g.unsaved[f.ID()] = struct{}{}
+	}
+	return m
+}
+
+// MergePut merges the grant that a shard came with, which the store has both of.
+// It reports whether the shard is news.
+func (g *Group) MergePut(f protocol.Fact, grant *protocol.Grant, s protocol.SegmentID, self peer.ID, now time.Time) (m Merged, news bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m = g.merge(f, protocol.Opened{Kind: protocol.FactGrant, Grant: grant}, self, now)
+	return m, g.hold(s)
+}
+
+// merge is mergeStored. mu is held.
+func (g *Group) merge(f protocol.Fact, o protocol.Opened, self peer.ID, now time.Time) Merged {
 	id := f.ID()
 	if _, ok := g.ids[id]; ok {
-		return merged{}
+		return Merged{}
 	}
-	if g.record == nil && f.Kind != protocol.FactRecord || g.table == nil && rank(f.Kind) > 1 {
+	if g.record == nil && f.Kind != protocol.FactRecord || g.table == nil && Rank(f.Kind) > 1 {
 		return refused(protocol.CodeUnknown)
 	}
-	var m merged
+	var m Merged
 	switch f.Kind {
 	case protocol.FactRecord:
 		g.record, g.recordRaw = o.Record, f.Bytes
-		m.kept = true
+		m.Kept = true
 	case protocol.FactTable:
 		m = g.mergeTable(f, o.Table, self)
 	case protocol.FactEnvelope:
@@ -80,24 +108,24 @@ func (g *groupState) merge(f protocol.Fact, o protocol.Opened, self peer.ID, now
 
 // account keeps the names of the facts that count and their lengths, and adds
 // up what those that it dropped were charged.
-func (g *groupState) account(id protocol.Hash, f protocol.Fact, m *merged) {
-	if m.kept {
+func (g *Group) account(id protocol.Hash, f protocol.Fact, m *Merged) {
+	if m.Kept {
 		g.ids[id] = len(f.Bytes)
 		g.rawBytes += len(f.Bytes)
 	}
-	for _, d := range m.drops {
-		m.freed += factCost(g.ids[d])
+	for _, d := range m.Drops {
+		m.Freed += int64(g.ids[d])
 		g.rawBytes -= g.ids[d]
 		delete(g.ids, d)
 	}
-	if m.kept || len(m.drops) > 0 {
+	if m.Kept || len(m.Drops) > 0 {
 		g.renamed(digestFacts)
 	}
 }
 
 // mergeTable keeps the first table that this node sees. It names this node, or
 // this node was nominated for one of its slots.
-func (g *groupState) mergeTable(f protocol.Fact, t *protocol.Table, self peer.ID) merged {
+func (g *Group) mergeTable(f protocol.Fact, t *protocol.Table, self peer.ID) Merged {
 	if g.table != nil {
 		return refused(protocol.CodeConflict)
 	}
@@ -109,32 +137,32 @@ func (g *groupState) mergeTable(f protocol.Fact, t *protocol.Table, self peer.ID
 		return refused(protocol.CodeWrongSlot)
 	}
 	g.table, g.tableRaw, g.slot = t, f.Bytes, slot
-	return merged{kept: true}
+	return Merged{Kept: true}
 }
 
 // mergeEnvelope keeps the newest envelope of each peer that the table names, or
 // that this node counts as a member.
-func (g *groupState) mergeEnvelope(id protocol.Hash, f protocol.Fact, p *protocol.PeerRecord) merged {
+func (g *Group) mergeEnvelope(id protocol.Hash, f protocol.Fact, p *protocol.PeerRecord) Merged {
 	if g.table.SlotOf(p.Peer) < 0 && (g.proven == nil || !g.proven(p.Peer)) {
 		return refused(protocol.CodeDenied)
 	}
 	old, ok := g.envelopes[p.Peer]
 	if ok && (p.Seq < old.seq || p.Seq == old.seq && !before(id, old.id)) {
-		return merged{}
+		return Merged{}
 	}
 	g.envelopes[p.Peer] = keptEnvelope{id, p.Seq, f.Bytes}
 	return keptFor(old.id, ok)
 }
 
 // mergeGrant keeps one grant a subject: of several the one for most bytes.
-func (g *groupState) mergeGrant(id protocol.Hash, v *protocol.Grant) merged {
+func (g *Group) mergeGrant(id protocol.Hash, v *protocol.Grant) Merged {
 	s := string(v.Subject)
 	if _, gone := g.deletes[s]; gone {
 		return refused(protocol.CodeDeleted)
 	}
 	old, ok := g.grants[s]
-	if ok && (v.Bytes < old.bytes || v.Bytes == old.bytes && !before(id, old.id)) {
-		return merged{}
+	if ok && (v.Bytes < old.Bytes || v.Bytes == old.Bytes && !before(id, old.ID)) {
+		return Merged{}
 	}
 	if !ok && !g.mayName(s) {
 		return refused(protocol.CodeLimit)
@@ -143,17 +171,17 @@ func (g *groupState) mergeGrant(id protocol.Hash, v *protocol.Grant) merged {
 		g.countSubject(s)
 		g.countGranted(s, 1)
 	}
-	g.grants[s] = keptGrant{id, v.Bytes}
-	return keptFor(old.id, ok)
+	g.grants[s] = Grant{id, v.Bytes}
+	return keptFor(old.ID, ok)
 }
 
 // mergeDelete keeps a delete for ever; the subject's grant and pointers go.
-func (g *groupState) mergeDelete(id protocol.Hash, v *protocol.Delete) merged {
+func (g *Group) mergeDelete(id protocol.Hash, v *protocol.Delete) Merged {
 	s := string(v.Subject)
 	old, again := g.deletes[s]
 	if again {
 		if !before(id, old) {
-			return merged{}
+			return Merged{}
 		}
 		g.deletes[s] = id
 		return keptFor(old, true)
@@ -162,9 +190,9 @@ func (g *groupState) mergeDelete(id protocol.Hash, v *protocol.Delete) merged {
 	if !granted && !g.mayName(s) {
 		return refused(protocol.CodeLimit)
 	}
-	m := merged{kept: true}
+	m := Merged{Kept: true}
 	if granted {
-		m.drops = append(m.drops, grant.id)
+		m.Drops = append(m.Drops, grant.ID)
 		delete(g.grants, s)
 		g.countGranted(s, -1)
 	} else {
@@ -175,7 +203,7 @@ func (g *groupState) mergeDelete(id protocol.Hash, v *protocol.Delete) merged {
 	if len(s) == len(protocol.PointerID{}) {
 		p := protocol.PointerID(v.Subject)
 		for _, r := range g.pointers[p] {
-			m.drops = append(m.drops, r.id)
+			m.Drops = append(m.Drops, r.id)
 		}
 		delete(g.pointers, p)
 	}
@@ -184,14 +212,14 @@ func (g *groupState) mergeDelete(id protocol.Hash, v *protocol.Delete) merged {
 
 // mergeRenewal keeps the newest renewal. One that is dated more than a day
 // ahead has to wait: CodeUnavailable, for only the clock is against it.
-func (g *groupState) mergeRenewal(id protocol.Hash, v *protocol.Renewal, now time.Time) merged {
+func (g *Group) mergeRenewal(id protocol.Hash, v *protocol.Renewal, now time.Time) Merged {
 	if v.At > now.Add(g.ahead).Unix() {
 		return refused(protocol.CodeUnavailable)
 	}
 	old := g.renewal
 	ok := old.id != protocol.Hash{}
 	if ok && (v.At < old.at || v.At == old.at && !before(id, old.id)) {
-		return merged{}
+		return Merged{}
 	}
 	g.renewal = kept{id, v.At}
 	return keptFor(old.id, ok)
@@ -199,7 +227,7 @@ func (g *groupState) mergeRenewal(id protocol.Hash, v *protocol.Renewal, now tim
 
 // mergePointer keeps the records of the highest seq of a pointer that a grant
 // names.
-func (g *groupState) mergePointer(id protocol.Hash, f protocol.Fact, v *protocol.Pointer) merged {
+func (g *Group) mergePointer(id protocol.Hash, f protocol.Fact, v *protocol.Pointer) Merged {
 	p := v.ID()
 	if _, gone := g.deletes[string(p[:])]; gone {
 		return refused(protocol.CodeDeleted)
@@ -208,36 +236,36 @@ func (g *groupState) mergePointer(id protocol.Hash, f protocol.Fact, v *protocol
 		return refused(protocol.CodeDenied)
 	}
 	list := g.pointers[p]
-	m := merged{kept: true}
+	m := Merged{Kept: true}
 	if len(list) > 0 {
 		switch have := list[0].seq; {
 		case v.Seq < have:
-			return merged{}
+			return Merged{}
 		case v.Seq > have:
 			for _, r := range list {
-				m.drops = append(m.drops, r.id)
+				m.Drops = append(m.Drops, r.id)
 			}
 			list = nil
 		}
 	}
 	list = append(slices.Clip(list), keptPointer{id, v.Seq, f.Bytes})
 	slices.SortFunc(list, func(a, b keptPointer) int { return bytes.Compare(a.id[:], b.id[:]) })
-	if len(list) > maxHeads {
-		last := list[maxHeads].id
-		list = list[:maxHeads]
+	if len(list) > MaxHeads {
+		last := list[MaxHeads].id
+		list = list[:MaxHeads]
 		if last == id {
-			return merged{}
+			return Merged{}
 		}
-		m.drops = append(m.drops, last)
+		m.Drops = append(m.Drops, last)
 	}
 	g.pointers[p] = list
 	return m
 }
 
-func keptFor(old protocol.Hash, had bool) merged {
-	m := merged{kept: true}
+func keptFor(old protocol.Hash, had bool) Merged {
+	m := Merged{Kept: true}
 	if had {
-		m.drops = []protocol.Hash{old}
+		m.Drops = []protocol.Hash{old}
 	}
 	return m
 }

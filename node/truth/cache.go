@@ -1,4 +1,4 @@
-package node
+package truth
 
 import (
 	"container/list"
@@ -8,10 +8,10 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// groupCache keeps the states of groups that are used, and the last used of
+// Cache keeps the states of groups that are used, and the last used of
 // the others within a number of bytes. All users of one group share one state.
-type groupCache struct {
-	load func(context.Context, protocol.GroupID) (*groupState, error)
+type Cache struct {
+	load func(context.Context, protocol.GroupID) (*Group, error)
 	most int64 // bytes
 
 	mu      sync.Mutex
@@ -23,7 +23,7 @@ type groupCache struct {
 type cacheEntry struct {
 	id    protocol.GroupID
 	ready chan struct{} // closed once state or err is set
-	state *groupState
+	state *Group
 	err   error
 	refs  int
 	gone  bool // in entries no more
@@ -31,16 +31,16 @@ type cacheEntry struct {
 	place *list.Element
 }
 
-func newGroupCache(most int64, load func(context.Context, protocol.GroupID) (*groupState, error)) *groupCache {
-	return &groupCache{
+func NewCache(most int64, load func(context.Context, protocol.GroupID) (*Group, error)) *Cache {
+	return &Cache{
 		load: load, most: most,
 		entries: make(map[protocol.GroupID]*cacheEntry), order: list.New(),
 	}
 }
 
-// open returns a group's state, empty for a group that is not held, and a
+// Open returns a group's state, empty for a group that is not held, and a
 // function that gives it back.
-func (c *groupCache) open(ctx context.Context, id protocol.GroupID) (*groupState, func(), error) {
+func (c *Cache) Open(ctx context.Context, id protocol.GroupID) (*Group, func(), error) {
 	c.mu.Lock()
 	e, ok := c.entries[id]
 	if !ok {
@@ -68,10 +68,10 @@ func (c *groupCache) open(ctx context.Context, id protocol.GroupID) (*groupState
 	return e.state, func() { c.release(e) }, nil
 }
 
-// openTurn is open, and takes the group's turn as well.
-func (c *groupCache) openTurn(ctx context.Context, id protocol.GroupID) (*groupState, func(), error) {
+// OpenTurn is open, and takes the group's turn as well.
+func (c *Cache) OpenTurn(ctx context.Context, id protocol.GroupID) (*Group, func(), error) {
 	for {
-		g, release, err := c.open(ctx, id)
+		g, release, err := c.Open(ctx, id)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -87,19 +87,19 @@ func (c *groupCache) openTurn(ctx context.Context, id protocol.GroupID) (*groupS
 	}
 }
 
-// forget makes the next open load anew: what the state says is not what the
+// Forget makes the next open load anew: what the state says is not what the
 // store has. The caller has the group's turn.
-func (c *groupCache) forget(g *groupState) {
+func (c *Cache) Forget(g *Group) {
 	g.forgotten = true
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.entries[g.id]; e != nil && e.loaded() == g {
+	if e := c.entries[g.ID]; e != nil && e.loaded() == g {
 		c.remove(e)
 	}
 }
 
 // remove takes an entry out. mu is held.
-func (c *groupCache) remove(e *cacheEntry) {
+func (c *Cache) remove(e *cacheEntry) {
 	if e.gone {
 		return
 	}
@@ -109,12 +109,12 @@ func (c *groupCache) remove(e *cacheEntry) {
 	c.bytes -= e.size
 }
 
-func (c *groupCache) release(e *cacheEntry) {
+func (c *Cache) release(e *cacheEntry) {
 	var size int64
 	keep := false
 	if s := e.loaded(); s != nil {
-		size = s.size()
-		keep = s.isFounded() && !s.partial // what is partial is loaded anew: the rest may be back
+		size = s.Size()
+		keep = s.IsFounded() && !s.Partial // what is partial is loaded anew: the rest may be back
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,7 +133,7 @@ func (c *groupCache) release(e *cacheEntry) {
 }
 
 // loaded returns the state, or nil while it is not there.
-func (e *cacheEntry) loaded() *groupState {
+func (e *cacheEntry) loaded() *Group {
 	select {
 	case <-e.ready:
 		return e.state
@@ -142,8 +142,15 @@ func (e *cacheEntry) loaded() *groupState {
 	}
 }
 
+// Len returns how many groups are in memory.
+func (c *Cache) Len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.entries)
+}
+
 // shrink drops the longest unused states. mu is held.
-func (c *groupCache) shrink() {
+func (c *Cache) shrink() {
 	for at := c.order.Back(); at != nil && c.bytes > c.most; {
 		e := at.Value.(*cacheEntry)
 		at = at.Prev()
