@@ -48,7 +48,7 @@ func (w *world) ask(n *simNode) {
 			continue
 		}
 		v := w.view(o)
-		if o.seats.Enter(n.seat(n.slot), v, w.urgent(o, v)) == group.Welcome {
+		if o.seats.enter(n.seat(n.slot), v, w.urgent(o, v)) {
 			o.standings[n.id] = o.standings[n.id].Answered(&w.live, o.watch.Now, liveness.Said{})
 			r, _ := o.records[n.id].Readmitted().Saw(&w.audits, o.watch.Now, audit.OK)
 			o.records[n.id] = r
@@ -89,7 +89,7 @@ func (w *world) mend(n *simNode) {
 func (w *world) draw(n *simNode, g *Group, v group.View, urgent bool) {
 	vacant := n.seats.Vacant(v, urgent)
 	for slot := range w.p.N {
-		if !vacant.Has(slot) || n.seats.Candidate(slot, n.watch.Now) != nil || group.Drawer(g.ID, slot, g.Day, g.Keys, n.seats.DomainKeys(), g.Living) != g.Self {
+		if !vacant.Has(slot) || n.seats.candidate(slot, n.watch.Now) != nil || group.Drawer(g.ID, slot, g.Day, g.Keys, n.seats.DomainKeys(), g.Living) != g.Self {
 			continue
 		}
 		var cands []group.Candidate
@@ -107,7 +107,7 @@ func (w *world) draw(n *simNode, g *Group, v group.View, urgent bool) {
 		for _, m := range w.nodes {
 			if (w.reaches(n, m) || m == n) && m.seats != nil {
 				mv := w.view(m)
-				m.seats.Name(o.seat(slot), mv, w.urgent(m, mv), m.watch.Now, m.watch.Now+24*time.Hour)
+				m.seats.name(o.seat(slot), mv, w.urgent(m, mv), m.watch.Now, m.watch.Now+24*time.Hour)
 			}
 		}
 	}
@@ -119,7 +119,7 @@ func (w *world) takers(n *simNode, segment int, missing group.Set, v group.View)
 		if !missing.Has(slot) {
 			continue
 		}
-		if c := n.seats.Candidate(slot, n.watch.Now); c != nil {
+		if c := n.seats.candidate(slot, n.watch.Now); c != nil {
 			if o := w.node(c.Peer); w.reaches(n, o) && o.slot == slot && !o.shards[segment] {
 				out = append(out, o)
 			}

@@ -46,7 +46,7 @@ type simNode struct {
 	until    time.Time // while it has no seat: then it forgets the slot that it was drawn for
 	shards   []bool    // of slot, by segment
 
-	seats     *group.Seats // nil: not of the group
+	seats     *table // nil: not of the group
 	standings map[peer.ID]liveness.Standing
 	records   map[peer.ID]audit.Record
 }
@@ -95,10 +95,10 @@ func (w *world) join(n *simNode, slot int) {
 		ids[i] = w.nodes[i].id
 	}
 	n.slot = slot
-	n.seats = group.NewSeats(w.p, ids, func(id peer.ID) group.Domain { return group.AddrDomain(w.node(id).at) })
+	n.seats = &table{Seats: group.NewSeats(w.p, ids, func(id peer.ID) group.Domain { return group.AddrDomain(w.node(id).at) })}
 	for n.seats.Find(n.id) < 0 {
-		n.seats.Leave(slotSeat(n.seats, slot))
-		n.seats.Enter(n.seat(slot), group.View{}, false)
+		n.seats.leave(slotSeat(n.seats.Seats, slot))
+		n.seats.enter(n.seat(slot), group.View{}, false)
 	}
 }
 

@@ -2,18 +2,15 @@ package group
 
 import (
 	"slices"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// What one slot may keep of peers. They bound Seats, whoever asks to enter.
-const (
-	maxHolders = 2 // with a seat: the holder and one surplus
-	maxFormer  = 2 // that held it before
-)
+// maxHolders is how many living holders keep others who held a slot before from
+// coming back to it: its holder and one surplus.
+const maxHolders = 2
 
 // Seat is a peer in a slot, as one member believes it.
 type Seat struct {
@@ -24,27 +21,20 @@ type Seat struct {
 	Drawn  bool   // by the owner: the table that it signed names the peer here
 }
 
-// Named is a candidate that a drawer named for a slot.
-type Named struct {
-	Seat
-	Until time.Duration // on this member's watch: then another may be named
-}
-
-// Seats is one member's own table of a group. It begins as the owner's and
-// changes by proof only: a peer enters by its own request and after passing this
-// member's audit, and leaves by this member's verdict or its own word. No member
-// believes another's table, and two that differ do no harm.
+// Seats is who holds and who held which slot of a group, as one member believes.
+// It begins as the owner's table and changes by proof only: a peer enters by its
+// own request and after passing this member's audit, and leaves by this member's
+// verdict or its own word. No member believes another's table, and two that differ
+// do no harm.
 //
-// Its size is bounded by the profile: at most five peers a slot. Peers with a
-// seat are addressed by index into Held; every change may move indexes, so make
-// a new View after one. Methods that decide do not allocate.
+// Peers that hold a slot are addressed by index into Held; every change may move
+// indexes, so make a new View after one. Methods that decide do not allocate.
 type Seats struct {
 	Profile protocol.Profile
-	Same    uint8   // the most holders that the owner drew into one domain, as first seen
-	Near    uint8   // the same of one wide prefix
-	Held    []Seat  // by slot, earlier before later; at most two a slot
-	Former  []Seat  // held their slot before; at most two a slot, the latest
-	Named   []Named // at most one a slot
+	Same    uint8  // the most holders that the owner drew into one domain, as first seen
+	Near    uint8  // the same of one wide prefix
+	Held    []Seat // by slot
+	Former  []Seat // held their slot before
 }
 
 // NewSeats returns the table that the owner signed. holders are by slot, ""
@@ -131,7 +121,7 @@ func (a Answer) String() string {
 }
 
 // MayEnter tells whether a peer may take a slot by its own request. Ask before
-// the audit, and again after it, by Enter. A slot whose holder never answered
+// the audit, and again after it. A slot whose holder never answered
 // this member is open to whoever proves that it holds it, though not vacant: it
 // is not to be filled by drawing. O(seats).
 func (s *Seats) MayEnter(x Seat, v View, urgent bool) Answer {
@@ -209,73 +199,4 @@ func (s *Seats) living(slot uint8, v View) (n int) {
 		}
 	}
 	return n
-}
-
-// Enter seats a peer that asked to enter and has passed this member's audit of
-// its slot, unless what MayEnter asks is no longer so. Those of the slot who are
-// gone or on their way out leave; where two stay, the one that came first.
-func (s *Seats) Enter(x Seat, v View, urgent bool) Answer {
-	if a := s.MayEnter(x, v, urgent); a != Welcome {
-		return a
-	}
-	out := v.Gone.Or(v.Released)
-	for i := len(s.Held) - 1; i >= 0; i-- {
-		if s.Held[i].Peer == x.Peer || s.Held[i].Slot == x.Slot && out.Has(i) {
-			s.Leave(i)
-		}
-	}
-	if first := slices.IndexFunc(s.Held, func(h Seat) bool { return h.Slot == x.Slot }); first >= 0 && s.living(x.Slot, View{}) >= maxHolders {
-		s.Leave(first)
-	}
-	at, _ := slices.BinarySearchFunc(s.Held, int(x.Slot)+1, func(h Seat, slot int) int { return int(h.Slot) - slot })
-	s.Held = slices.Insert(s.Held, at, x)
-	s.Former = slices.DeleteFunc(s.Former, func(f Seat) bool { return f.Slot == x.Slot && f.Peer == x.Peer })
-	s.Unname(int(x.Slot))
-	return Welcome
-}
-
-// Leave takes a seat from its peer, by verdict or by its own word, and remembers
-// that it held the slot.
-func (s *Seats) Leave(i int) {
-	x := s.Held[i]
-	s.Held = slices.Delete(s.Held, i, i+1)
-	s.Former = append(s.Former, x)
-	n := 0
-	for j := len(s.Former) - 1; j >= 0; j-- {
-		if s.Former[j].Slot != x.Slot {
-			continue
-		}
-		if n++; n > maxFormer || n > 1 && s.Former[j].Peer == x.Peer {
-			s.Former = slices.Delete(s.Former, j, j+1)
-		}
-	}
-}
-
-// Name notes the candidate of a vacant slot, for which a drawer has its word,
-// until a moment of the watch. The first named stays until then.
-func (s *Seats) Name(x Seat, v View, urgent bool, now, until time.Duration) Answer {
-	if a := s.MayEnter(x, v, urgent); a != Welcome {
-		return a
-	}
-	if c := s.Candidate(int(x.Slot), now); c != nil && c.Peer != x.Peer {
-		return Occupied
-	}
-	s.Unname(int(x.Slot))
-	s.Named = append(s.Named, Named{x, until})
-	return Welcome
-}
-
-// Candidate returns who is named for a slot now; nil: nobody.
-func (s *Seats) Candidate(slot int, now time.Duration) *Named {
-	for i := range s.Named {
-		if c := &s.Named[i]; int(c.Slot) == slot && now < c.Until {
-			return c
-		}
-	}
-	return nil
-}
-
-// Unname forgets a slot's candidate: it entered, failed the audit, or refused.
-func (s *Seats) Unname(slot int) {
-	s.Named = slices.DeleteFunc(s.Named, func(c Named) bool { return int(c.Slot) == slot })
 }

@@ -2,9 +2,8 @@ package group
 
 import (
 	"net/netip"
-	"strconv"
+	"slices"
 	"testing"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -22,9 +21,28 @@ func four() *Seats {
 	})
 }
 
+// leave takes a seat from its peer.
+func leave(s *Seats, i int) {
+	s.Former = append(s.Former, s.Held[i])
+	s.Held = slices.Delete(s.Held, i, i+1)
+}
+
+// enter gives a peer that may enter its seat; those of the slot who are out of it
+// leave.
+func enter(s *Seats, x Seat, out Set) {
+	for i := len(s.Held) - 1; i >= 0; i-- {
+		if s.Held[i].Peer == x.Peer || s.Held[i].Slot == x.Slot && out.Has(i) {
+			leave(s, i)
+		}
+	}
+	s.Held = append(s.Held, x)
+	slices.SortStableFunc(s.Held, func(a, b Seat) int { return int(a.Slot) - int(b.Slot) })
+	s.Former = slices.DeleteFunc(s.Former, func(f Seat) bool { return f.Slot == x.Slot && f.Peer == x.Peer })
+}
+
 func TestMayEnter(t *testing.T) {
 	left := four()
-	left.Leave(3)
+	leave(left, 3)
 	for _, c := range []struct {
 		name   string
 		s      *Seats
@@ -61,7 +79,7 @@ func TestMayEnter(t *testing.T) {
 }
 
 // The caps are the draw's, or what the owner could not do better than; who moves
-// later, or plays musical chairs, does not loosen them.
+// later does not loosen them.
 func TestCaps(t *testing.T) {
 	in := func(b, c byte) Domain { return AddrDomain(netip.AddrFrom4([4]byte{20, b, c, 1})) }
 	seats := func(domains ...Domain) *Seats {
@@ -98,81 +116,5 @@ func TestCaps(t *testing.T) {
 	}
 	if unseen := seats(Domain{}, Domain{}, Domain{}, Domain{}); unseen.Same != 0 {
 		t.Error("peers not seen yet count as a crowd")
-	}
-
-	// Musical chairs: one domain holds slot after slot, and then wants all.
-	s := spread
-	for slot := range 3 {
-		i := s.Find(peer.ID('0' + rune(slot)))
-		c := named(slot, "c"+strconv.Itoa(slot), 50, 0, 0, 1)
-		if got := s.Enter(c, View{Gone: set(i)}, false); got != Welcome {
-			t.Fatal(got)
-		}
-		s.Leave(s.Find(c.Peer))
-	}
-	if s.Enter(named(0, "c0", 50, 0, 0, 1), View{}, false) != Welcome || s.Enter(named(1, "c1", 50, 0, 0, 1), View{}, false) != Crowded {
-		t.Error("a domain that held two slots in turn holds both")
-	}
-}
-
-func TestEnterAndReturn(t *testing.T) {
-	s := four()
-	x := named(1, "x", 30, 0, 0, 1)
-	if s.Enter(x, View{}, false) != Occupied || len(s.Held) != 4 {
-		t.Fatal("an occupied slot was taken")
-	}
-	if s.Enter(x, View{Gone: set(1)}, false) != Welcome || s.Find("x") != 1 || s.Find("1") != -1 || len(s.Held) != 4 {
-		t.Fatalf("after a death: %+v", s.Held)
-	}
-	// The dead one returns: surplus, which harms nobody.
-	if s.Enter(named(1, "1", 20, 1, 0, 1), View{}, false) != Welcome || len(s.Held) != 5 || len(s.Former) != 0 {
-		t.Fatalf("after its return: %+v", s.Held)
-	}
-	if s.Find("x") != 1 || s.Find("1") != 2 || s.Find("2") != 3 {
-		t.Errorf("order: %+v", s.Held)
-	}
-	// One of the two leaves: the slot is not vacant.
-	s.Leave(1)
-	if v := s.Vacant(View{}, false); v.Count() != 0 {
-		t.Errorf("vacant: %v", v)
-	}
-	// A third holder while all of the slot's are absent pushes the first out.
-	s.Enter(named(1, "x", 30, 0, 0, 1), View{}, false)
-	if s.Enter(named(1, "y", 31, 0, 0, 1), View{Absent: set(1, 2)}, true) != Welcome || s.Find("1") != -1 || len(s.Held) != 5 {
-		t.Errorf("third holder: %+v", s.Held)
-	}
-	if s.MayEnter(named(1, "1", 20, 1, 0, 1), View{}, false) != Occupied {
-		t.Error("a third living holder returns")
-	}
-}
-
-// Nobody's requests make the table grow beyond its bounds.
-func TestSeatsAreBounded(t *testing.T) {
-	s := four()
-	for i := range 1000 {
-		x := named(i%4, "x"+strconv.Itoa(i), 30, byte(i>>8), byte(i), 1)
-		s.Name(x, View{}, true, 0, time.Hour)
-		s.Enter(x, View{Absent: UpTo(len(s.Held))}, true)
-		s.Name(named(i%4, "y"+strconv.Itoa(i), 40, byte(i>>8), byte(i), 1), View{Gone: UpTo(len(s.Held))}, true, 0, time.Hour)
-	}
-	if len(s.Held) > 8 || len(s.Former) > 8 || len(s.Named) > 4 {
-		t.Errorf("%d held, %d former, %d named", len(s.Held), len(s.Former), len(s.Named))
-	}
-}
-
-func TestName(t *testing.T) {
-	s := four()
-	x, y, gone := named(1, "x", 30, 0, 0, 1), named(1, "y", 31, 0, 0, 1), View{Gone: set(1)}
-	if s.Name(x, View{}, false, 0, 10) != Occupied || s.Candidate(1, 0) != nil {
-		t.Error("named for a slot that has its holder")
-	}
-	if s.Name(x, gone, false, 0, 10) != Welcome || s.Name(y, gone, false, 9, 20) != Occupied || s.Candidate(1, 9).Peer != "x" {
-		t.Error("the first named does not stay")
-	}
-	if s.Candidate(1, 10) != nil || s.Name(y, gone, false, 10, 20) != Welcome || s.Candidate(1, 19).Peer != "y" {
-		t.Error("the first named stays for ever")
-	}
-	if s.Enter(y, gone, false) != Welcome || s.Candidate(1, 19) != nil {
-		t.Error("who entered is still named")
 	}
 }
