@@ -180,21 +180,6 @@ func (i *Invitation) Validate() error {
 	return nil
 }
 
-// Peers returns the invitation's addresses by peer.
-func (i *Invitation) Peers() []peer.AddrInfo {
-	var out []peer.AddrInfo
-	for _, a := range i.Addrs {
-		m, err := ParseHint(a)
-		if err != nil {
-			continue // Validate has refused it
-		}
-		if info, err := peer.AddrInfoFromP2pAddr(m); err == nil {
-			out = append(out, *info)
-		}
-	}
-	return out
-}
-
 // ParseInvitation reads an invitation as Text writes it.
 func ParseInvitation(text string) (*Invitation, error) {
 	rest, ok := strings.CutPrefix(strings.TrimSpace(text), JoinPrefix)

@@ -43,7 +43,7 @@ func TestVersion1Opens(t *testing.T) {
 	if err != nil || hinted.Read != link.Read || len(hinted.Hints) != MaxLinkHints {
 		t.Fatalf("link with hints: %v", err)
 	}
-	if i, err := ParseInvitation(all["invitation"].text); err != nil || len(i.Peers()) != 2 {
+	if i, err := ParseInvitation(all["invitation"].text); err != nil || len(i.Addrs) != 2 {
 		t.Fatalf("invitation: %v", err)
 	}
 	record, group, err := ParseGroupRecord("v1", all["group-record"].bytes)

@@ -66,17 +66,11 @@ func TestAuditorsAgree(t *testing.T) {
 			living.Remove(rapid.IntRange(0, n-1).Draw(t, "one"))
 		}
 		auditor := Auditor(shard, all, living, holder)
-		falls := 0
-		for self := range n {
-			if Falls(&defaults, shard, defaults.Cycle, all, living, holder, self) {
-				falls++
-			}
-		}
-		if (falls != 1) != (auditor < 0) || falls > 1 {
-			t.Fatalf("falls to %d, auditor %d", falls, auditor)
-		}
 		if auditor < 0 {
 			return
+		}
+		if auditor == holder || !living.Has(auditor) {
+			t.Fatalf("%d audits %d", auditor, holder)
 		}
 		if _, ok := Asked(0).Allow(shard, all, group.UpTo(n), holder, auditor); !ok {
 			t.Fatal("the auditor is owed nothing")
@@ -90,7 +84,7 @@ func TestNothingAllocates(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		m := At(&defaults, Phase(&defaults, protocol.GroupID{1}), time.Unix(1_800_000_000, 0))
 		shard := SegmentLot(protocol.GroupID{1}, protocol.SegmentID{2}, m.Cycle).Of(3)
-		if Falls(&defaults, shard, m.Into, all, living, 3, 4) {
+		if Due(&defaults, shard) <= m.Into && Auditor(shard, all, living, 3) == 4 {
 			r, _ = r.Saw(&defaults, 5, OK)
 		}
 		if _, ok := Asked(0).Allow(shard, all, living, 3, 4); ok || r.Healthy(&defaults, 6) {
@@ -103,17 +97,21 @@ func TestNothingAllocates(t *testing.T) {
 
 // Whether one of a group's shards is mine to audit now: the segment's lot is
 // made once for its slots.
-func BenchmarkFalls(b *testing.B) {
+func BenchmarkAuditor(b *testing.B) {
 	all, living := keys(30), group.UpTo(30)
 	b.ReportAllocs()
 	var lot group.Lot
+	mine := 0
 	for i := 0; b.Loop(); i++ {
 		if i%30 == 0 {
 			lot = SegmentLot(protocol.GroupID{1}, protocol.SegmentID{byte(i)}, 7)
 		}
-		Falls(&defaults, lot.Of(i%30), defaults.Cycle, all, living, i%30, 4)
+		if Auditor(lot.Of(i%30), all, living, i%30) == 4 {
+			mine++
+		}
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
+	b.ReportMetric(float64(mine)/float64(b.N), "mine")
 }
 
 func BenchmarkRecord(b *testing.B) {

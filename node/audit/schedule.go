@@ -54,12 +54,6 @@ func Auditor(shard group.Lot, members []group.Key, living group.Set, holder int)
 	return shard.First(members, living)
 }
 
-// Falls reports whether the audit of a shard is member self's and due. Whether
-// it was done in this cycle is the caller's to remember.
-func Falls(set *Settings, shard group.Lot, into time.Duration, members []group.Key, living group.Set, holder, self int) bool {
-	return self >= 0 && into >= Due(set, shard) && Auditor(shard, members, living, holder) == self
-}
-
 // NextSample returns when a neighbour is sampled again: a daily interval after
 // the last sample, stretched for a node with many neighbours. u is drawn
 // uniformly from 0 … 1 and moves it by up to a tenth either way.

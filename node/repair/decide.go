@@ -1,26 +1,9 @@
 package repair
 
 import (
-	"time"
-
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 )
-
-// Settings are the numbers of repair, each in one place. Scale makes a testnet's
-// of them.
-type Settings struct {
-	Day time.Duration // whose quarters are turns; see group.DayAt
-}
-
-// DefaultSettings returns what a network runs with.
-func DefaultSettings() Settings { return Settings{Day: 24 * time.Hour} }
-
-// Scale multiplies every duration by factor. All decisions scale with it.
-func (s Settings) Scale(factor float64) Settings {
-	s.Day = time.Duration(float64(s.Day) * factor)
-	return s
-}
 
 // Answer is what a node does about one segment, and if nothing, why.
 type Answer uint8

@@ -3,7 +3,6 @@ package repair
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -134,10 +133,4 @@ func TestMissing(t *testing.T) {
 func one(i int) (s group.Set) {
 	s.Add(i)
 	return s
-}
-
-func TestScale(t *testing.T) {
-	if got := DefaultSettings().Scale(1.0 / 24).Day; got != time.Hour {
-		t.Error(got)
-	}
 }

@@ -63,30 +63,3 @@ func Plan(work []Work, left, most Budget) (batch []Work, cost Budget) {
 	}
 	return possible, cost
 }
-
-// Account is one direction of a donor's bandwidth in one period: a month, a
-// second, whatever the limit is for. Half of it is kept for mending: repair and
-// audits. A link that everybody reads must not starve them.
-type Account struct {
-	Limit   int64 // bytes of the period; 0: no limit
-	Mending int64 // bytes that repair and audits took
-	Serving int64 // bytes that all else took
-}
-
-// ForMending returns how many more bytes repair and audits may take: all that
-// serving has not taken, and serving takes no more than half.
-func (a Account) ForMending() int64 {
-	if a.Limit == 0 {
-		return 1<<63 - 1
-	}
-	return max(a.Limit-a.Serving-a.Mending, 0)
-}
-
-// ForServing returns how many more bytes serving may take: half of the limit, or
-// what mending has left of it.
-func (a Account) ForServing() int64 {
-	if a.Limit == 0 {
-		return 1<<63 - 1
-	}
-	return max(min(a.Limit/2, a.Limit-a.Mending)-a.Serving, 0)
-}

@@ -76,23 +76,3 @@ func TestCost(t *testing.T) {
 		t.Error(got)
 	}
 }
-
-func TestAccount(t *testing.T) {
-	for _, c := range []struct {
-		a                Account
-		mending, serving int64
-	}{
-		{Account{}, 1<<63 - 1, 1<<63 - 1},
-		{Account{Limit: 100}, 100, 50},
-		{Account{Limit: 100, Serving: 50}, 50, 0},
-		{Account{Limit: 100, Serving: 50, Mending: 50}, 0, 0},
-		{Account{Limit: 100, Mending: 100}, 0, 0},
-		{Account{Limit: 100, Mending: 70}, 30, 30},
-		{Account{Limit: 100, Mending: 30, Serving: 30}, 40, 20},
-		{Account{Limit: 100, Mending: 200, Serving: 300}, 0, 0},
-	} {
-		if m, s := c.a.ForMending(), c.a.ForServing(); m != c.mending || s != c.serving {
-			t.Errorf("%+v: %d for mending, %d for serving", c.a, m, s)
-		}
-	}
-}

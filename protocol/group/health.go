@@ -26,9 +26,6 @@ type Health struct {
 // Lost reports whether fewer slots than needed were reached.
 func (h Health) Lost() bool { return h.Reachable < h.Needed }
 
-// Survives reports whether the segment outlives its worst domains.
-func (h Health) Survives() bool { return h.AfterWorst >= h.Needed }
-
 // HealthOf measures the holders that were reached. Two holders of one slot are
 // one shard: the slot counts for the one named first.
 func HealthOf(p protocol.Profile, reached []Holder, private bool) Health {

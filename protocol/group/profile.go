@@ -60,6 +60,3 @@ func AskCount(p protocol.Profile) int { return p.N + p.N/10 }
 
 // MaxBytes returns the most sealed bytes that one group takes: k × 1 GiB.
 func MaxBytes(p protocol.Profile) int64 { return int64(p.K) * bytesPerData }
-
-// SegmentSize returns the most sealed bytes of one segment.
-func SegmentSize(p protocol.Profile) int64 { return protocol.SegmentSize(p.K) }

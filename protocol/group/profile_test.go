@@ -40,8 +40,8 @@ func TestLadder(t *testing.T) {
 		if want := [...]int{c.safe, c.safe, c.confirm, c.ask}; got != want {
 			t.Errorf("%s: safe, write, confirm, ask %v, not %v", p, got, want)
 		}
-		if SegmentSize(p) != c.segment<<20 || MaxBytes(p) != c.group<<30 {
-			t.Errorf("%s: segment %d, group %d bytes", p, SegmentSize(p), MaxBytes(p))
+		if protocol.SegmentSize(p.K) != c.segment<<20 || MaxBytes(p) != c.group<<30 {
+			t.Errorf("%s: segment %d, group %d bytes", p, protocol.SegmentSize(p.K), MaxBytes(p))
 		}
 		if NotSafe(p) != c.notSafe {
 			t.Errorf("%s: not safe %v", p, NotSafe(p))

@@ -2,7 +2,6 @@ package group
 
 import (
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/cairnstore/cairn/protocol"
@@ -62,19 +61,4 @@ func (s *Seats) Redraw(slot int, cands []Candidate, need int64, private bool, v 
 	r := newRoster(cands, fits, private)
 	r.shuffle(rng)
 	return r.order(1)
-}
-
-// Thin returns the vacant slots for which no candidate is eligible.
-func (s *Seats) Thin(vacant Set, cands []Candidate, need int64, private bool, v View) (thin Set) {
-	for slot := range s.Profile.N {
-		if !vacant.Has(slot) {
-			continue
-		}
-		if !slices.ContainsFunc(cands, func(c Candidate) bool {
-			return c.eligible(need) && s.Find(c.Peer) < 0 && s.Fits(slot, c.Domain(private), v)
-		}) {
-			thin.Add(slot)
-		}
-	}
-	return thin
 }

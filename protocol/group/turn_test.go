@@ -85,9 +85,6 @@ func TestRedraw(t *testing.T) {
 	if got := s.Redraw(1, cands[:1], 100, false, gone, seeded(1)); len(got) != 0 {
 		t.Errorf("a member was drawn: %v", got)
 	}
-	if thin := s.Thin(set(1, 3), []Candidate{here("x", 20, 3)}, 100, false, gone); thin != set(1) {
-		t.Errorf("thin: %v", thin)
-	}
 }
 
 // Whoever's turn it is may draw, whoever is far from it may not: neither as

@@ -394,3 +394,10 @@ func TestWrongPeerBehindRightAddress(t *testing.T) {
 	}
 	_ = s.Reset()
 }
+
+// count returns how much is open in all.
+func (t *tally) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.all
+}

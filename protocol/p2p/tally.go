@@ -44,10 +44,3 @@ func (t *tally) leave(p peer.ID, at origin) {
 		delete(t.origin, at)
 	}
 }
-
-// count returns how much is open in all.
-func (t *tally) count() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.all
-}

@@ -173,20 +173,6 @@ func (db *DB) Size() (int64, error) {
 	return info.Size(), nil
 }
 
-// Check reads the whole file and returns ErrCorrupt if its pages contradict
-// one another. It costs about a second for a million keys.
-func (db *DB) Check() error {
-	return db.View(func(tx *Tx) (err error) {
-		defer caught(&err)()
-		for e := range tx.bolt.Check() {
-			if err == nil {
-				err = fmt.Errorf("%w: %w", ErrCorrupt, e)
-			}
-		}
-		return err
-	})
-}
-
 // Close waits for open transactions and lets others open the file.
 func (db *DB) Close() error {
 	if err := db.bolt.Close(); err != nil {

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"sync"
 	"testing"
 	"time"
 )
@@ -156,7 +155,7 @@ func TestModel(t *testing.T) {
 			return compare(tx, model, fmt.Sprint(rng.IntN(5)))
 		})
 	}
-	if err := db.Check(); err != nil {
+	if err := db.check(); err != nil {
 		t.Error(err)
 	}
 }
@@ -207,27 +206,6 @@ func TestScanWhileDeleting(t *testing.T) {
 		}
 		for k := range tx.ScanFrom("b", nil, []byte("0")) {
 			t.Errorf("%q is left", k)
-		}
-		return tx.Drop("b")
-	})
-}
-
-func TestBatch(t *testing.T) {
-	db := open(t, filepath.Join(t.TempDir(), "a.db"))
-	var wg sync.WaitGroup
-	for i := range 50 {
-		wg.Go(func() {
-			if err := db.Batch(func(tx *Tx) error { return tx.Put("b", []byte{byte(i)}, nil) }); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	update(t, db, func(tx *Tx) error {
-		for i := range 50 {
-			if _, ok := tx.Get("b", []byte{byte(i)}); !ok {
-				t.Errorf("key %d is missing", i)
-			}
 		}
 		return nil
 	})
@@ -286,7 +264,7 @@ func use(t *testing.T, b []byte) error {
 	}
 	defer func() { _ = db.Close() }()
 	return errors.Join(
-		db.Check(),
+		db.check(),
 		db.View(func(tx *Tx) error {
 			for range tx.Scan("b", nil) {
 				continue

@@ -24,12 +24,6 @@ func (db *DB) Update(do func(*Tx) error) error {
 	return db.run("update", func(f func(*bbolt.Tx) error) error { return db.bolt.Update(f) }, do)
 }
 
-// Batch is Update for many callers at a time: it commits them together and so
-// waits up to 10 ms. do may be called more than once.
-func (db *DB) Batch(do func(*Tx) error) error {
-	return db.run("batch", func(f func(*bbolt.Tx) error) error { return db.bolt.Batch(f) }, do)
-}
-
 // View runs do in a transaction that reads one consistent state. While it is
 // open the file cannot reuse space: keep it short.
 func (db *DB) View(do func(*Tx) error) error {
@@ -109,17 +103,6 @@ func (tx *Tx) Delete(bucket string, key []byte) error {
 		}
 		tx.changes++
 		return b.Delete(key)
-	})
-}
-
-// Drop removes a bucket with all that it holds.
-func (tx *Tx) Drop(bucket string) error {
-	return tx.guard(func() error {
-		if tx.bolt.Bucket([]byte(bucket)) == nil {
-			return nil
-		}
-		tx.changes++
-		return tx.bolt.DeleteBucket([]byte(bucket))
 	})
 }
 
