@@ -1,18 +1,25 @@
 // Package node is the holder's side: it admits shards and facts, keeps them on
-// the disk that its donor gives, serves them, and announces its groups.
+// the disk that its donor gives, serves them, announces its groups, and keeps
+// them whole with the other holders while their owner is away.
 //
-// A request's way in: serve.go bounds what is under way, the file named after
-// the message answers it (info.go, form.go, put.go, get.go, have.go,
-// members.go, facts.go). What a node decides by: admission.go and caps.go (who
-// may fill how much), merge.go (which facts count), both without I/O; package
-// contract (what the donor's limits allow), which dealing.go asks and line.go
-// and metered.go carry out. What it does on its own: announce.go, gossip.go,
-// upkeep.go, drain.go; RunOnce is one round of all.
-// What it makes of the other holders of its groups: neighbours.go (who lives),
-// seats.go (who holds what, roll.go for the pure rules), lists.go and lacks.go
-// (what they say that they lack), beat.go, audit.go; audit_answer.go, mend.go
-// and lend.go are the other side of it. health.go weighs what segments need:
-// repair.go, status, metrics and health_groups.go, the safety gauge, go by that.
+// What it knows and by what it decides stands in packages of its own, which do
+// no I/O and start nothing:
+//
+//	what is let in     contract (the donor's limits), line (the connection),
+//	                   gate (what is under way), quota (who may fill how much)
+//	what is held       truth (one group's facts and segments), note (what a
+//	                   node writes down for itself)
+//	the others         donors (which peers are nodes), neighbours (who lives,
+//	                   and who holds what), liveness, audit and repair (the rules)
+//
+// Here stand the loops and the answers that use them. A request comes in by
+// serve.go, and the file named after its message answers it: info.go, form.go,
+// put.go, get.go, have.go, members.go, facts.go; beat.go, audit_answer.go, lend.go,
+// nominate.go and enter.go for co-members. What a node does unasked: announce.go
+// and gossip.go; beat.go, audit.go and exchange.go among co-members; health.go weighs
+// what segments need, and repair.go and mend.go do it; upkeep.go, lease.go and
+// scrub.go for what it holds; drain.go when it leaves. run.go starts all of it,
+// and RunOnce is one round of each.
 //
 // It sees ciphertext only and knows no cipher, no owner's key, no folder and
 // nothing of package client. Nothing in it can lie: liars are wrappers in lab.

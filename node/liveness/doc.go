@@ -3,8 +3,8 @@
 //
 // Every decision is a pure function of small values: what this node asked, who
 // answered, and what the answer said of the answerer itself. The package knows
-// no clock, no random source, no stream and no disk; node, tests and the lab's
-// simulator call the same functions. No member's word about a third enters.
+// no clock, no random source, no stream and no disk; node and the tests
+// that simulate years call the same functions. No member's word about a third enters.
 //
 // Moments are time.Durations on the node's own watch (see Watch): time for which
 // this node ran and was not cut off. No step of the wall clock moves it, so none

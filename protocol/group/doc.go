@@ -6,6 +6,6 @@
 //
 // Every decision is a pure function of small values. The package knows no
 // stream, no disk, no clock and no random source but the one that it is
-// handed, so that owners, holders, tests and the lab's simulator all decide
+// handed, so that owners, holders and the tests that simulate years all decide
 // alike. The norm is SPEC.md, Groups and what follows Lots.
 package group
