@@ -25,7 +25,7 @@ const (
 	mendGone    = "mount the disk, and the node goes on with it; to do without it, start the node again and name the other folders by --donate"
 	mendFailed  = "look at the disk's health and at the log, then start the node again: nothing more is taken before. Only a disk that was read-only is taken up without that, once it can be written to"
 	mendFull    = "free space on that disk, or give less: \"cairn node --donate SIZE\""
-	mendPort    = "forward port %s, TCP and UDP, from the router to this machine and allow it in the firewall: docs/donors.md tells how"
+	mendPort    = "forward port %s, TCP and UDP, from the router to this machine and allow it in the firewall: docs/reach.md tells how"
 )
 
 // nearlyAll is the share of a donation that is used or free on a disk which
