@@ -13,8 +13,6 @@ import (
 
 // Bounds of deleting.
 const (
-	// FreedAfter is how long holders keep the bytes of what is deleted.
-	FreedAfter = 7 * 24 * time.Hour
 	// tellFor is how long holders that did not acknowledge a deletion are told
 	// of it again, where enough others know: who is away longer has lost its
 	// slot.
@@ -93,7 +91,7 @@ func (c *Client) FreePacked(ctx context.Context, live func(protocol.GroupID, pro
 
 // carryOut tells the holders of a deletion and sums up.
 func (c *Client) carryOut(ctx context.Context, id putID, d *deleteState, opt DeleteOptions) (*DeleteResult, error) {
-	res := &DeleteResult{Name: d.Name, Size: d.Size, Segments: d.segments(), Enough: true, FreedAfter: FreedAfter}
+	res := &DeleteResult{Name: d.Name, Size: d.Size, Segments: d.segments(), Enough: true, FreedAfter: protocol.DeleteDelay}
 	if len(d.Subjects) == 0 {
 		return res, nil // nothing of it was ever granted, or all is needed
 	}

@@ -96,7 +96,7 @@ func TestStances(t *testing.T) {
 	must(time.Time{}, w.node.StopDrain())
 	check("staying", 0, 0, 0, 0)
 	must(w.node.Pause())
-	w.clock.step(contract.MaxPaused)
+	w.clock.step(protocol.MaxSuspended)
 	check("a week after a pause", 0, 0, 0, 0)
 	// What cannot be noted does not hold.
 	f.fail = errDisk

@@ -57,7 +57,7 @@ func (n *Node) drawSlot(ctx context.Context, v *neighbours.Roll, slot int, pool 
 	now := n.neighbours.Now()
 	id, env := n.askCandidates(ctx, v, slot, pool, f)
 	if id == "" {
-		n.repairs.thin.until(place{v.ID, slot}, now+n.cfg.Timing.RepairDay/4, now)
+		n.repairs.thin.until(place{v.ID, slot}, now+group.TurnLength(n.cfg.Timing.RepairDay), now)
 		n.log.Debug("no candidate for a slot: the group is thin", "group", v.ID.Prefix(), "slot", slot)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/protocol"
 )
 
 // Away says that the donor is away for a time from now, at most 30 days in
@@ -28,7 +29,7 @@ func (n *Node) Away(long time.Duration) (until time.Time, err error) {
 // gone; but what it keeps counts for nobody until then. It returns until when.
 func (n *Node) Pause() (until time.Time, err error) {
 	now := n.now()
-	until = now.Add(contract.MaxPaused).Truncate(time.Second)
+	until = now.Add(protocol.MaxSuspended).Truncate(time.Second)
 	err = n.deal.change(now, func(s contract.Stance) (contract.Stance, error) {
 		s.PausedUntil = until.Unix()
 		return s, nil

@@ -106,7 +106,7 @@ func (n *Node) repairSegment(ctx context.Context, j *repairJob) {
 	case errors.Is(err, errLendLater) && n.askedLate(j):
 	case err != nil && ctx.Err() == nil:
 		now := n.neighbours.Now()
-		n.repairs.failed.until(kin{j.roll.ID, j.segment}, now+n.cfg.Timing.RepairDay/4, now) // till it is another's turn
+		n.repairs.failed.until(kin{j.roll.ID, j.segment}, now+group.TurnLength(n.cfg.Timing.RepairDay), now) // till it is another's turn
 		n.log.Info("a segment is not repaired", "group", j.roll.ID.Prefix(), "segment", j.segment, "made", made, "err", err)
 	case made > 0:
 		n.log.Info("repaired a segment", "group", j.roll.ID.Prefix(), "segment", j.segment, "shards", made, "fetched", j.fetched, "took", n.now().Sub(begun))
@@ -125,7 +125,7 @@ func (n *Node) askedLate(j *repairJob) bool {
 		return false
 	}
 	again := now + n.cfg.Timing.ConfessFirst*5/4
-	n.repairs.asked.until(k, now+n.cfg.Timing.RepairDay/4, now)
+	n.repairs.asked.until(k, now+group.TurnLength(n.cfg.Timing.RepairDay), now)
 	n.repairs.failed.until(k, again, now)
 	n.repairs.lookAt(k, again)
 	return true

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cairnstore/cairn/node/audit"
 	"github.com/cairnstore/cairn/node/liveness"
+	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
@@ -63,7 +64,7 @@ type Timing struct {
 // DefaultTiming returns the times of the norm.
 func DefaultTiming() Timing {
 	return Timing{
-		DeleteDelay:   7 * 24 * time.Hour,
+		DeleteDelay:   protocol.DeleteDelay,
 		UpkeepEvery:   time.Minute,
 		GossipEvery:   time.Minute,
 		NotesEvery:    time.Hour,

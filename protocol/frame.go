@@ -27,11 +27,13 @@ const (
 	firstRead = 4 << 10
 )
 
-// Time limits of an exchange. A peer that is slower than minRate after grace
-// is cut off.
+// MinRate is the least rate, in bytes a second, at which a peer must move what it
+// sends or takes, after a grace (SPEC.md, Streams). Who is slower is cut off.
+const MinRate = 16 << 10
+
+// Time limits of an exchange.
 const (
 	grace       = 10 * time.Second
-	minRate     = 16 << 10 // bytes a second
 	idleTimeout = 2 * time.Minute
 
 	// stallTimeout is how long a peer may take nothing of a writeStep: a
@@ -49,7 +51,7 @@ const maxLinger = 1<<24 + MaxShardSize
 
 // transferTime is how long n bytes may take.
 func transferTime(n int64) time.Duration {
-	return grace + time.Duration(n)*time.Second/minRate
+	return grace + time.Duration(n)*time.Second/MinRate
 }
 
 // refusal is how an Error crosses the wire.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cairnstore/cairn/lab/fuzz"
+	"github.com/cairnstore/cairn/protocol"
 )
 
 func zone(t *testing.T, name string) *time.Location {
@@ -313,8 +314,8 @@ func TestAway(t *testing.T) {
 
 func TestPaused(t *testing.T) {
 	now := at(time.UTC, "2027-01-01 00:00")
-	s := Stance{PausedUntil: now.Add(MaxPaused).Unix()}
-	if s.Paused(now) == 0 || s.Paused(now.Add(MaxPaused)) != 0 {
+	s := Stance{PausedUntil: now.Add(protocol.MaxSuspended).Unix()}
+	if s.Paused(now) == 0 || s.Paused(now.Add(protocol.MaxSuspended)) != 0 {
 		t.Error("a pause is not what it should be")
 	}
 	if s.Paused(now.Add(-time.Hour)) != 0 {

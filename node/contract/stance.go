@@ -5,16 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/cairnstore/cairn/protocol"
 )
 
-// Bounds of absences (SPEC.md, Beat): neighbours believe no more.
-const (
-	MaxAway    = 30 * 24 * time.Hour  // away, in all
-	AwayWithin = 180 * 24 * time.Hour // of so long
-	MaxPaused  = 7 * 24 * time.Hour   // at a time; neighbours count it as a suspended disk
-
-	maxSpans = 64 // absences remembered
-)
+// maxSpans bounds the absences that are remembered.
+const maxSpans = 64
 
 // Span is a time that a donor was, or will be, away, in Unix seconds.
 type Span struct{ From, Until int64 }
@@ -45,7 +41,7 @@ func (s *Stance) AwayUntil(now time.Time) int64 {
 // Paused returns until when the node is paused, in Unix seconds; 0: it is not.
 func (s *Stance) Paused(now time.Time) int64 {
 	// A clock set back must not make it longer than it can be.
-	if s.PausedUntil > now.Unix() && s.PausedUntil-now.Unix() <= int64(MaxPaused/time.Second) {
+	if s.PausedUntil > now.Unix() && s.PausedUntil-now.Unix() <= int64(protocol.MaxSuspended/time.Second) {
 		return s.PausedUntil
 	}
 	return 0
@@ -59,7 +55,7 @@ type TooLongAwayError struct {
 // Error tells the bound.
 func (e *TooLongAwayError) Error() string {
 	return fmt.Sprintf("away at most %d days of any %d, and %s are left",
-		MaxAway/(24*time.Hour), AwayWithin/(24*time.Hour), e.Left)
+		protocol.MaxAway/(24*time.Hour), protocol.AbsencePeriod/(24*time.Hour), e.Left)
 }
 
 var errBackwards = errors.New("an absence begins now and ends later")
@@ -82,7 +78,7 @@ func (s Stance) Leave(now time.Time, long time.Duration) (Stance, error) {
 		return s, nil
 	}
 	until := now.Add(long)
-	if left := MaxAway - absent(past, until); long > left {
+	if left := protocol.MaxAway - absent(past, until); long > left {
 		return s, &TooLongAwayError{Left: max(0, left)}
 	}
 	s.Away = append(past, Span{from, until.Unix()})
@@ -91,7 +87,7 @@ func (s Stance) Leave(now time.Time, long time.Duration) (Stance, error) {
 
 // absent returns how long the spans are within the time that counts at its end.
 func absent(spans []Span, end time.Time) (sum time.Duration) {
-	begin := end.Add(-AwayWithin).Unix()
+	begin := end.Add(-protocol.AbsencePeriod).Unix()
 	for _, v := range spans {
 		if n := v.Until - max(v.From, begin); n > 0 {
 			sum += time.Duration(n) * time.Second
@@ -103,7 +99,7 @@ func absent(spans []Span, end time.Time) (sum time.Duration) {
 // prune forgets spans that count no more, and empty ones. One that a clock set
 // back has put into the future still counts.
 func prune(spans []Span, now time.Time) []Span {
-	begin := now.Add(-AwayWithin).Unix()
+	begin := now.Add(-protocol.AbsencePeriod).Unix()
 	spans = slices.DeleteFunc(spans, func(v Span) bool { return v.Until <= begin || v.Until <= v.From })
 	for len(spans) >= maxSpans { // the two oldest become one
 		spans[1].From = spans[0].From

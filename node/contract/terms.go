@@ -3,12 +3,14 @@ package contract
 import (
 	"fmt"
 	"math"
+
+	"github.com/cairnstore/cairn/protocol"
 )
 
 // LeastRate is the least rate, in bytes a second, that a donor can set: each
-// half of it must carry a shard faster than 16 KiB a second, or the peer at
-// the other end gives up (SPEC.md, Streams).
-const LeastRate = 48 << 10
+// half of it must carry a shard half as fast again as the peer at the other end
+// demands.
+const LeastRate = 3 * protocol.MinRate
 
 // Terms are what a donor sets. Zero fields set no limit.
 type Terms struct {

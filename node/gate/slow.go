@@ -3,6 +3,8 @@ package gate
 import (
 	"context"
 	"time"
+
+	"github.com/cairnstore/cairn/protocol"
 )
 
 // CrowdedRate is what a peer must keep up, in bytes a second, once others wait
@@ -10,7 +12,7 @@ import (
 // sixteenth of it: a node that is not crowded bears slow peers. One whose donor
 // set a rate keeps peers waiting itself, and asks less of them.
 const (
-	CrowdedRate  = 256 << 10
+	CrowdedRate  = 16 * protocol.MinRate
 	crowdedGrace = 10 * time.Second // before that
 )
 

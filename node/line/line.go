@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/cairnstore/cairn/node/contract"
+	"github.com/cairnstore/cairn/protocol"
 )
 
 const (
@@ -17,8 +18,8 @@ const (
 	sliceSize = 16 << 10
 	// leastRate is what each of the transfers under way has at least of a
 	// limited line, in bytes a second: half more than the slowest that peers
-	// bear (SPEC.md, Streams). No more are let in than can have it.
-	leastRate = 24 << 10
+	// tolerate. No more are let in than can have it.
+	leastRate = protocol.MinRate * 3 / 2
 	// idleAfter is how long a class has to leave the line alone before the
 	// other one gets its half.
 	idleAfter = time.Second

@@ -1,6 +1,10 @@
 package liveness
 
-import "time"
+import (
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+)
 
 // Settings are the durations of liveness, each in one place. Scale makes a
 // testnet's of them.
@@ -42,9 +46,9 @@ func DefaultSettings() Settings {
 		UrgentAfter:  4 * time.Hour,
 		AbsentAfter:  day,
 		GoneAfter:    7 * day,
-		MaxAway:      30 * day,
-		MaxSuspended: 7 * day,
-		AwayPeriod:   180 * day,
+		MaxAway:      protocol.MaxAway,
+		MaxSuspended: protocol.MaxSuspended,
+		AwayPeriod:   protocol.AbsencePeriod,
 		RecentWithin: 7 * day,
 		ProbeWithin:  time.Hour,
 		MaxCutOff:    7 * day,

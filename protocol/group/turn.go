@@ -7,6 +7,9 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
+// TurnLength returns how long a turn is of a day of a given length.
+func TurnLength(day time.Duration) time.Duration { return day / stepsADay }
+
 // stepsADay is how many turns a day has: after 6 h work that is still there
 // falls to the next.
 const stepsADay = 4
