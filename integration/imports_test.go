@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"client/seal": {},
 	"client":      {"client/seal", "protocol", "protocol/group", "storage/erasure", "storage/kv"},
 
-	"node":         {"protocol", "protocol/group", "storage", "storage/erasure", "node/liveness", "node/audit", "node/repair", "node/contract", "node/note", "node/neighbours", "node/quota", "node/gate", "node/donors", "node/line", "node/truth"},
+	"node":         {"protocol", "protocol/group", "storage", "storage/erasure", "node/liveness", "node/audit", "node/repair", "node/contract", "node/note", "node/neighbours", "node/quota", "node/gate", "node/donors", "node/line", "node/truth", "node/fair"},
 	"node/control": {},
 
 	"node/contract": {"protocol"},
@@ -42,9 +42,10 @@ var mayImport = map[string][]string{
 	"node/gate":       {"protocol", "node/quota"},
 	"node/line":       {"protocol", "node/contract"},
 	"node/donors":     {"protocol"},
+	"node/fair":       {},
 	"node/truth":      {"protocol", "storage"},
 	"node/note":       {"protocol", "storage"},
-	"node/neighbours": {"protocol", "protocol/group", "storage", "node/note", "node/liveness", "node/audit"},
+	"node/neighbours": {"protocol", "protocol/group", "storage", "node/note", "node/liveness", "node/audit", "node/fair"},
 
 	"node/liveness": {"protocol", "protocol/group"},
 	"node/audit":    {"protocol", "protocol/group"},
@@ -110,7 +111,7 @@ var guarded = []struct {
 }
 
 // opensNoFile are packages that must be pure of the file system.
-var opensNoFile = []string{"protocol", "protocol/group", "storage/erasure", "client/seal", "node", "node/contract", "node/liveness", "node/audit", "node/repair", "node/note", "node/neighbours", "node/quota", "node/gate", "node/line", "node/donors", "node/truth"}
+var opensNoFile = []string{"protocol", "protocol/group", "storage/erasure", "client/seal", "node", "node/contract", "node/liveness", "node/audit", "node/repair", "node/note", "node/neighbours", "node/quota", "node/gate", "node/line", "node/donors", "node/truth", "node/fair"}
 
 // sealObserver writes the audit of nonces, under a build tag that no release
 // has.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/fair"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/storage"
 )
@@ -17,7 +18,8 @@ import (
 const (
 	// pendingFor is how long a challenge that was taken waits for its Reveal.
 	pendingFor = 30 * time.Second
-	// maxPending bounds the challenges that wait, of all peers together.
+	// maxPending bounds the challenges that wait, of all peers together; beyond it
+	// the most crowded give way.
 	maxPending = 1024
 	// maxReveals is how often one challenge is answered.
 	maxReveals = 2
@@ -29,7 +31,7 @@ const (
 // pendings are the challenges that were taken and not yet revealed, one a peer.
 type pendings struct {
 	mu sync.Mutex
-	m  map[peer.ID]*pending
+	t  *fair.Table[peer.ID, crowd, *pending]
 }
 
 type pending struct {
@@ -40,14 +42,16 @@ type pending struct {
 	reveals int
 }
 
-func newPendings() *pendings { return &pendings{m: make(map[peer.ID]*pending)} }
+func newPendings() *pendings {
+	return &pendings{t: fair.NewTable[peer.ID, crowd, *pending](maxPending, fair.Oldest, nil)}
+}
 
 // same returns a peer's challenge if it is this very one: a request that was
 // lost comes again.
 func (p *pendings) same(id peer.ID, r *protocol.AuditRequest, now time.Time) *pending {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if v := p.m[id]; v.waits(now) && v.request.Group == r.Group && v.request.Commit == r.Commit && slices.Equal(v.request.Shards, r.Shards) {
+	if v, _ := p.t.Get(id); v.waits(now) && v.request.Group == r.Group && v.request.Commit == r.Commit && slices.Equal(v.request.Shards, r.Shards) {
 		return v
 	}
 	return nil
@@ -58,21 +62,20 @@ func (v *pending) waits(now time.Time) bool {
 	return v != nil && !now.After(v.until) && v.until.Sub(now) <= pendingFor
 }
 
-// put keeps a peer's challenge instead of an earlier one.
-func (p *pendings) put(id peer.ID, v *pending, now time.Time) error {
+// put keeps a peer's challenge, which counts for some crowds, instead of an
+// earlier one.
+func (p *pendings) put(id peer.ID, v *pending, now time.Time, in []crowd) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.m) >= maxPending {
-		for other, v := range p.m {
-			if !v.waits(now) {
-				delete(p.m, other)
-			}
+	for other, v := range p.t.All() {
+		if v.waits(now) {
+			break
 		}
+		p.t.Delete(other)
 	}
-	if _, again := p.m[id]; !again && len(p.m) >= maxPending {
+	if !p.t.Put(id, v, in...) {
 		return protocol.Refuse(protocol.CodeUnavailable, "too many audits at once")
 	}
-	p.m[id] = v
 	return nil
 }
 
@@ -81,13 +84,13 @@ func (p *pendings) put(id peer.ID, v *pending, now time.Time) error {
 func (p *pendings) take(id peer.ID, now time.Time) *pending {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	v := p.m[id]
+	v, _ := p.t.Get(id)
 	if !v.waits(now) {
-		delete(p.m, id)
+		p.t.Delete(id)
 		return nil
 	}
 	if v.reveals++; v.reveals >= maxReveals {
-		delete(p.m, id)
+		p.t.Delete(id)
 	}
 	return v
 }
@@ -112,7 +115,7 @@ func (n *Node) Audit(ctx context.Context, from protocol.Remote, r *protocol.Audi
 		return nil, err
 	}
 	p := &pending{request: r, nonce: nonce, owed: owed, until: now.Add(pendingFor)}
-	if err := n.pendings.put(from.Peer, p, now); err != nil {
+	if err := n.pendings.put(from.Peer, p, now, crowdsOf(r.Group, from)); err != nil {
 		return nil, err
 	}
 	return &protocol.AuditReply{Nonce: nonce[:]}, nil

@@ -1,0 +1,27 @@
+package node
+
+import (
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/cairnstore/cairn/node/quota"
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// crowd is whom an entry of a table that groups share counts for: its group, or
+// where the peer that asked for it comes from. Anybody may found groups, and be all
+// of their members: either alone keeps nobody from having most of the table. The
+// zero crowd is that of all peers whose address is not shown.
+type crowd struct {
+	group protocol.GroupID
+	at    quota.Source
+	peer  peer.ID // where the source is exempt
+}
+
+// crowdsOf returns the crowds of what a peer asks of a group.
+func crowdsOf(g protocol.GroupID, from protocol.Remote) []crowd {
+	by := crowd{at: quota.SourceOf(from)}
+	if by.at.Exempt() {
+		by = crowd{peer: from.Peer}
+	}
+	return []crowd{{group: g}, by}
+}

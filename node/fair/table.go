@@ -1,0 +1,159 @@
+package fair
+
+import (
+	"container/list"
+	"iter"
+)
+
+// Goes says which entry of the most crowded gives way.
+type Goes bool
+
+const (
+	// Newest keeps what came first: whoever gains by being forgotten cannot push
+	// out what it did long ago.
+	Newest Goes = false
+	// Oldest keeps what came last, for entries that are soon done with: who shares
+	// its crowd with an attacker has a while there, too.
+	Oldest Goes = true
+)
+
+// Table keeps a bounded number of entries, each of which counts for some crowds:
+// when it is full, an entry of the most crowded of all makes room for whoever
+// would be in smaller crowds only. Put and Delete take time in proportion to the
+// logarithm of the number of crowds. It is not safe for concurrent use.
+type Table[K, C comparable, V any] struct {
+	most int
+	goes Goes
+	gone func(K, V)
+
+	entries map[K]*entry[K, C, V]
+	age     list.List // of entries, the oldest first
+	crowds  map[C]*list.List
+	counts  Counts[C]
+}
+
+// entry knows its places in the lists.
+type entry[K, C comparable, V any] struct {
+	key   K
+	value V
+	age   *list.Element
+	in    []member[C]
+}
+
+type member[C comparable] struct {
+	crowd C
+	place *list.Element
+}
+
+// NewTable makes a table of at most so many entries. gone, if any, is told of
+// each entry that is taken out, whatever for.
+func NewTable[K, C comparable, V any](most int, goes Goes, gone func(K, V)) *Table[K, C, V] {
+	return &Table[K, C, V]{
+		most: most, goes: goes, gone: gone,
+		entries: make(map[K]*entry[K, C, V]), crowds: make(map[C]*list.List),
+	}
+}
+
+// Len returns the number of entries.
+func (t *Table[K, C, V]) Len() int { return len(t.entries) }
+
+// Get returns an entry.
+func (t *Table[K, C, V]) Get(k K) (v V, ok bool) {
+	if e := t.entries[k]; e != nil {
+		return e.value, true
+	}
+	return v, false
+}
+
+// All iterates over the entries, the oldest first. The one that it has just given
+// may be deleted meanwhile, no other.
+func (t *Table[K, C, V]) All() iter.Seq2[K, V] { return each[K, C, V](&t.age) }
+
+// In iterates over the entries of a crowd as All does.
+func (t *Table[K, C, V]) In(crowd C) iter.Seq2[K, V] {
+	if l := t.crowds[crowd]; l != nil {
+		return each[K, C, V](l)
+	}
+	return func(func(K, V) bool) {}
+}
+
+func each[K, C comparable, V any](l *list.List) iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		for at := l.Front(); at != nil; {
+			e, _ := at.Value.(*entry[K, C, V])
+			at = at.Next()
+			if !yield(e.key, e.value) {
+				return
+			}
+		}
+	}
+}
+
+// Put makes an entry of some crowds, which are distinct, instead of an earlier
+// one of the same key. It reports false where there is no room for it: then all
+// that could give way are as few as those that it would join.
+func (t *Table[K, C, V]) Put(k K, v V, crowds ...C) bool {
+	t.Delete(k)
+	if len(t.entries) >= t.most && !t.makeRoom(crowds) {
+		return false
+	}
+	e := &entry[K, C, V]{key: k, value: v, in: make([]member[C], len(crowds))}
+	e.age = t.age.PushBack(e)
+	for i, c := range crowds {
+		l := t.crowds[c]
+		if l == nil {
+			l = list.New()
+			t.crowds[c] = l
+		}
+		e.in[i] = member[C]{c, l.PushBack(e)}
+		t.counts.Add(c, 1)
+	}
+	t.entries[k] = e
+	return true
+}
+
+// makeRoom takes an entry out of the most crowded, for one that joins other
+// crowds: one of these, if they would be as crowded then.
+func (t *Table[K, C, V]) makeRoom(joins []C) bool {
+	worst, most := t.counts.Most()
+	var own C
+	n := 0
+	for _, c := range joins {
+		if of := t.counts.Of(c); of > n {
+			own, n = c, of
+		}
+	}
+	if n+1 >= most {
+		if n == 0 || t.goes == Newest {
+			return false
+		}
+		worst = own
+	}
+	at := t.crowds[worst].Back()
+	if t.goes == Oldest {
+		at = t.crowds[worst].Front()
+	}
+	e, _ := at.Value.(*entry[K, C, V])
+	t.Delete(e.key)
+	return true
+}
+
+// Delete takes an entry out, if there is one.
+func (t *Table[K, C, V]) Delete(k K) {
+	e := t.entries[k]
+	if e == nil {
+		return
+	}
+	delete(t.entries, k)
+	t.age.Remove(e.age)
+	for _, m := range e.in {
+		l := t.crowds[m.crowd]
+		if l.Remove(m.place); l.Len() == 0 {
+			delete(t.crowds, m.crowd)
+		}
+		t.counts.Add(m.crowd, -1)
+	}
+	if t.gone != nil {
+		t.gone(k, e.value)
+	}
+}
