@@ -19,9 +19,13 @@ type crowd struct {
 
 // crowdsOf returns the crowds of what a peer asks of a group.
 func crowdsOf(g protocol.GroupID, from protocol.Remote) []crowd {
-	by := crowd{at: quota.SourceOf(from)}
-	if by.at.Exempt() {
-		by = crowd{peer: from.Peer}
+	return []crowd{{group: g}, crowdBy(from)}
+}
+
+// crowdBy returns the crowd of what comes from where a peer does.
+func crowdBy(from protocol.Remote) crowd {
+	if at := quota.SourceOf(from); !at.Exempt() {
+		return crowd{at: at}
 	}
-	return []crowd{{group: g}, by}
+	return crowd{peer: from.Peer}
 }

@@ -82,7 +82,7 @@ func (n *Node) askCandidates(ctx context.Context, v *neighbours.Roll, slot int, 
 	now, tried := n.neighbours.Now(), 0
 	for _, c := range order {
 		who := borrower{c.Peer, v.ID}
-		if n.nominees.has(v.ID, c.Peer, v.Table.Profile.N, now) || n.repairs.declined.resting(who, now) {
+		if n.nominees.has(v.ID, c.Peer, now) || n.repairs.declined.resting(who, now) {
 			continue
 		}
 		if tried >= candidatesTried {

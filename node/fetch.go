@@ -65,11 +65,11 @@ func (n *Node) wanted(ctx context.Context, from protocol.Remote, g *truth.Group,
 // that was or may be a member and has to learn the group's facts, or somebody with
 // a group proof. It refuses with CodeNotFound or CodeDenied.
 func (n *Node) mayList(g *truth.Group, from protocol.Remote, proof []byte) error {
-	record, table, err := g.Founded()
+	record, _, err := g.Founded()
 	if err != nil {
 		return protocol.Refuse(protocol.CodeNotFound, "group %s is not held", g.ID.Prefix())
 	}
-	if n.neighbours.Sits(g.ID, from.Peer) || n.nominees.has(g.ID, from.Peer, table.Profile.N, n.neighbours.Now()) {
+	if n.neighbours.Sits(g.ID, from.Peer) || n.nominees.has(g.ID, from.Peer, n.neighbours.Now()) {
 		return nil
 	}
 	if len(proof) == 0 {

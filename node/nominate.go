@@ -92,8 +92,8 @@ func (n *Node) hearCandidate(from protocol.Remote, r *protocol.NominateRequest) 
 			return nil, err
 		}
 	}
-	if !n.nameCandidate(place{r.Group, r.Slot}, rec.Peer, r.Candidate, byTurn) {
-		return nil, protocol.Refuse(protocol.CodeDisputed, "another is named for slot %d", r.Slot)
+	if !n.nameCandidate(place{r.Group, r.Slot}, rec.Peer, r.Candidate, byTurn, crowdBy(from)) {
+		return nil, protocol.Refuse(protocol.CodeDisputed, "another is named for slot %d, or this one for another", r.Slot)
 	}
 	return new(protocol.NominateReply), nil
 }
@@ -115,9 +115,9 @@ func (n *Node) turnToDraw(v *neighbours.Roll, id peer.ID, slot int) (is, may boo
 	return is, is || may
 }
 
-func (n *Node) nameCandidate(p place, id peer.ID, env protocol.Envelope, byTurn bool) bool {
+func (n *Node) nameCandidate(p place, id peer.ID, env protocol.Envelope, byTurn bool, by ...crowd) bool {
 	now := n.neighbours.Now()
-	if !n.nominees.name(p, nominee{id, env, now + n.cfg.Timing.NomineeFor, byTurn}, now) {
+	if !n.nominees.name(p, nominee{id, env, now + n.cfg.Timing.NomineeFor, byTurn}, now, by...) {
 		return false
 	}
 	n.repairSoon()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/cairnstore/cairn/node/fair"
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -16,7 +17,7 @@ import (
 // them. They are not kept over a restart: another is drawn then.
 type nominees struct {
 	mu sync.Mutex
-	m  map[place]nominee
+	t  *fair.Table[place, crowd, *nominee]
 }
 
 // place is a slot of a group.
@@ -32,65 +33,85 @@ type nominee struct {
 	byTurn   bool          // the drawer named it as this node sees turns; else it may be another's yet
 }
 
-// maxNominees bounds the candidates that are remembered.
+// maxNominees bounds the candidates that are remembered; beyond it the most
+// crowded give way.
 const maxNominees = 1 << 14
 
-func newNominees() *nominees { return &nominees{m: make(map[place]nominee)} }
+func newNominees() *nominees {
+	return &nominees{t: fair.NewTable[place, crowd, *nominee](maxNominees, fair.Newest, nil)}
+}
 
-// name notes a candidate, unless one is named at its slot already: whom the
-// drawer named gives way to nobody, and makes way for itself. To be named again
-// puts the end of a candidate's day off no further. It reports whether the
-// candidate is the one that counts.
-func (l *nominees) name(p place, v nominee, now time.Duration) bool {
+// name notes a candidate, unless one is named at its slot already, or it at another
+// slot of the group: whom the drawer named gives way to nobody, and makes way for
+// itself. To be named again puts the end of a candidate's day off no further. What is
+// noted counts for the group, and for the crowd of the peer that named it. It
+// reports whether the candidate is the one that counts.
+func (l *nominees) name(p place, v nominee, now time.Duration, by ...crowd) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if old, ok := l.m[p]; ok && now < old.until {
-		if old.peer == v.peer {
-			old.byTurn = old.byTurn || v.byTurn
-			v = old
-		} else if old.byTurn || !v.byTurn {
-			return false
-		}
-		l.m[p] = v
+	l.expire(now)
+	at, same := l.find(p.group, v.peer, now)
+	if same != nil && at == p {
+		same.byTurn = same.byTurn || v.byTurn
 		return true
 	}
-	if len(l.m) >= maxNominees {
-		for at, old := range l.m {
-			if now >= old.until {
-				delete(l.m, at)
-			}
+	if other, _ := l.t.Get(p); !same.yields(v, now) || !other.yields(v, now) {
+		return false
+	}
+	if same != nil {
+		l.t.Delete(at)
+	}
+	return l.t.Put(p, &v, append([]crowd{{group: p.group}}, by...)...)
+}
+
+// yields reports whether a candidate makes way for another; nil stands for none.
+func (v *nominee) yields(to nominee, now time.Duration) bool {
+	return v == nil || now >= v.until || to.byTurn && !v.byTurn
+}
+
+// expire forgets candidates whose day is over. mu is held.
+func (l *nominees) expire(now time.Duration) {
+	for p, v := range l.t.All() {
+		if now < v.until {
+			return
 		}
-		if len(l.m) >= maxNominees {
-			return false
+		l.t.Delete(p)
+	}
+}
+
+// find returns what a peer is named for in a group; nil: nothing. mu is held.
+func (l *nominees) find(g protocol.GroupID, id peer.ID, now time.Duration) (place, *nominee) {
+	for p, v := range l.t.In(crowd{group: g}) {
+		if v.peer == id && now < v.until {
+			return p, v
 		}
 	}
-	l.m[p] = v
-	return true
+	return place{}, nil
 }
 
 // at returns the candidate of a slot.
 func (l *nominees) at(p place, now time.Duration) (nominee, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v, ok := l.m[p]
-	return v, ok && now < v.until
+	if v, ok := l.t.Get(p); ok && now < v.until {
+		return *v, true
+	}
+	return nominee{}, false
 }
 
 // has reports whether a peer is a candidate in a group.
-func (l *nominees) has(g protocol.GroupID, id peer.ID, slots int, now time.Duration) bool {
-	for slot := range slots {
-		if v, ok := l.at(place{g, slot}, now); ok && v.peer == id {
-			return true
-		}
-	}
-	return false
+func (l *nominees) has(g protocol.GroupID, id peer.ID, now time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, v := l.find(g, id, now)
+	return v != nil
 }
 
 // drop forgets a slot's candidate: it has entered, or does not take shards.
 func (l *nominees) drop(p place) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.m, p)
+	l.t.Delete(p)
 }
 
 // takeSlot makes this node, which was nominated for a slot, ready to receive
