@@ -14,11 +14,53 @@ import (
 
 const (
 	// maxLacks bounds the segments that all holders of one group together are
-	// known to lack, maxAllLacks those of all groups: some 50 bytes each. Of who
-	// lacks more, audits find the rest, and it fails.
+	// known to lack, confessions and this node's own among them; maxAllLacks those
+	// of all groups: some 50 bytes each. Of who lacks more in a group, audits find
+	// the rest, and it fails. Where it is too much in all, the group with most
+	// forgets some.
 	maxLacks    = 1 << 16
 	maxAllLacks = 1 << 20
 )
+
+// hasRoom reports whether one more lack may be noted in a group, and makes room for
+// it where another group has more. mu is held.
+func (h *Register) hasRoom(g *seats) bool {
+	own := h.lacks.Of(g)
+	if own >= maxLacks {
+		return false
+	}
+	if h.lacks.Total() >= maxAllLacks {
+		worst, most := h.lacks.Most()
+		if most <= own+1 {
+			return false
+		}
+		h.forgetLongest(worst)
+	}
+	return true
+}
+
+// forgetLongest forgets the longest list of what somebody lacks in a group: a part
+// of it would say that the holder has the rest. The holder is asked anew; what this
+// node lacks itself it sees when it next looks. mu is held.
+func (h *Register) forgetLongest(g *seats) {
+	var longest *seat
+	most := len(g.without)
+	for i := range g.list {
+		if s := &g.list[i]; s.lacking() > most {
+			longest, most = s, s.lacking()
+		}
+	}
+	h.lacks.Add(g, -most)
+	if longest == nil {
+		g.without = nil
+		return
+	}
+	longest.lacks, longest.confessed = nil, nil
+	longest.listed, longest.told, g.relisted = false, false, true
+}
+
+// lacking counts what is noted of what a holder lacks.
+func (s *seat) lacking() int { return len(s.lacks) + len(s.confessed) }
 
 // addLack notes that a holder lacks a segment; it reports false where too many are
 // noted. mu is held.
@@ -26,7 +68,7 @@ func (h *Register) addLack(g *seats, s *seat, seg protocol.SegmentID) bool {
 	if _, known := s.lacks[seg]; known {
 		return true
 	}
-	if g.lacks >= maxLacks || h.lacks >= maxAllLacks {
+	if !h.hasRoom(g) {
 		return false
 	}
 	if s.lacks == nil {
@@ -34,8 +76,7 @@ func (h *Register) addLack(g *seats, s *seat, seg protocol.SegmentID) bool {
 	}
 	s.lacks[seg] = struct{}{}
 	g.relisted = true
-	g.lacks++
-	h.lacks++
+	h.lacks.Add(g, 1)
 	return true
 }
 
@@ -45,8 +86,15 @@ func (h *Register) dropLack(g *seats, s *seat, seg protocol.SegmentID) {
 	if _, lacked := s.lacks[seg]; lacked {
 		delete(s.lacks, seg)
 		g.relisted = true
-		g.lacks--
-		h.lacks--
+		h.lacks.Add(g, -1)
+	}
+}
+
+// dropConfession forgets that a member said it has lost a shard. mu is held.
+func (h *Register) dropConfession(g *seats, s *seat, seg protocol.SegmentID) {
+	if _, confessed := s.confessed[seg]; confessed {
+		delete(s.confessed, seg)
+		h.lacks.Add(g, -1)
 	}
 }
 
@@ -142,7 +190,7 @@ func (h *Register) ForgetSegment(id protocol.GroupID, seg protocol.SegmentID) {
 	for i := range g.list {
 		s := &g.list[i]
 		h.dropLack(g, s, seg)
-		delete(s.confessed, seg)
+		h.dropConfession(g, s, seg)
 	}
 }
 
@@ -157,39 +205,42 @@ func (h *Register) LackOwn(id protocol.GroupID, list []protocol.SegmentID) {
 		return
 	}
 	before, now := g.without, h.moment()
-	g.lacks -= len(before)
-	h.lacks -= len(before)
+	h.lacks.Add(g, -len(before))
 	g.without = nil
-	list = list[:max(min(len(list), maxLacks-g.lacks, maxAllLacks-h.lacks), 0)]
-	if len(list) > 0 {
-		g.without = make(map[protocol.SegmentID]time.Duration, len(list))
-	}
 	for _, seg := range list {
 		since, known := before[seg]
 		if !known {
 			since = now
 		}
-		g.without[seg] = since
+		if !h.addOwn(g, seg, since) {
+			return
+		}
 	}
-	g.lacks += len(g.without)
-	h.lacks += len(g.without)
+}
+
+// addOwn notes that this node itself lacks a segment, unless it is noted; it reports
+// false where too many are. mu is held.
+func (h *Register) addOwn(g *seats, seg protocol.SegmentID, since time.Duration) bool {
+	if _, known := g.without[seg]; known {
+		return true
+	}
+	if !h.hasRoom(g) {
+		return false
+	}
+	if g.without == nil {
+		g.without = make(map[protocol.SegmentID]time.Duration)
+	}
+	g.without[seg] = since
+	h.lacks.Add(g, 1)
+	return true
 }
 
 // LostOwn notes that this node's shard of a segment is not sound any more.
 func (h *Register) LostOwn(id protocol.GroupID, seg protocol.SegmentID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	g := h.groups[id]
-	if g == nil || g.lacks >= maxLacks || h.lacks >= maxAllLacks {
-		return
-	}
-	if g.without == nil {
-		g.without = make(map[protocol.SegmentID]time.Duration)
-	}
-	if _, known := g.without[seg]; !known {
-		g.without[seg] = h.moment()
-		g.lacks++
-		h.lacks++
+	if g := h.groups[id]; g != nil {
+		h.addOwn(g, seg, h.moment())
 	}
 }
 
@@ -231,7 +282,7 @@ func (h *Register) KeepLacks(id protocol.GroupID, granted []protocol.SegmentID) 
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := h.groups[id]
-	if g == nil || g.lacks == len(g.without) {
+	if g == nil || h.lacks.Of(g) == len(g.without) {
 		return
 	}
 	is := make(map[protocol.SegmentID]struct{}, len(granted))
@@ -251,8 +302,7 @@ func (h *Register) KeepLacks(id protocol.GroupID, granted []protocol.SegmentID) 
 func (h *Register) ownHas(g *seats, seg protocol.SegmentID) {
 	if _, lacked := g.without[seg]; lacked {
 		delete(g.without, seg)
-		g.lacks--
-		h.lacks--
+		h.lacks.Add(g, -1)
 	}
 }
 
@@ -280,12 +330,21 @@ func (h *Register) Missing(long time.Duration, lent int) map[protocol.GroupID][]
 }
 
 // Confess notes that a member says that it has lost a shard: for a time it
-// counts as not holding it, whatever it proves.
-func (h *Register) Confess(id protocol.GroupID, p peer.ID, seg protocol.SegmentID, long time.Duration) {
-	h.withPeer(id, p, func(_ *seats, s *seat) {
+// counts as not holding it, whatever it proves. It reports false where too many
+// lacks are noted.
+func (h *Register) Confess(id protocol.GroupID, p peer.ID, seg protocol.SegmentID, long time.Duration) (noted bool) {
+	h.withPeer(id, p, func(g *seats, s *seat) {
+		_, again := s.confessed[seg]
+		if noted = again || h.hasRoom(g); !noted {
+			return
+		}
 		if s.confessed == nil {
 			s.confessed = make(map[protocol.SegmentID]time.Duration)
 		}
 		s.confessed[seg] = h.moment() + long
+		if !again {
+			h.lacks.Add(g, 1)
+		}
 	})
+	return noted
 }

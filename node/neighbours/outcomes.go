@@ -117,7 +117,7 @@ func (h *Register) ForgetFaults(id protocol.GroupID, held func(protocol.SegmentI
 		s := &g.list[i]
 		for seg, until := range s.confessed {
 			if now >= until {
-				delete(s.confessed, seg)
+				h.dropConfession(g, s, seg)
 			}
 		}
 		for seg, f := range s.audits.faults {

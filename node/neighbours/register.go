@@ -10,6 +10,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 
 	"github.com/cairnstore/cairn/node/audit"
+	"github.com/cairnstore/cairn/node/fair"
 	"github.com/cairnstore/cairn/node/liveness"
 	"github.com/cairnstore/cairn/protocol"
 	"github.com/cairnstore/cairn/protocol/group"
@@ -42,7 +43,7 @@ type Register struct {
 	enrolled  int // of peers, those that hold slots, or have held some
 	groups    map[protocol.GroupID]*seats
 	shifted   map[protocol.GroupID]struct{} // groups whose holders have changed, till taken
-	lacks     int                           // segments noted as lacking, of all groups
+	lacks     fair.Counts[*seats]           // what is noted of what somebody lacks, and this node, by group
 	back      []peer.ID                     // answered again after an absence, till taken
 	returned  []peer.ID                     // answered again after they, or this node, were gone, till taken
 	count     liveness.Census

@@ -37,7 +37,6 @@ type seats struct {
 	renewedAt time.Duration // when, by mono
 
 	news    uint64                               // counts up with each segment that is new here
-	lacks   int                                  // segments that holders say they lack, and this node's, together
 	without map[protocol.SegmentID]time.Duration // granted, and not held here; since when, on the watch
 
 	crowd crowd // of the owner's draw
@@ -224,8 +223,7 @@ func (h *Register) dropSeat(g *seats, slot int, mayGo func(*seat) bool, at *int)
 	}
 	s := &g.list[least]
 	p := s.who
-	g.lacks -= len(s.lacks)
-	h.lacks -= len(s.lacks)
+	h.lacks.Add(g, -s.lacking())
 	g.list = slices.Delete(g.list, least, least+1)
 	*at--
 	if g.of(p.id) == nil {
@@ -279,7 +277,7 @@ func (h *Register) Close(id protocol.GroupID) {
 		return
 	}
 	delete(h.groups, id)
-	h.lacks -= g.lacks
+	h.lacks.Add(g, -h.lacks.Of(g))
 	for i := range g.list {
 		h.part(g.list[i].who, g)
 	}

@@ -93,8 +93,8 @@ func TestSeats(t *testing.T) {
 	}
 	h.HeardList(id, newcomer, h.Question(id, []protocol.SegmentID{{1}, {2}}, true), map[protocol.SegmentID]bool{{1}: true, {2}: true})
 	h.Got(id, newcomer, slot, protocol.SegmentID{2})
-	if g := h.groups[id]; g.lacks != 1 {
-		t.Errorf("%d segments are lacked", g.lacks)
+	if n := h.lacks.Total(); n != 1 {
+		t.Errorf("%d segments are lacked", n)
 	}
 	h.Close(id)
 	if len(h.peers) != 0 || h.Holders(id) != nil {
