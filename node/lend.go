@@ -2,7 +2,7 @@ package node
 
 import (
 	"context"
-	"sync"
+	"errors"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -14,186 +14,20 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// Lending without a read proof is bounded, or whoever threw a shard away could
-// fetch it back each time that it is audited.
-const (
-	// lentShare bounds what one co-member is lent to mend its shards within
-	// LendEvery, and to repair what is not seen to need it within a day: with what
-	// the other members lend it, a hundredth of them, or a few where they are few.
-	lentShare = 100
-	leastLent = 3
-	// askedTill is how long after it asked first a member may come for what it
-	// asked for, in Timing.ConfessFirst, lest it asks for everything beforehand.
-	askedTill = 10
-	// lendAgain is within what time a loan is given once more, for replies are
-	// lost.
-	lendAgain = 10 * time.Minute
-	// sweeps is how often within LendEvery old loans are looked for, at most.
-	sweeps = 720
-	// maxLoans bounds the loans that are remembered; beyond it nothing is lent.
-	maxLoans = 1 << 17
-)
-
-// loans are the shards that were lent, to whom and when.
-type loans struct {
-	repairEvery, mendEvery time.Duration // between two of one segment to one member
-	first                  time.Duration // Timing.ConfessFirst
-
-	mu     sync.Mutex
-	m      map[loan]lent
-	mended map[borrower]int // of these, lent for mending
-	late   map[borrower]int // of these, for repair that nobody here sees a need of
-	swept  time.Duration    // when those of long ago were last forgotten
-}
-
-// loan is what is lent, and for what: to repair a segment, or the member's own
-// shard.
-type loan struct {
-	borrower
-	segment protocol.SegmentID
-	mending bool
-}
-
-// lent says how a loan was given.
-type lent struct {
-	at    time.Duration // on neighbours' watch; before it was given, when it was first asked for
-	asked bool          // and not given yet
-	late  bool          // for repair, and counted as such
-	twice bool
-}
-
-type borrower struct {
-	peer  peer.ID
-	group protocol.GroupID
-}
-
-func newLoans(t Timing) *loans {
-	return &loans{
-		repairEvery: t.RepairDay, mendEvery: t.LendEvery, first: t.ConfessFirst,
-		m: make(map[loan]lent), mended: make(map[borrower]int), late: make(map[borrower]int),
-	}
-}
-
-// every is how often the like of a loan is given. A repair that could not be
-// finished is tried again when its turn comes round; who mends its own had it.
-func (l *loans) every(v loan) time.Duration {
-	if v.mending {
-		return l.mendEvery
-	}
-	return l.repairEvery
-}
-
-// take notes a loan, unless the same was given not long ago. A late one is given
-// to who asked for it a while before, and no more than most of them.
-func (l *loans) take(v loan, late bool, most int, now time.Duration) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	was, known := l.m[v]
-	if known && now-was.at >= l.every(v) {
-		l.forget(v)
-		was, known = lent{}, false
-	}
-	full := len(l.m) >= maxLoans || late && (l.mended[v.borrower] >= most || l.late[v.borrower] >= most)
-	if full && now-l.swept >= l.mendEvery/sweeps {
-		l.swept = now
-		l.expire(now)
-	}
-	if late {
-		if err := l.ask(v, was, known, most, now); err != nil {
-			return err
-		}
-	}
-	switch {
-	case known && !was.asked:
-		return l.again(v, was, now)
-	case len(l.m) >= maxLoans && !known:
-		return protocol.Refuse(protocol.CodeUnavailable, "too many shards are lent")
-	case v.mending && l.mended[v.borrower] >= most:
-		return protocol.Refuse(protocol.CodeCapped, "you have had %d shards of this group for mending", most)
-	}
-	l.m[v] = lent{at: now, late: was.late}
-	if v.mending {
-		l.mended[v.borrower]++
-	}
-	return nil
-}
-
-// ask notes that a late loan is asked for, and refuses it till its time has come.
-// Who comes too late confesses anew; for repair it would hold all that it might be
-// challenged for ready at any time. mu is held.
-func (l *loans) ask(v loan, was lent, known bool, most int, now time.Duration) error {
-	overdue := was.asked && now-was.at > askedTill*l.first
-	switch {
-	case !known && !v.mending && l.late[v.borrower] >= most:
-		return protocol.Refuse(protocol.CodeCapped, "you have asked for %d shards of this group today", most)
-	case !known && !v.mending && len(l.m) < maxLoans:
-		l.m[v] = lent{at: now, asked: true, late: true}
-		l.late[v.borrower]++
-		return errAsked
-	case !known && len(l.m) < maxLoans, overdue && v.mending:
-		l.m[v] = lent{at: now, asked: true}
-		return errAsked
-	case overdue:
-		return protocol.Refuse(protocol.CodeCapped, "you asked for this shard, and did not come for it")
-	case was.asked && now-was.at < l.first:
-		return errAsked
-	}
-	return nil
-}
-
-// again gives a loan a second time, soon after the first. mu is held.
-func (l *loans) again(v loan, was lent, now time.Duration) error {
-	if was.twice || now-was.at >= min(lendAgain, l.every(v)) {
-		return protocol.Refuse(protocol.CodeCapped, "you have had this shard not long ago")
-	}
-	was.twice = true
-	l.m[v] = was
-	return nil
-}
-
-var errAsked = protocol.Refuse(protocol.CodeUnavailable, "noted that you need it; ask again in a minute")
-
-// expire forgets loans of long ago. mu is held.
-func (l *loans) expire(now time.Duration) {
-	for v, was := range l.m {
-		if now-was.at >= l.every(v) {
-			l.forget(v)
-		}
-	}
-}
-
-// forget takes a loan out. mu is held.
-func (l *loans) forget(v loan) {
-	was := l.m[v]
-	delete(l.m, v)
-	switch {
-	case was.late:
-		countDown(l.late, v.borrower)
-	case v.mending && !was.asked:
-		countDown(l.mended, v.borrower)
-	}
-}
-
-func countDown(m map[borrower]int, b borrower) {
-	if m[b]--; m[b] <= 0 {
-		delete(m, b)
-	}
-}
-
 // mayLend checks the rules of lending without a read proof and takes note of
 // the loan. It refuses with CodeDisputed where the segment needs no repair here
 // or its repair falls to another, and with CodeCapped beyond what is lent.
-func (n *Node) mayLend(ctx context.Context, to peer.ID, r *protocol.MendRequest, d *protocol.Descriptor) error {
-	v := loan{borrower{to, r.Group}, r.Segment, r.Purpose == protocol.PurposeMending}
-	late := v.mending
+func (n *Node) mayLend(ctx context.Context, to protocol.Remote, r *protocol.MendRequest, d *protocol.Descriptor) error {
+	v := loan{borrower{to.Peer, r.Group}, r.Segment, r.Purpose == protocol.PurposeMending}
+	late, in := v.mending, crowdsOf(r.Group, to)
 	if !v.mending {
 		var err error
-		if late, err = n.mayRepair(to, r); err != nil {
+		if late, err = n.mayRepair(to.Peer, r); err != nil {
 			return err
 		}
 	}
 	if !late {
-		return n.loans.take(v, false, 0, n.neighbours.Now())
+		return n.loans.take(v, false, 0, n.neighbours.Now(), in...)
 	}
 	g, release, err := n.groups.Open(ctx, r.Group)
 	if err != nil {
@@ -201,10 +35,11 @@ func (n *Node) mayLend(ctx context.Context, to peer.ID, r *protocol.MendRequest,
 	}
 	held := g.Count()
 	release()
-	if v.mending {
-		n.neighbours.Confess(r.Group, to, r.Segment, n.cfg.Timing.ConfessedFor)
+	err = n.loans.take(v, true, max(leastLent, held*d.K/(d.N*lentShare)), n.neighbours.Now(), in...)
+	if v.mending && (err == nil || errors.Is(err, errAsked)) && !n.neighbours.Confess(r.Group, to.Peer, r.Segment, n.cfg.Timing.ConfessedFor) {
+		return protocol.Refuse(protocol.CodeCapped, "what members of group %s lack is too much to be noted", r.Group.Prefix())
 	}
-	return n.loans.take(v, true, max(leastLent, held*d.K/(d.N*lentShare)), n.neighbours.Now())
+	return err
 }
 
 // mayRepair checks that a segment needs repair as this node sees it, or that too
@@ -275,7 +110,7 @@ func (n *Node) Mend(ctx context.Context, from protocol.Remote, r *protocol.MendR
 	if err != nil {
 		return nil, nil, nil, protocol.Refuse(protocol.CodeCorrupt, "descriptor of %s", r.Segment)
 	}
-	if err := n.mayLend(ctx, from.Peer, r, d); err != nil {
+	if err := n.mayLend(ctx, from, r, d); err != nil {
 		return nil, nil, nil, err
 	}
 	done, err := n.deal.bulk(ctx, n.deal.line.Up, contract.Deed{Kind: contract.Give, Class: contract.Repair, Bytes: d.ShardSize}, n.now())

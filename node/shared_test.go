@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -159,5 +160,104 @@ func TestNomineesOfOneSlot(t *testing.T) {
 	}
 	if !l.has(g, idFor(1), day) || l.has(g, idFor(2), day) {
 		t.Error("who is named is not known")
+	}
+}
+
+// Loans of a stranger's groups, and what their members ask for, leave room for
+// others', and what others had is not forgotten for them.
+func TestLoansAreShared(t *testing.T) {
+	for name, addr := range map[string]func(g, i int) crowd{
+		"one address":    func(int, int) crowd { return crowdBy(at(idFor(1), "/ip4/66.6.6.6/tcp/1")) },
+		"many addresses": func(g, i int) crowd { return crowd{peer: idFor(g*widest.N + i)} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLoans(DefaultTiming())
+			flood := func(many byte) {
+				for g := range 2 {
+					id := protocol.GroupID{many, byte(g)}
+					for i := range maxLoans {
+						v := loan{borrower{idFor(i % 100), id}, protocol.SegmentID{byte(i), byte(i >> 8), byte(i >> 16)}, i%2 == 0}
+						_ = l.take(v, i%2 == 0, 1000, 0, crowd{group: id}, addr(g, i%100))
+					}
+				}
+			}
+			v := func(i int) loan {
+				return loan{borrower: borrower{idFor(5000 + i), protocol.GroupID{9, byte(i)}}, segment: protocol.SegmentID{1}}
+			}
+			take := func(i int) error {
+				return l.take(v(i), false, 0, time.Minute, crowd{group: v(i).group}, crowd{peer: v(i).peer})
+			}
+			flood(1)
+			if n := l.t.Len(); n != maxLoans {
+				t.Fatalf("%d loans", n)
+			}
+			for i := range 30 {
+				wantCode(t, "an honest member's", take(i), 0)
+			}
+			flood(2)
+			for i := range 30 {
+				wantCode(t, "the reply was lost", take(i), 0)
+				wantCode(t, "twice", take(i), protocol.CodeCapped)
+			}
+			counted := 0
+			for _, h := range l.had {
+				counted += h.asked + h.mended + h.late
+			}
+			for v := range l.t.All() {
+				if v.mending {
+					counted--
+				}
+			}
+			if counted != 0 {
+				t.Errorf("%d loans too many are counted", counted)
+			}
+		})
+	}
+}
+
+// A member asks for no more shards at a time than some of which it may have, and
+// confesses no more; what it did not come for it may ask for again.
+func TestAsksAreBounded(t *testing.T) {
+	w := newWorld(t, 916, nil)
+	p := protocol.Profile{K: 2, R: 4, N: 6}
+	o := w.stranger(p, w.identities(p.N))
+	var segs []protocol.SegmentID
+	for range 2 * leastLent * asksALoan {
+		s := o.newSegment(64)
+		o.mustPut(s)
+		segs = append(segs, s.id)
+	}
+	m := o.members[0].id
+	slices.SortFunc(segs, protocol.CompareIDs)
+	ask := func() (noted int) {
+		for _, s := range segs {
+			_, _, _, err := w.node.Mend(t.Context(), at(m, "/ip4/66.6.6.6/tcp/1"), &protocol.MendRequest{Group: o.id, Segment: s, Slot: protocol.AnySlot, Purpose: protocol.PurposeMending})
+			switch protocol.CodeOf(err) {
+			case protocol.CodeUnavailable:
+				noted++
+			case protocol.CodeCapped:
+			default:
+				t.Fatal(err)
+			}
+		}
+		return noted
+	}
+	lacked := func() (n int) {
+		v := w.node.neighbours.Roll(o.id)
+		for _, s := range segs {
+			if set := v.Lacking(s); set.Has(v.Table.Find(m)) {
+				n++
+			}
+		}
+		return n
+	}
+	const most = leastLent * asksALoan
+	if n := ask(); n != most || lacked() != most || w.node.loans.t.Len() != most {
+		t.Errorf("%d of %d are noted, %d confessed, want %d", n, len(segs), lacked(), most)
+	}
+	slices.Reverse(segs)
+	w.clock.step(askedTill * w.node.cfg.Timing.ConfessFirst)
+	if n := ask(); n != most || lacked() != len(segs) || w.node.loans.t.Len() != most {
+		t.Errorf("a while later %d of %d are noted, %d confessed, want %d", n, len(segs), lacked(), most)
 	}
 }

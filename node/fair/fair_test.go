@@ -122,18 +122,18 @@ func TestTableIsConsistent(t *testing.T) {
 				t.Errorf("%d: %d times gone, want %d", k, gone[k], n)
 			}
 		}
-		for c, l := range tab.crowds {
+		for name, c := range tab.crowds {
 			in := 0
-			for k := range tab.In(c) {
+			for k := range tab.In(name) {
 				if _, ok := tab.Get(k); ok {
 					in++
 				}
 			}
-			if l.Len() != tab.counts.Of(c) || in != l.Len() {
-				t.Errorf("crowd %d: %d, counted %d", c, l.Len(), tab.counts.Of(c))
+			if in != c.list.Len() || in != tab.counts.Of(c) {
+				t.Errorf("crowd %d: %d of %d, counted %d", name, in, c.list.Len(), tab.counts.Of(c))
 			}
 		}
-		if n != tab.Len() || tab.counts.Total() != 2*n {
+		if tab.In(1000)(func(int, int) bool { t.Error("nobody is here"); return false }); n != tab.Len() || tab.counts.Total() != 2*n {
 			t.Errorf("%d of %d entries, counted %d", n, tab.Len(), tab.counts.Total())
 		}
 	}

@@ -28,8 +28,14 @@ type Table[K, C comparable, V any] struct {
 
 	entries map[K]*entry[K, C, V]
 	age     list.List // of entries, the oldest first
-	crowds  map[C]*list.List
-	counts  Counts[C]
+	crowds  map[C]*crowd[C]
+	counts  Counts[*crowd[C]]
+}
+
+// crowd is one that has entries.
+type crowd[C comparable] struct {
+	name C
+	list list.List // of entries, the oldest first
 }
 
 // entry knows its places in the lists.
@@ -41,7 +47,7 @@ type entry[K, C comparable, V any] struct {
 }
 
 type member[C comparable] struct {
-	crowd C
+	of    *crowd[C]
 	place *list.Element
 }
 
@@ -50,7 +56,7 @@ type member[C comparable] struct {
 func NewTable[K, C comparable, V any](most int, goes Goes, gone func(K, V)) *Table[K, C, V] {
 	return &Table[K, C, V]{
 		most: most, goes: goes, gone: gone,
-		entries: make(map[K]*entry[K, C, V]), crowds: make(map[C]*list.List),
+		entries: make(map[K]*entry[K, C, V]), crowds: make(map[C]*crowd[C]),
 	}
 }
 
@@ -70,9 +76,9 @@ func (t *Table[K, C, V]) Get(k K) (v V, ok bool) {
 func (t *Table[K, C, V]) All() iter.Seq2[K, V] { return each[K, C, V](&t.age) }
 
 // In iterates over the entries of a crowd as All does.
-func (t *Table[K, C, V]) In(crowd C) iter.Seq2[K, V] {
-	if l := t.crowds[crowd]; l != nil {
-		return each[K, C, V](l)
+func (t *Table[K, C, V]) In(name C) iter.Seq2[K, V] {
+	if c := t.crowds[name]; c != nil {
+		return each[K, C, V](&c.list)
 	}
 	return func(func(K, V) bool) {}
 }
@@ -99,13 +105,13 @@ func (t *Table[K, C, V]) Put(k K, v V, crowds ...C) bool {
 	}
 	e := &entry[K, C, V]{key: k, value: v, in: make([]member[C], len(crowds))}
 	e.age = t.age.PushBack(e)
-	for i, c := range crowds {
-		l := t.crowds[c]
-		if l == nil {
-			l = list.New()
-			t.crowds[c] = l
+	for i, name := range crowds {
+		c := t.crowds[name]
+		if c == nil {
+			c = &crowd[C]{name: name}
+			t.crowds[name] = c
 		}
-		e.in[i] = member[C]{c, l.PushBack(e)}
+		e.in[i] = member[C]{c, c.list.PushBack(e)}
 		t.counts.Add(c, 1)
 	}
 	t.entries[k] = e
@@ -116,11 +122,11 @@ func (t *Table[K, C, V]) Put(k K, v V, crowds ...C) bool {
 // crowds: one of these, if they would be as crowded then.
 func (t *Table[K, C, V]) makeRoom(joins []C) bool {
 	worst, most := t.counts.Most()
-	var own C
+	var own *crowd[C]
 	n := 0
-	for _, c := range joins {
-		if of := t.counts.Of(c); of > n {
-			own, n = c, of
+	for _, name := range joins {
+		if c := t.crowds[name]; c != nil && c.list.Len() > n {
+			own, n = c, c.list.Len()
 		}
 	}
 	if n+1 >= most {
@@ -129,9 +135,9 @@ func (t *Table[K, C, V]) makeRoom(joins []C) bool {
 		}
 		worst = own
 	}
-	at := t.crowds[worst].Back()
+	at := worst.list.Back()
 	if t.goes == Oldest {
-		at = t.crowds[worst].Front()
+		at = worst.list.Front()
 	}
 	e, _ := at.Value.(*entry[K, C, V])
 	t.Delete(e.key)
@@ -147,11 +153,10 @@ func (t *Table[K, C, V]) Delete(k K) {
 	delete(t.entries, k)
 	t.age.Remove(e.age)
 	for _, m := range e.in {
-		l := t.crowds[m.crowd]
-		if l.Remove(m.place); l.Len() == 0 {
-			delete(t.crowds, m.crowd)
+		if m.of.list.Remove(m.place); m.of.list.Len() == 0 {
+			delete(t.crowds, m.of.name)
 		}
-		t.counts.Add(m.crowd, -1)
+		t.counts.Add(m.of, -1)
 	}
 	if t.gone != nil {
 		t.gone(k, e.value)
