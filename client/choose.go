@@ -24,9 +24,7 @@ func (w wanted) shareOf(p protocol.Profile) int64 {
 	if size < 0 {
 		size = segmentSize(p.K)
 	}
-	size = min(size, group.MaxBytes(p))
-	// Padding, outboards and descriptors take less than an eighth.
-	return size/int64(p.K) + size/int64(8*p.K) + 64<<10
+	return group.ShareOf(p, size)
 }
 
 // draw is a group chosen for a put, and what its owner should know of the

@@ -8,6 +8,8 @@ import (
 
 	"github.com/cairnstore/cairn/node/quota"
 	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
+	"github.com/cairnstore/cairn/storage"
 )
 
 const mb = 1 << 20
@@ -211,5 +213,62 @@ func TestManyEmptyGroupsAreCapped(t *testing.T) {
 	}
 	if n := w.store.Usage().Groups; n != 10 {
 		t.Errorf("%d groups are held", n)
+	}
+}
+
+// A group that has been here for long has its shards charged to nobody, but what is
+// promised to it is charged to whoever asks, and is no more than its members can keep:
+// otherwise a group of a few kilobytes would keep everybody out.
+func TestOldGroupReservesLikeANewcomer(t *testing.T) {
+	w := capsWorld(t, 902)
+	const here, afar = "/ip4/203.0.113.1/tcp/1", "/ip4/198.51.100.1/tcp/1"
+	o := w.newOwner()
+	if _, err := o.offer(at(o.client.id, here), o.founding()...); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, "young", o.form(here, 60*mb), protocol.CodeCapped)
+	w.clock.step(31 * day)
+	if err := w.node.upkeepOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, "old, more than its asker's share", o.form(here, 990*mb), protocol.CodeCapped)
+	wantCode(t, "old, within its asker's share", o.form(afar, 40*mb), 0)
+	if room := w.roomFrom(afar); room != 10*mb {
+		t.Errorf("who asked for an old group may bring %d bytes", room)
+	}
+	before := w.node.quota.Used(o.id)
+	o.mustPut(o.newSegment(mb))
+	if used, promised := w.node.quota.Used(o.id)-before, w.node.quota.Promised(); promised != 40*mb-used || w.roomFrom(afar) != 10*mb+used {
+		t.Errorf("of 40 MB %d are promised, and %d were put", promised, used)
+	}
+}
+
+func TestReservationsAreBoundedByTheProfile(t *testing.T) {
+	w := newWorld(t, 903, func(c *Config) {
+		c.Donated = 10_000 * mb
+		c.Store = storage.NewMemory(storage.Config{Quota: c.Donated})
+	})
+	most := group.ShareOf(profile, group.MaxBytes(profile))
+	o := w.newOwner()
+	wantCode(t, "form", o.form("", 9_000*mb), 0)
+	if got := w.node.quota.Promised(); got != most {
+		t.Errorf("%d bytes are promised, of which a member can keep %d", got, most)
+	}
+}
+
+// A clock that was a year ahead and was set back keeps no reservation, and none made
+// later, beyond its time.
+func TestReservationsAfterClockWasAhead(t *testing.T) {
+	w := capsWorld(t, 906)
+	w.clock.step(365 * day)
+	wantCode(t, "while the clock is ahead", w.newOwner().form("/ip4/203.0.113.1/tcp/1", 30*mb), 0)
+	w.clock.step(-365 * day)
+	wantCode(t, "the same prefix, after that", w.newOwner().form("/ip4/203.0.113.1/tcp/1", 50*mb), 0)
+	for i := range 10 {
+		w.clock.step(3 * day)
+		wantCode(t, "later", w.newOwner().form(fmt.Sprintf("/ip4/20.%d.0.1/tcp/1", i), 40*mb), 0)
+		if got := w.node.quota.Promised(); got != 40*mb {
+			t.Fatalf("after %d days %d MB are promised", 3*(i+1), got/mb)
+		}
 	}
 }

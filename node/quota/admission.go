@@ -21,7 +21,7 @@ func (l *Ledger) ReserveFor(d time.Duration, g protocol.GroupID, from Source, by
 	until := now.Add(d)
 	r := l.reserved[g]
 	if r == nil {
-		r = &reservation{from: l.chargedTo(g, from)}
+		r = &reservation{from: l.reservedBy(g, from)}
 		if err := l.mayReserve(r.from); err != nil {
 			return until, err
 		}
@@ -40,22 +40,24 @@ func (l *Ledger) ReserveFor(d time.Duration, g protocol.GroupID, from Source, by
 	}
 	r.bytes += more
 	r.until = until
+	l.longest = max(l.longest, d)
+	if until.Before(l.expires) {
+		l.expires = until
+	}
 	l.promised += more
 	l.charge(r.from, portion{bytes: more, reservations: first})
 	return until, nil
 }
 
-// chargedTo returns whom a group's bytes are charged to: the first who brought
-// it while it is young, nobody later. mu is held.
-func (l *Ledger) chargedTo(g protocol.GroupID, from Source) Source {
-	a := l.groups[g]
-	switch {
-	case a == nil:
-		return from
-	case a.aged:
-		return Local
+// reservedBy returns whom a group's reservation is charged to: the first who
+// brought the group while it is young, else who asks. The shards of an old group
+// are charged to nobody, for they are here; what is only promised to it keeps
+// others out, and costs a few bytes to ask for. mu is held.
+func (l *Ledger) reservedBy(g protocol.GroupID, from Source) Source {
+	if a := l.groups[g]; a != nil && !a.aged {
+		return a.from
 	}
-	return a.from
+	return from
 }
 
 // mayReserve bounds how many reservations there are. mu is held.
@@ -141,8 +143,8 @@ func (l *Ledger) Admit(g protocol.GroupID, bytes, free int64, now time.Time) (*A
 	if bytes > free-(l.promised-pledge)-l.inFlight {
 		return nil, protocol.Refuse(protocol.CodeFull, "%d bytes are free", max(0, free-l.promised-l.inFlight))
 	}
-	if from := l.chargedTo(g, a.from); more > l.room(from) {
-		return nil, protocol.Refuse(protocol.CodeCapped, "newcomers from your addresses may bring %d bytes more", l.room(from))
+	if !a.aged && more > l.room(a.from) {
+		return nil, protocol.Refuse(protocol.CodeCapped, "newcomers from your addresses may bring %d bytes more", l.room(a.from))
 	}
 	l.pledge(r, -pledge)
 	l.use(a, bytes)

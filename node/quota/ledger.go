@@ -30,10 +30,11 @@ type Ledger struct {
 	groups   map[protocol.GroupID]*account
 	reserved map[protocol.GroupID]*reservation
 	shares   map[sharer]*portion
-	young    int64     // bytes charged to sources, together
-	promised int64     // bytes of all reservations
-	inFlight int64     // bytes admitted whose store has not answered
-	expires  time.Time // no reservation ends before this
+	young    int64         // bytes charged to sources, together
+	promised int64         // bytes of all reservations
+	inFlight int64         // bytes admitted whose store has not answered
+	longest  time.Duration // of all times for which something was reserved
+	expires  time.Time     // no reservation ends before this
 }
 
 // account is one group's.
@@ -181,14 +182,17 @@ func (l *Ledger) Age(now time.Time) {
 	l.expire(now)
 }
 
-// expire drops the reservations whose time is over. mu is held.
+// expire drops the reservations whose time is over, and those that would last
+// longer from now than any was made for: the clock was ahead, and has been set back.
+// mu is held.
 func (l *Ledger) expire(now time.Time) {
-	if !now.After(l.expires) {
+	latest := now.Add(max(l.longest, l.caps.Reservation))
+	if !now.After(l.expires) && !l.expires.After(latest) {
 		return
 	}
 	l.expires = now.Add(l.caps.Reservation)
 	for g, r := range l.reserved {
-		if now.After(r.until) {
+		if now.After(r.until) || r.until.After(latest) {
 			l.cancel(g, r)
 		} else if r.until.Before(l.expires) {
 			l.expires = r.until

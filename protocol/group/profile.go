@@ -60,3 +60,14 @@ func AskCount(p protocol.Profile) int { return p.N + p.N/10 }
 
 // MaxBytes returns the most sealed bytes that one group takes: k × 1 GiB.
 func MaxBytes(p protocol.Profile) int64 { return int64(p.K) * bytesPerData }
+
+// ShareOf returns the bytes that one member keeps of size sealed bytes, of which a
+// group takes MaxBytes at most: what an owner has each reserve, and the most that
+// a node promises. Padding, outboards and descriptors take less than an eighth.
+func ShareOf(p protocol.Profile, size int64) int64 {
+	size = min(size, MaxBytes(p))
+	return size/int64(p.K) + size/int64(8*p.K) + groupCost
+}
+
+// groupCost is what a group takes at each member beside its shards.
+const groupCost = 64 << 10
