@@ -28,45 +28,72 @@ func Interval(set *Settings, s Standing, neighbours int) time.Duration {
 	return time.Duration(float64(set.RetryEvery) * (float64(every) / float64(set.BeatEvery)))
 }
 
-// Census counts the neighbours by which a node judges itself. Add each, or keep
-// the counts by adding what changes.
-type Census struct {
-	Recent    int // answered within RecentWithin of the watch
-	Answering int // of these, answered the last message, too
-	Tried     int // neighbours that answered, or fell silent, within ProbeWithin
-	Failed    int // of these, those that fell silent: who was so before says nothing new
+// Sight is what a node sees of the neighbours in one failure domain. Whoever is
+// reached there shows that the way to it is open, whatever has become of the others.
+type Sight struct {
+	recent    bool // some answered within RecentWithin of the watch
+	answering bool // one of these answered its last message, too
+	replied   bool // some answered within ProbeWithin
+	fell      int  // neighbours that fell silent within it: those that were silent before say nothing new
 }
 
-// Add counts one neighbour, now being the moment on the watch.
-func (c Census) Add(set *Settings, s Standing, now time.Duration) Census {
+// Add looks at one neighbour of the domain, now being the moment on the watch.
+func (v Sight) Add(set *Settings, s Standing, now time.Duration) Sight {
 	if s.Heard && now-s.HeardAt <= set.RecentWithin {
-		c.Recent++
-		if s.Fails == 0 {
-			c.Answering++
-		}
+		v.recent = true
+		v.answering = v.answering || s.Fails == 0
 	}
 	switch within := func(at time.Duration) bool { return now-at <= set.ProbeWithin }; {
 	case s.Fails > 0 && within(s.Since):
+		v.fell++
+	case s.Fails == 0 && s.Heard && within(s.HeardAt):
+		v.replied = true
+	}
+	return v
+}
+
+// Census counts the failure domains of the neighbours by which a node judges
+// itself, each once: identities cost nothing, and a crowd behind one address that
+// falls silent must not have the node take itself for cut off.
+type Census struct {
+	Recent    int // domains of which some neighbour answered lately
+	Answering int // of these, those of which one answered its last message, too
+	Tried     int // domains of which some neighbour answered, or fell silent, within ProbeWithin
+	Failed    int // of these, those of which none answered
+	Fallen    int // neighbours that fell silent in the latter
+}
+
+// Add counts one domain.
+func (c Census) Add(v Sight) Census {
+	if v.recent {
+		c.Recent++
+	}
+	if v.answering {
+		c.Answering++
+	}
+	switch {
+	case v.replied:
+		c.Tried++
+	case v.fell > 0:
 		c.Tried++
 		c.Failed++
-	case s.Fails == 0 && s.Heard && within(s.HeardAt):
-		c.Tried++
+		c.Fallen += v.fell
 	}
 	return c
 }
 
-// CutOff reports whether this node is probably cut off: fewer than half of the
-// neighbours that answered lately answered their last message. Then it judges
-// nobody: Watch.Read must be told, and no repair begins.
+// CutOff reports whether this node is probably cut off: of the domains that
+// answered lately fewer than half answered their last message. Then, for a time
+// (Watch.Excused), it judges nobody: Watch.Read must be told, and no repair begins.
 func (c Census) CutOff() bool { return 2*c.Answering < c.Recent }
 
-// minProbe is how many messages must fail before they are a sign of anything.
+// minProbe is how many neighbours must fall silent before that is a sign of anything.
 const minProbe = 3
 
 // Probe reports whether the node should ask all of its neighbours at once: most
-// of those asked in the last hour have fallen silent, and whether that is its own
+// domains asked in the last hour have fallen silent, and whether that is its own
 // fault cannot wait for the next round of beats.
-func (c Census) Probe() bool { return c.Failed >= minProbe && 2*c.Failed > c.Tried }
+func (c Census) Probe() bool { return c.Fallen >= minProbe && 2*c.Failed > c.Tried }
 
 // Probed reports whether a probe asks a neighbour now: one that answered within
 // ProbeWithin has shown that this node reaches it, and who did not answer is

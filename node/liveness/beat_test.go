@@ -60,7 +60,41 @@ func TestCutOff(t *testing.T) {
 	} {
 		var n Census
 		for _, s := range c.all {
-			n = n.Add(&defaults, s, c.now)
+			n = n.Add(Sight{}.Add(&defaults, s, c.now))
+		}
+		if n.CutOff() != c.cutOff || n.Probe() != c.probe {
+			t.Errorf("%s: %+v: cut off %v, probe %v", c.name, n, n.CutOff(), n.Probe())
+		}
+	}
+}
+
+// A domain counts once, and answers if one of its peers does: a crowd behind one
+// address neither cuts a node off nor has it ask everybody, wherever it sits.
+func TestCrowdIsOneDomain(t *testing.T) {
+	const h = time.Hour
+	well := Standing{}.Answered(&defaults, h, Said{})
+	down := silent(Said{}, h, 2*h)
+	crowd := func(of ...Standing) (v Sight) {
+		for _, s := range of {
+			v = v.Add(&defaults, s, 2*h)
+		}
+		return v
+	}
+	for _, c := range []struct {
+		name    string
+		domains []Sight
+		cutOff  bool
+		probe   bool
+	}{
+		{"a crowd beside two", []Sight{crowd(down, down, down, down, down), crowd(well), crowd(well)}, false, false},
+		{"a crowd around one", []Sight{crowd(down, down, well, down, down)}, false, false},
+		{"a crowd alone", []Sight{crowd(down, down, down)}, true, true},
+		{"two alone", []Sight{crowd(down, down)}, true, false},
+		{"three domains of four", []Sight{crowd(down, down), crowd(down), crowd(down), crowd(well, down)}, true, true},
+	} {
+		var n Census
+		for _, v := range c.domains {
+			n = n.Add(v)
 		}
 		if n.CutOff() != c.cutOff || n.Probe() != c.probe {
 			t.Errorf("%s: %+v: cut off %v, probe %v", c.name, n, n.CutOff(), n.Probe())

@@ -145,7 +145,7 @@ func TestNothingAllocates(t *testing.T) {
 	var c Census
 	if n := testing.AllocsPerRun(100, func() {
 		s = s.Unanswered(&defaults, 1).Answered(&defaults, 2, Said{AwayFor: 3}).Unanswered(&defaults, 4)
-		c = c.Add(&defaults, s, 5)
+		c = c.Add(Sight{}.Add(&defaults, s, 5))
 		w = w.Read(&defaults, 6, epoch, c.CutOff())
 		if s.State(&defaults) == Gone {
 			w.Now = NextBeat(&defaults, s, 0, 10, 0.5)
@@ -181,7 +181,7 @@ func BenchmarkCensus(b *testing.B) {
 	for b.Loop() {
 		var c Census
 		for range 1000 {
-			c = c.Add(&defaults, s, 6*time.Hour)
+			c = c.Add(Sight{}.Add(&defaults, s, 6*time.Hour))
 		}
 		c.CutOff()
 	}

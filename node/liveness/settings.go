@@ -22,9 +22,9 @@ type Settings struct {
 	MaxSuspended time.Duration // that "suspended" excuses within AwayPeriod
 	AwayPeriod   time.Duration // without excuse until what was used is forgotten
 
-	RecentWithin time.Duration // an answer no older makes a neighbour count in a Census
+	RecentWithin time.Duration // an answer no older makes a neighbour's domain count in a Census
 	ProbeWithin  time.Duration // the attempts that Probe looks at
-	MaxCutOff    time.Duration // for which the watch of a node that is cut off stops
+	MaxCutOff    time.Duration // for which the watch of a node that is cut off stops, and it judges nobody
 
 	StepOver time.Duration // by which the wall clock must disagree to have stepped
 	MaxGap   time.Duration // between two runs of a process, or two readings of a watch, that is believed

@@ -16,7 +16,7 @@ type Watch struct {
 	Wall     time.Time     // the wall clock when the watch was last read
 	Steps    uint32        // of the wall clock, ever
 	LastStep time.Duration // when the last of them was seen; meaningless while Steps is 0
-	CutOff   time.Duration // for which the node has been cut off, as far as that stopped the watch
+	CutOff   time.Duration // for which it has stood still because the node was cut off, less what has passed since
 
 	mono  time.Duration // the monotonic clock when the watch was last read
 	drift time.Duration // of the wall clock against the monotonic one since the last step
@@ -38,7 +38,9 @@ func (w Watch) Resume(set *Settings, mono time.Duration, wall time.Time) Watch {
 // and takes notice of a step of the wall clock by more than StepOver, at once or
 // by and by. While cutOff holds the watch stands still, for MaxCutOff at most:
 // then either the world has ended or this node is wrong about it, and it must
-// judge again. A computer's sleep stops most monotonic clocks: it counts as a
+// judge again. The time for which it may stand still comes back as slowly as it was
+// used: neighbours that answer for a moment once a week must not have it stand still
+// for ever. A computer's sleep stops most monotonic clocks: it counts as a
 // step, and not as time; so does a stop of the process or its machine, which is
 // what lies more than MaxGap after the last reading.
 func (w Watch) Read(set *Settings, mono time.Duration, wall time.Time, cutOff bool) Watch {
@@ -53,7 +55,7 @@ func (w Watch) Read(set *Settings, mono time.Duration, wall time.Time, cutOff bo
 		stopped = min(ran, max(set.MaxCutOff-w.CutOff, 0))
 		w.CutOff += stopped
 	} else {
-		w.CutOff = 0
+		w.CutOff = max(w.CutOff-ran, 0)
 	}
 	w.Now += ran - stopped
 	if w.drift > set.StepOver || w.drift < -set.StepOver {
@@ -61,6 +63,10 @@ func (w Watch) Read(set *Settings, mono time.Duration, wall time.Time, cutOff bo
 	}
 	return w
 }
+
+// Excused reports whether a node that is cut off may still excuse itself by that:
+// it judges nobody while the watch stands still, and not for longer.
+func (w Watch) Excused(set *Settings) bool { return w.CutOff < set.MaxCutOff }
 
 // Stepped reports whether the wall clock stepped within the last d on the watch.
 func (w Watch) Stepped(d time.Duration) bool {

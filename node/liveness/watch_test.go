@@ -64,7 +64,8 @@ func TestWatchStopsWhileCutOff(t *testing.T) {
 		cutOff bool
 		now    time.Duration
 	}{
-		{d, false, d}, {3 * d, true, d}, {4 * d, false, 2 * d}, {11 * d, true, 2 * d}, {12 * d, true, 3 * d}, {13 * d, false, 4 * d}, {14 * d, true, 4 * d},
+		{d, false, d}, {3 * d, true, d}, {5 * d, false, 3 * d}, {12 * d, true, 3 * d}, {13 * d, true, 4 * d},
+		{14 * d, false, 5 * d}, {15 * d, true, 5 * d}, {16 * d, true, 6 * d}, // a day of freedom buys a day
 	} {
 		if got := read(c.at, c.cutOff); got != c.now {
 			t.Errorf("%d: %v, not %v", i, got, c.now)

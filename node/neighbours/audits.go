@@ -63,7 +63,7 @@ func (h *Register) PassesDue() (due []protocol.GroupID, wait time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	wait = h.audit.SampleEvery
-	cutOff := h.census().CutOff()
+	cutOff := h.cutOff()
 	mono := h.mono()
 	var list []*seats
 	for _, g := range h.groups {
@@ -211,12 +211,12 @@ func (h *Register) sample(s *seat, segments []protocol.SegmentID, now time.Durat
 	first := !p.proved && !p.sampled
 	if p.proved && !p.sampled { // by an earlier run of this node: not all of them at once
 		p.sampled = true
-		p.nextSample = now + time.Duration(u()*float64(audit.NextSample(h.audit, 0, h.enrolled, u())))
+		p.nextSample = now + time.Duration(u()*float64(audit.NextSample(h.audit, 0, h.pace(p), u())))
 	}
 	if p.sampled && now < p.nextSample {
 		return nil
 	}
-	p.sampled, p.nextSample = true, audit.NextSample(h.audit, now, h.enrolled, u())
+	p.sampled, p.nextSample = true, audit.NextSample(h.audit, now, h.pace(p), u())
 	if first {
 		return s.entry(h.audit, segments, u)
 	}

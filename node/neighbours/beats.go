@@ -98,7 +98,7 @@ func (h *Register) BeatDone(id peer.ID, u float64) {
 	if p := h.peers[id]; p != nil {
 		p.busy = false
 		mono := h.mono()
-		h.plan(p, liveness.NextBeat(h.set, p.standing, mono, h.enrolled, u))
+		h.plan(p, liveness.NextBeat(h.set, p.standing, mono, h.pace(p), u))
 		p.every = p.next - mono
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
 
 	"github.com/cairnstore/cairn/node/audit"
 	"github.com/cairnstore/cairn/node/liveness"
@@ -33,6 +34,11 @@ func seeded(t testing.TB, seed uint64) *rand.Rand {
 func idFor(i int) peer.ID {
 	h := protocol.Sum(fmt.Append(nil, i))
 	return peer.ID(append([]byte{0, 36, 8, 1, 18, 32}, h[:]...))
+}
+
+// see places a peer at an IPv4 address.
+func (h *Register) see(id peer.ID, addr string) {
+	h.Place(id, multiaddr.StringCast("/ip4/"+addr+"/tcp/1"))
 }
 
 // newView returns a view of n groups of a profile, whose holders are drawn from

@@ -47,7 +47,8 @@ type Register struct {
 	back      []peer.ID                     // answered again after an absence, till taken
 	returned  []peer.ID                     // answered again after they, or this node, were gone, till taken
 	count     liveness.Census
-	countedAt time.Duration // by mono
+	domains   map[group.Domain]domain // of the members, when they were last counted
+	countedAt time.Duration           // by mono
 	counted   bool
 	hushed    bool // a neighbour has fallen silent since
 
@@ -92,7 +93,7 @@ func New(self peer.ID, set *liveness.Settings, audits *audit.Settings, now func(
 		self: self, key: group.KeyOf(self), set: set, audit: audits, now: now, mono: mono,
 		Wake: make(chan struct{}, 1), AuditWake: make(chan struct{}, 1),
 		peers: make(map[peer.ID]*neighbour), groups: make(map[protocol.GroupID]*seats),
-		shifted: make(map[protocol.GroupID]struct{}),
+		shifted: make(map[protocol.GroupID]struct{}), domains: make(map[group.Domain]domain),
 	}
 }
 
@@ -100,29 +101,6 @@ func New(self peer.ID, set *liveness.Settings, audits *audit.Settings, now func(
 func (h *Register) moment() time.Duration {
 	h.watch = h.watch.Read(h.set, h.mono(), h.now(), h.census().CutOff())
 	return h.watch.Now
-}
-
-// census counts the neighbours as they stood a little while ago at most: it is
-// asked for at every message. Who only asks for slots does not count: a crowd of
-// such that falls silent would have this node take itself for cut off. While the
-// last count said that all is well, only a neighbour that falls silent can change
-// that soon. mu is held.
-func (h *Register) census() liveness.Census {
-	mono, fresh := h.mono(), h.set.RetryEvery/60
-	if !h.hushed && !h.count.CutOff() && !h.count.Probe() {
-		fresh = h.set.RetryEvery / 4
-	}
-	if h.counted && mono-h.countedAt < fresh && mono >= h.countedAt {
-		return h.count
-	}
-	h.count = liveness.Census{}
-	for _, p := range h.peers {
-		if p.member {
-			h.count = h.count.Add(h.set, p.standing, h.watch.Now)
-		}
-	}
-	h.counted, h.countedAt, h.hushed = true, mono, false
-	return h.count
 }
 
 // meet returns a peer's entry, made if it is new. mu is held.
@@ -192,33 +170,6 @@ func (h *Register) allPrivate() bool {
 		}
 	}
 	return known
-}
-
-// CutOff reports whether this node is probably cut off from the world: then it
-// judges nobody, and begins no repair.
-func (h *Register) CutOff() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.census().CutOff()
-}
-
-// Clocks tells the median of the clocks of the members that are present, as
-// it is now (zero: none was heard), and how many these are; and whether this
-// node's clock has made a step within d.
-func (h *Register) Clocks(d time.Duration) (median time.Time, heard int, stepped bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	at := h.moment()
-	var all []int64
-	for _, p := range h.peers {
-		if p.member && p.timed && p.state == liveness.Present {
-			all = append(all, p.offset)
-		}
-	}
-	if offset, ok := group.MedianOffset(all); ok {
-		median = time.Unix(int64(at/time.Second)+offset, 0)
-	}
-	return median, len(all), h.watch.Stepped(d)
 }
 
 // States counts the neighbours by their states.

@@ -1,6 +1,7 @@
 package neighbours
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -22,7 +23,10 @@ func TestAskersAreNoCensus(t *testing.T) {
 		h.AskBeside(id, idFor(700+i), i)
 	}
 	members := 0
+	i := 0
 	for _, p := range h.peers {
+		i++
+		h.see(p.id, fmt.Sprintf("20.1.%d.1", i))
 		p.standing = liveness.Standing{Heard: true}
 		if p.member {
 			members++

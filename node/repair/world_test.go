@@ -178,7 +178,7 @@ func (w *world) listen(n *simNode) {
 	}
 	var c liveness.Census
 	for _, s := range n.standings {
-		c = c.Add(&w.live, s, n.watch.Now)
+		c = c.Add(liveness.Sight{}.Add(&w.live, s, n.watch.Now))
 	}
 	n.cutOff = c.CutOff()
 }
