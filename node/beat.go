@@ -26,7 +26,7 @@ const (
 func (n *Node) Beat(ctx context.Context, from protocol.Remote, r *protocol.BeatRequest) (*protocol.BeatReply, error) {
 	n.neighbours.Told(from.Peer, &r.Beat)
 	if n.neighbours.Knows(from.Peer) {
-		n.greet(from.Peer)
+		n.greet(from.Peer, from.Addr)
 	}
 	n.takeRenewals(ctx, from, r.Renewals)
 	return &protocol.BeatReply{Beat: n.beatFor(from.Peer)}, nil
@@ -62,7 +62,7 @@ func (n *Node) beat(ctx context.Context, id peer.ID) {
 		n.neighbours.Beaten(id, &b.Beat)
 		addr, _, _ := n.cfg.Net.RemoteAddr(id)
 		n.neighbours.Place(id, addr)
-		n.greet(id)
+		n.greet(id, addr)
 		n.takeRenewals(ctx, protocol.Remote{Peer: id, Addr: addr}, b.Renewals)
 	case n.neighbours.Heard(id) != before:
 	case ctx.Err() == nil:

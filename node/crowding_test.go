@@ -1,11 +1,17 @@
 package node
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
+
 	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
 )
 
 // Whom the drawer named makes way for itself and gives way to nobody; others
@@ -67,4 +73,46 @@ func TestShardsAreGivenOnce(t *testing.T) {
 			t.Errorf("nor a week later: %v", to)
 		}
 	})
+}
+
+// placedNet shows peers at addresses.
+type placedNet struct {
+	*fakeNet
+	addrs map[peer.ID]multiaddr.Multiaddr
+}
+
+func (n *placedNet) RemoteAddr(id peer.ID) (multiaddr.Multiaddr, bool, bool) {
+	a, ok := n.addrs[id]
+	return a, false, ok
+}
+
+// offering is a node that has much room.
+type offering struct{ protocol.Handler }
+
+func (offering) Info(context.Context, protocol.Remote, *protocol.InfoRequest) (*protocol.InfoReply, error) {
+	return &protocol.InfoReply{Network: network, Version: 1, Donated: 1 << 40, Free: 1 << 40, Accepts: protocol.AcceptsOpen}, nil
+}
+
+// A drawer asks nodes of as many domains as it can, however many identities sit in
+// one; it has them from asking, which shows where they are.
+func TestCandidatesAreOfManyDomains(t *testing.T) {
+	const honest, crowd = 100, 400
+	placed := &placedNet{addrs: make(map[peer.ID]multiaddr.Multiaddr)}
+	w := newWorld(t, 904, func(c *Config) { placed.fakeNet = c.Net.(*fakeNet); c.Net = placed })
+	for i := range honest + crowd {
+		addr := "66.6.6.6"
+		if i < honest {
+			addr = fmt.Sprintf("20.%d.0.1", i)
+		}
+		placed.addrs[idFor(i)] = multiaddr.StringCast("/ip4/" + addr + "/tcp/1")
+		w.net.peers[idFor(i)] = offering{}
+		w.node.askInfo(t.Context(), idFor(i))
+	}
+	domains := make(map[group.Domain]int)
+	for _, c := range w.node.candidates(t.Context()) {
+		domains[c.Domain(false)]++
+	}
+	if len(domains) != candidatesAsked {
+		t.Errorf("%d candidates are of %d domains", candidatesAsked, len(domains))
+	}
 }

@@ -142,9 +142,8 @@ func (n *Node) tellCandidate(ctx context.Context, v *neighbours.Roll, slot int, 
 
 // candidates asks nodes of which this one has heard what they have free.
 func (n *Node) candidates(ctx context.Context) []group.Candidate {
-	ids := n.donors.Nodes(n.now())
-	n.rand.shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
-	ids = ids[:min(len(ids), candidatesAsked)]
+	var ids []peer.ID
+	n.rand.with(func(r *rand.Rand) { ids = n.donors.Draw(candidatesAsked, n.now(), r) })
 	out := make([]group.Candidate, len(ids))
 	var all errgroup.Group
 	all.SetLimit(asksAtOnce)

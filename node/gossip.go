@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
 
 	"github.com/cairnstore/cairn/protocol"
 )
@@ -46,9 +47,10 @@ func (n *Node) fewNeighbours(due []peer.ID) []peer.ID {
 }
 
 // greet counts a neighbour that beats as a node: it holds slots of groups, and need
-// not be asked.
-func (n *Node) greet(id peer.ID) {
+// not be asked. at is the address at which it is seen.
+func (n *Node) greet(id peer.ID, at multiaddr.Multiaddr) {
 	if n.donors.Met(id) {
+		n.donors.Spoke(id, at, n.now())
 		return
 	}
 	env := n.cfg.Net.EnvelopeOf(id)
@@ -57,7 +59,7 @@ func (n *Node) greet(id peer.ID) {
 		return // who is heard of and not met is asked
 	}
 	n.donors.Hint(env, rec, n.now())
-	n.donors.Greet(id, n.now())
+	n.donors.Greet(id, at, n.now())
 }
 
 func (n *Node) askInfo(ctx context.Context, id peer.ID) {
@@ -69,14 +71,15 @@ func (n *Node) askInfo(ctx context.Context, id peer.ID) {
 	}
 	if err != nil {
 		n.log.Debug("peer does not tell what it offers", "peer", protocol.ShortPeer(id), "err", err)
-		n.donors.Answered(id, nil, false, n.now())
+		n.donors.Answered(id, nil, nil, false, n.now())
 		return
 	}
 	news := false
 	for _, env := range info.Donors {
 		news = n.hear(env) || news
 	}
-	n.donors.Answered(id, info, news, n.now())
+	at, _, _ := n.cfg.Net.RemoteAddr(id)
+	n.donors.Answered(id, at, info, news, n.now())
 }
 
 // hear keeps an envelope as a hint: its peer will be asked itself. It reports

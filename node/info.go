@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"math/rand/v2"
 
 	"github.com/cairnstore/cairn/node/contract"
 	"github.com/cairnstore/cairn/node/donors"
@@ -30,9 +31,11 @@ func (n *Node) Info(_ context.Context, from protocol.Remote, _ *protocol.InfoReq
 			reply.Donors = append(reply.Donors, own)
 		}
 	}
-	others := n.donors.Fresh(n.now(), from.Peer)
-	n.rand.shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
-	for _, t := range others[:min(len(others), protocol.MaxInfoDonors-len(reply.Donors))] {
+	var others []donors.Told
+	n.rand.with(func(r *rand.Rand) {
+		others = n.donors.Tell(protocol.MaxInfoDonors-len(reply.Donors), from.Peer, n.now(), r)
+	})
+	for _, t := range others {
 		reply.Donors = append(reply.Donors, n.latest(t))
 	}
 	return reply, nil

@@ -22,11 +22,11 @@ func TestInfoTellsOfAtMostSoMany(t *testing.T) {
 		w.node.hear(env)
 		switch {
 		case i%2 == 0:
-			w.node.donors.Answered(m.id, &protocol.InfoReply{Donated: 1}, false, w.clock.now())
+			w.node.donors.Answered(m.id, nil, &protocol.InfoReply{Donated: 1}, false, w.clock.now())
 		case i%3 == 0:
-			w.node.donors.Answered(m.id, &protocol.InfoReply{}, false, w.clock.now()) // a client
+			w.node.donors.Answered(m.id, nil, &protocol.InfoReply{}, false, w.clock.now()) // a client
 		case i%5 == 0:
-			w.node.donors.Answered(m.id, nil, false, w.clock.now())
+			w.node.donors.Answered(m.id, nil, nil, false, w.clock.now())
 		}
 	}
 	if n := w.node.Status().Donors; n != 50 {
@@ -58,7 +58,7 @@ func TestInfoTellsOfNewAddressesAtOnce(t *testing.T) {
 	m, liar := newIdentity(t, w.r), newIdentity(t, w.r)
 	old, moved := m.envelope(t, 5, "/ip4/10.0.0.9/tcp/1"), m.envelope(t, 6, "/ip4/10.0.0.9/tcp/2")
 	w.node.hear(old)
-	w.node.donors.Answered(m.id, &protocol.InfoReply{Donated: 1}, false, w.clock.now())
+	w.node.donors.Answered(m.id, nil, &protocol.InfoReply{Donated: 1}, false, w.clock.now())
 	for _, c := range []struct {
 		name        string
 		given, want protocol.Envelope
@@ -156,17 +156,17 @@ func TestNewRefusesHalfAConfig(t *testing.T) {
 func TestSettledNodesAreLeftAlone(t *testing.T) {
 	d, self := donors.New(), peer.ID("self")
 	beaten, quiet := peer.ID("beaten"), peer.ID("quiet")
-	d.Answered(beaten, &protocol.InfoReply{Donated: 1}, true, epoch)
-	d.Answered(quiet, &protocol.InfoReply{Donated: 1}, true, epoch)
+	d.Answered(beaten, nil, &protocol.InfoReply{Donated: 1}, true, epoch)
+	d.Answered(quiet, nil, &protocol.InfoReply{Donated: 1}, true, epoch)
 	asked := make(map[peer.ID][]time.Duration)
 	for at := time.Minute; at < 7*24*time.Hour; at += time.Minute {
 		now := epoch.Add(at)
 		if at%(6*time.Hour) == 0 {
-			d.Spoke(beaten, now)
+			d.Spoke(beaten, nil, now)
 		}
 		for _, id := range d.Due(nil, self, now) {
 			asked[id] = append(asked[id], at)
-			d.Answered(id, &protocol.InfoReply{Donated: 1}, false, now)
+			d.Answered(id, nil, &protocol.InfoReply{Donated: 1}, false, now)
 		}
 	}
 	if len(asked[beaten]) != 3 || len(asked[quiet]) != 14 {
@@ -198,9 +198,9 @@ func TestGossipLeavesNeighboursAlone(t *testing.T) {
 		w.net.envelopes[m.id] = m.envelope(t, 1, "/ip4/10.0.0.9/tcp/1")
 	}
 	w.net.envelopes[near[2].id] = far.envelope(t, 1, "/ip4/10.0.0.9/tcp/1") // another's
-	w.node.donors.Answered(near[3].id, &protocol.InfoReply{}, false, w.clock.now())
+	w.node.donors.Answered(near[3].id, nil, &protocol.InfoReply{}, false, w.clock.now())
 	for _, m := range near {
-		w.node.greet(m.id)
+		w.node.greet(m.id, nil)
 	}
 	known := w.node.donors.Due(due, w.node.self, w.clock.now())
 	for _, id := range []peer.ID{far.id, near[0].id, near[2].id} {
@@ -211,7 +211,7 @@ func TestGossipLeavesNeighboursAlone(t *testing.T) {
 	if len(known) != 3 {
 		t.Errorf("%d peers are asked", len(known))
 	}
-	if told := w.node.donors.Fresh(w.clock.now(), far.id); len(told) != len(near)-3 {
+	if told := w.node.donors.Tell(len(near), far.id, w.clock.now(), w.r); len(told) != len(near)-3 {
 		t.Errorf("%d of %d neighbours are told of", len(told), len(near))
 	}
 }

@@ -187,7 +187,7 @@ func New(cfg Config) (*Node, error) {
 	n.neighbours = neighbours.New(n.self, &n.cfg.Timing.Liveness, &n.cfg.Timing.Audit, n.now, cfg.Mono)
 	n.caller.OnAnswer(func(id peer.ID) {
 		n.neighbours.Answered(id)
-		n.donors.Spoke(id, n.now())
+		n.donors.Spoke(id, nil, n.now())
 	})
 	n.groups = truth.NewCache(cfg.Limits.CacheBytes, n.loadGroup)
 	if err := n.survey(context.Background()); err != nil {

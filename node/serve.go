@@ -151,8 +151,9 @@ func (v *session) begin(k protocol.Kind) (end func(), err error) {
 		done()
 		return nil, errStopping
 	}
-	v.donors.Spoke(v.Remote().Peer, v.now())
-	v.neighbours.Spoke(v.Remote().Peer)
+	from := v.Remote()
+	v.donors.Spoke(from.Peer, from.Addr, v.now())
+	v.neighbours.Spoke(from.Peer)
 	return done, nil
 }
 

@@ -3,12 +3,15 @@ package donors
 import (
 	"bytes"
 	"hash/maphash"
+	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
 
 	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
 )
 
 // Bounds of getting to know other nodes.
@@ -20,18 +23,22 @@ const (
 	askAnyway   = 3 * freshFor    // until it is asked all the same
 	askStranger = time.Hour       // until one that is no node, as yet, is asked again
 	maxDonors   = 4096            // peers remembered
+	maxOthers   = maxDonors / 4   // of these, those that are no nodes, as long as there are nodes to be driven out
 )
 
 // Known remembers which peers are nodes: neighbours that beat, and peers that
 // themselves answered Info with donated bytes. What others tell of one is a hint.
 type Known struct {
-	mu    sync.Mutex
-	peers map[peer.ID]*donor
-	seed  maphash.Seed
-	sums  map[uint64]struct{} // of the peers' newest envelopes
+	mu     sync.Mutex
+	peers  map[peer.ID]*donor
+	nodes  *pool // by where a connection showed them last
+	others *pool // that never answered, or donate nothing; by where they say that they are, unless they were seen
+	seed   maphash.Seed
+	sums   map[uint64]struct{} // of the peers' newest envelopes
 }
 
 type donor struct {
+	id       peer.ID
 	envelope protocol.Envelope // newest known; empty: none
 	seq      uint64
 	sum      uint64        // of the envelope
@@ -41,42 +48,77 @@ type donor struct {
 	every    time.Duration // from the last question, or greeting, to next; 0: there was none
 	next     time.Time     // not to be asked before
 	heard    time.Time     // last sign of it, by itself or by others
+
+	seen    group.Domain // of its last connection's address; zero: none was seen
+	claimed group.Domain // by its envelope
+	pool    *pool        // in which it is
+	crowd   *crowd
+	at      int // its place in the crowd
 }
 
 // New returns one that knows nobody.
 func New() *Known {
-	return &Known{peers: make(map[peer.ID]*donor), seed: maphash.MakeSeed(), sums: make(map[uint64]struct{})}
+	return &Known{peers: make(map[peer.ID]*donor), nodes: newPool(), others: newPool(), seed: maphash.MakeSeed(), sums: make(map[uint64]struct{})}
 }
 
-// entry returns a peer's entry, made if there is room. mu is held.
+// entry returns a peer's entry, made if it is new. mu is held.
 func (d *Known) entry(id peer.ID, now time.Time) *donor {
 	e := d.peers[id]
 	if e == nil {
-		if len(d.peers) >= maxDonors && !d.makeRoom() {
-			return nil
+		if len(d.peers) >= maxDonors {
+			d.makeRoom()
 		}
-		e = new(donor)
+		e = &donor{id: id}
 		d.peers[id] = e
 	}
 	e.heard = now
+	d.lodge(e)
 	return e
 }
 
-// makeRoom drops some entry that is no node. mu is held.
-func (d *Known) makeRoom() bool {
-	for id, e := range d.peers {
-		if !e.node {
-			d.drop(id, e)
-			return true
-		}
+// makeRoom drops a peer: of those that are no nodes as long as they are more than
+// their part, or there are no others. Anybody can have a node hear of peers that do
+// not exist; but if all its places were taken by nodes, it would ask no newcomer.
+// mu is held.
+func (d *Known) makeRoom() {
+	e := d.nodes.first()
+	if e == nil || d.others.size >= maxOthers {
+		e = d.others.first()
 	}
-	return false
+	d.drop(e)
+}
+
+// lodge puts a peer where it belongs by what is known of it. mu is held.
+func (d *Known) lodge(e *donor) {
+	in, domain := d.others, e.seen
+	switch {
+	case e.node: // what it says of itself is worth nothing beside what others have shown
+		in = d.nodes
+	case domain == group.Domain{}:
+		domain = e.claimed
+	}
+	if e.pool == in && e.crowd.domain == domain {
+		in.touch(e)
+		return
+	}
+	if e.pool != nil {
+		e.pool.remove(e)
+	}
+	in.add(e, domain)
+}
+
+// see notes at which address a connection shows a peer. mu is held.
+func (e *donor) see(at multiaddr.Multiaddr) {
+	if domain := domainOf(at); domain != (group.Domain{}) {
+		e.seen = domain
+	}
 }
 
 // drop forgets a peer. mu is held.
-func (d *Known) drop(id peer.ID, e *donor) {
-	delete(d.peers, id)
+func (d *Known) drop(e *donor) {
+	delete(d.peers, e.id)
 	delete(d.sums, e.sum)
+	e.pool.remove(e)
 }
 
 // Hint keeps an envelope that somebody told of; it reports whether it is news.
@@ -84,7 +126,7 @@ func (d *Known) Hint(env protocol.Envelope, rec protocol.PeerRecord, now time.Ti
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e := d.entry(rec.Peer, now)
-	if e == nil || len(e.envelope) > 0 && rec.Seq <= e.seq {
+	if len(e.envelope) > 0 && rec.Seq <= e.seq {
 		return false
 	}
 	delete(d.sums, e.sum)
@@ -93,6 +135,8 @@ func (d *Known) Hint(env protocol.Envelope, rec protocol.PeerRecord, now time.Ti
 	if e.spoken.IsZero() {
 		e.next = time.Time{} // a new address may answer where the old did not
 	}
+	e.claimed = claimed(rec.Addrs)
+	d.lodge(e)
 	return true
 }
 
@@ -104,12 +148,15 @@ func (d *Known) Has(env protocol.Envelope) bool {
 	return ok
 }
 
-// Spoke notes that a peer showed a sign of life itself.
-func (d *Known) Spoke(id peer.ID, now time.Time) {
+// Spoke notes that a peer showed a sign of life itself, and at which address its
+// connection shows it; nil: not known.
+func (d *Known) Spoke(id peer.ID, at multiaddr.Multiaddr, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if e := d.peers[id]; e != nil && e.node {
 		e.spoken, e.heard = now, now
+		e.see(at)
+		d.lodge(e)
 	}
 }
 
@@ -122,25 +169,27 @@ func (d *Known) Met(id peer.ID) bool {
 }
 
 // Greet counts a peer as a node that has nothing new to tell, without having
-// asked it.
-func (d *Known) Greet(id peer.ID, now time.Time) {
+// asked it. at is as for Spoke.
+func (d *Known) Greet(id peer.ID, at multiaddr.Multiaddr, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if e := d.entry(id, now); e != nil && e.every == 0 {
+	if e := d.entry(id, now); e.every == 0 {
 		e.node, e.spoken, e.every, e.next = true, now, askAgain, now.Add(askAgain)
+		e.see(at)
+		d.lodge(e)
 	}
 }
 
-// Answered notes what came of asking a peer; info is nil if nothing did. news
-// says that it told of nodes that were not known.
-func (d *Known) Answered(id peer.ID, info *protocol.InfoReply, news bool, now time.Time) {
+// Answered notes what came of asking a peer; info is nil if nothing did. at is as
+// for Spoke. news says that it told of nodes that were not known.
+func (d *Known) Answered(id peer.ID, at multiaddr.Multiaddr, info *protocol.InfoReply, news bool, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e := d.entry(id, now)
 	switch {
-	case e == nil:
 	case info == nil:
 		e.again(e.asked < 0, -1, now)
+		return
 	case info.Donated == 0:
 		e.node = false
 		e.every, e.next = askStranger, now.Add(askStranger)
@@ -156,6 +205,8 @@ func (d *Known) Answered(id peer.ID, info *protocol.InfoReply, news bool, now ti
 		}
 		e.again(e.asked > 0, step, now)
 	}
+	e.see(at)
+	d.lodge(e)
 }
 
 // again plans the next question: soon after a change, then ever later, and later
@@ -207,25 +258,39 @@ type Told struct {
 	Seq      uint64
 }
 
-// Fresh returns nodes spoken to within a day, but for one.
-func (d *Known) Fresh(now time.Time, but peer.ID) []Told {
+// Tell returns nodes spoken to within a day, at most most and but for one, to be told
+// of: drawn over domains.
+func (d *Known) Tell(most int, but peer.ID, now time.Time, rng *rand.Rand) []Told {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var out []Told
-	for id, e := range d.peers {
-		if e.node && id != but && len(e.envelope) > 0 && now.Sub(e.spoken) < freshFor {
-			out = append(out, Told{id, e.envelope, e.seq})
-		}
+	fits := func(e *donor) bool { return e.fresh(now) && e.id != but && len(e.envelope) > 0 }
+	out := make([]Told, 0, most)
+	for _, e := range d.nodes.pick(most, fits, rng) {
+		out = append(out, Told{e.id, e.envelope, e.seq})
 	}
 	return out
 }
+
+// Draw returns nodes spoken to within a day, at most most, drawn over domains.
+func (d *Known) Draw(most int, now time.Time, rng *rand.Rand) []peer.ID {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := make([]peer.ID, 0, most)
+	for _, e := range d.nodes.pick(most, func(e *donor) bool { return e.fresh(now) }, rng) {
+		out = append(out, e.id)
+	}
+	return out
+}
+
+// fresh reports whether a peer is a node, and was spoken to within a day.
+func (e *donor) fresh(now time.Time) bool { return e.node && now.Sub(e.spoken) < freshFor }
 
 // Count returns how many nodes were spoken to within a day.
 func (d *Known) Count(now time.Time) (n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, e := range d.peers {
-		if e.node && now.Sub(e.spoken) < freshFor {
+		if e.fresh(now) {
 			n++
 		}
 	}
@@ -236,21 +301,9 @@ func (d *Known) Count(now time.Time) (n int) {
 func (d *Known) Forget(now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for id, e := range d.peers {
+	for _, e := range d.peers {
 		if now.Sub(e.heard) > 2*freshFor {
-			d.drop(id, e)
+			d.drop(e)
 		}
 	}
-}
-
-// Nodes returns the peers that are nodes and were spoken to within a day.
-func (d *Known) Nodes(now time.Time) (out []peer.ID) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for id, e := range d.peers {
-		if e.node && now.Sub(e.spoken) < freshFor {
-			out = append(out, id)
-		}
-	}
-	return out
 }

@@ -13,17 +13,17 @@ import (
 func TestDonorsAreBounded(t *testing.T) {
 	d, now := New(), time.Unix(1_900_000_000, 0)
 	for i := range maxDonors + 10 {
-		d.Answered(peer.ID([]byte{byte(i), byte(i >> 8), 1}), nil, false, now)
+		d.Answered(peer.ID([]byte{byte(i), byte(i >> 8), 1}), nil, nil, false, now)
 	}
 	if len(d.peers) != maxDonors {
 		t.Errorf("%d peers remembered", len(d.peers))
 	}
 	for id := range d.peers {
-		d.Answered(id, &protocol.InfoReply{Donated: 1}, false, now)
+		d.Answered(id, nil, &protocol.InfoReply{Donated: 1}, false, now)
 	}
-	d.Answered("new", &protocol.InfoReply{Donated: 1}, false, now)
-	if len(d.peers) != maxDonors || d.peers["new"] != nil {
-		t.Errorf("%d peers remembered", len(d.peers))
+	d.Answered("new", nil, &protocol.InfoReply{Donated: 1}, false, now.Add(time.Second))
+	if len(d.peers) != maxDonors || d.peers["new"] == nil {
+		t.Errorf("%d peers remembered, the newest among them: %v", len(d.peers), d.peers["new"] != nil)
 	}
 }
 
