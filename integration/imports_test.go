@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	"node/quota":      {"protocol", "protocol/group"},
 	"node/gate":       {"protocol", "node/quota"},
 	"node/line":       {"protocol", "node/contract"},
-	"node/donors":     {"protocol"},
+	"node/donors":     {"protocol", "protocol/group"},
 	"node/fair":       {},
 	"node/truth":      {"protocol", "storage"},
 	"node/note":       {"protocol", "storage"},

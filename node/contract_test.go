@@ -152,7 +152,9 @@ func TestBudgetBoundsWhatIsTaken(t *testing.T) {
 	w.restart()
 	bears = w.cfg.Contract.Terms.Bears()
 	wantCode(t, "more than the rate bears", o.form("", bears+1), protocol.CodeFull)
-	wantCode(t, "what the rate bears", o.form("", bears), 0)
+	for left := bears; left > 0; left = bears - w.node.quota.Promised() {
+		wantCode(t, "what the rate bears", w.newOwner().form("", left), 0)
+	}
 	wantCode(t, "anything more", w.newOwner().form("", 1<<20), protocol.CodeFull)
 	if info, _ := w.node.Info(t.Context(), at("x", ""), nil); info.Free != 0 || info.Donated != 1<<50 {
 		t.Errorf("%d of %d are free", info.Free, info.Donated)

@@ -29,27 +29,26 @@ func (n *Node) Form(ctx context.Context, from protocol.Remote, r *protocol.FormR
 	if _, err := n.store.GroupByPrefix(ctx, id.Prefix()); err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return nil, n.hideStore("find group", err)
 	}
-	bytes := n.wants(id, r.Profile, r.Bytes)
-	if err := n.deal.may(contract.Deed{Kind: contract.NewGroup, Bytes: bytes}, n.now()); err != nil {
+	if err := n.deal.may(contract.Deed{Kind: contract.NewGroup, Bytes: r.Bytes}, n.now()); err != nil {
 		return nil, err
 	}
-	if bytes > n.given() {
+	if r.Bytes > n.given() {
 		return nil, protocol.Refuse(protocol.CodeFull, "%d bytes are donated here", n.given())
 	}
 	env, err := n.cfg.Net.Envelope()
 	if err != nil {
 		return nil, err
 	}
-	until, err := n.quota.Reserve(id, quota.SourceOf(from), bytes, n.storeFree(), n.now())
+	until, err := n.quota.Reserve(id, quota.SourceOf(from), n.promised(id, r.Profile, r.Bytes), n.storeFree(), n.now())
 	if err != nil {
 		return nil, err
 	}
 	return &protocol.FormReply{Envelope: env, Until: until.Unix()}, nil
 }
 
-// wants returns how many of the bytes that are asked for on a group's behalf are
+// promised returns how many of the bytes that are asked for on a group's behalf are
 // reserved: no more than a member of its profile can still come to keep.
-func (n *Node) wants(id protocol.GroupID, p protocol.Profile, bytes int64) int64 {
+func (n *Node) promised(id protocol.GroupID, p protocol.Profile, bytes int64) int64 {
 	return max(0, min(bytes, group.ShareOf(p, group.MaxBytes(p))-n.quota.Used(id)))
 }
 

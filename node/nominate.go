@@ -43,22 +43,20 @@ func (n *Node) becomeCandidate(ctx context.Context, from protocol.Remote, r *pro
 		return nil, err
 	case id != r.Group || r.Slot >= table.Profile.N:
 		return nil, protocol.Refuse(protocol.CodeMalformed, "slot %d of group %s", r.Slot, r.Group.Prefix())
-	}
-	bytes := n.wants(id, table.Profile, r.Bytes)
-	if bytes > n.cfg.Donated {
+	case r.Bytes > n.cfg.Donated:
 		return nil, protocol.Refuse(protocol.CodeFull, "%d bytes are donated here", n.cfg.Donated)
 	}
 	if err := n.admits(); err != nil {
 		return nil, err
 	}
-	if err := n.deal.may(contract.Deed{Kind: contract.NewGroup, Class: contract.Repair, Bytes: bytes}, n.now()); err != nil {
+	if err := n.deal.may(contract.Deed{Kind: contract.NewGroup, Class: contract.Repair, Bytes: r.Bytes}, n.now()); err != nil {
 		return nil, err
 	}
 	env, err := n.cfg.Net.Envelope()
 	if err != nil {
 		return nil, err
 	}
-	until, err := n.quota.ReserveFor(n.cfg.Timing.NomineeFor, id, quota.SourceOf(from), bytes, n.storeFree(), n.now())
+	until, err := n.quota.ReserveFor(n.cfg.Timing.NomineeFor, id, quota.SourceOf(from), n.promised(id, table.Profile, r.Bytes), n.storeFree(), n.now())
 	if err != nil {
 		return nil, err
 	}
