@@ -20,7 +20,7 @@ var (
 	ErrRevoked = errors.New("revoked")
 	// ErrInUse: another process holds the owner's home.
 	ErrInUse = errors.New("in use by another process")
-	// ErrSourceChanged: the source grew, shrank or failed while it was read.
+	// ErrSourceChanged: the source grew, shrank or was written to while it was read.
 	ErrSourceChanged = errors.New("the source changed while it was read")
 	// ErrNotOwn: this home did not put it, so it has no key to delete it by.
 	ErrNotOwn = errors.New("not put from this home")

@@ -147,6 +147,9 @@ func (p *putter) run(src Source) (*PutResult, error) {
 	if err := p.sendContent(src); err != nil {
 		return nil, err
 	}
+	if err := src.unchanged(); err != nil {
+		return nil, err
+	}
 	if err := p.proveContent(nil); err != nil {
 		return nil, err
 	}

@@ -133,6 +133,9 @@ func (b *batch) add(src Source) error {
 	b.files = append(b.files, f)
 	whole := &exactReader{r: src.Reader, size: src.Size}
 	err := b.read(f, whole)
+	if err == nil {
+		err = src.unchanged()
+	}
 	var unread *sourceError
 	if errors.As(err, &unread) {
 		b.drop(f)

@@ -15,6 +15,28 @@ type Source struct {
 	MTime  time.Time //
 	Path   string    // where it was a file: for the journal
 	Inode  uint64    // likewise
+
+	// Stat returns what Size and MTime are by now; nil: nobody can say. It is
+	// called when all of the source was read.
+	Stat func() (size int64, mtime time.Time, err error)
+}
+
+// unchanged returns an error if the source was written to since Size and MTime
+// were taken. What was read would be some of the old bytes and some of the new.
+func (s *Source) unchanged() error {
+	if s.Stat == nil {
+		return nil
+	}
+	size, mtime, err := s.Stat()
+	switch {
+	case err != nil:
+		return &sourceError{err}
+	case size != s.Size:
+		return unread("it has %d bytes now, not %d: %w", size, s.Size, ErrSourceChanged)
+	case !mtime.Equal(s.MTime):
+		return unread("it was written to at %s: %w", mtime.Format(time.RFC3339Nano), ErrSourceChanged)
+	}
+	return nil
 }
 
 // sourceError is a failure of the source, not of the network.

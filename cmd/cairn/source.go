@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/cairnstore/cairn/client"
 )
@@ -45,6 +46,13 @@ func (a *app) openFile(path string) (client.Source, error) {
 	if info.Mode().IsRegular() { // else a pipe or device: as long as it lasts
 		src.Size = info.Size()
 		src.Inode = fileID(info)
+		src.Stat = func() (int64, time.Time, error) {
+			now, err := f.Stat()
+			if err != nil {
+				return 0, time.Time{}, cause(err)
+			}
+			return now.Size(), now.ModTime(), nil
+		}
 		if src.Path, err = filepath.Abs(path); err != nil {
 			return src, fmt.Errorf("put %q: %w", path, err)
 		}
