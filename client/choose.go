@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -125,14 +124,14 @@ func (c *Client) reuse(ctx context.Context, w wanted, floor protocol.Profile) (*
 	}
 	var open []*ownGroup
 	for _, s := range states {
-		g, err := c.cfg.Owner.openState(c.cfg.Network, s)
-		if errors.Is(err, protocol.ErrNetwork) || s.Closed {
+		if s.Closed {
 			continue
 		}
+		g, err := c.cfg.Owner.openState(s)
 		if err != nil {
 			return nil, err
 		}
-		if g.hasRoom() && fits(g.profile, floor, w) {
+		if c.elsewhere(g) == nil && g.hasRoom() && fits(g.profile, floor, w) {
 			open = append(open, g)
 		}
 	}

@@ -2,9 +2,9 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,13 +44,14 @@ type DeleteResult struct {
 
 // Delete frees what a link leads to, which this owner must have put. It is in
 // the journal first: cut off at any point, it is taken up by Delete or Attend.
-// It returns ErrNotOwn for what others put, and with ErrTooFew a result that
-// says how far it came.
+// It returns ErrNotOwn for what others put, an OtherNetworkError for what lies in
+// another network, of which nothing is deleted then, and with ErrTooFew a result
+// that says how far it came.
 func (c *Client) Delete(ctx context.Context, link protocol.Link, opt DeleteOptions) (*DeleteResult, error) {
 	if c.cfg.Owner == nil {
-		return nil, errors.New("delete: this client has no owner's home")
+		return nil, fmt.Errorf("delete: %w", ErrNoOwner)
 	}
-	d, err := c.cfg.Owner.deleteUpload(link.Pointer, c.now())
+	d, err := c.cfg.Owner.deleteUpload(link.Pointer, c.cfg.Network, c.now())
 	if err != nil {
 		return nil, fmt.Errorf("delete: %w", err)
 	}
@@ -61,28 +62,28 @@ func (c *Client) Delete(ctx context.Context, link protocol.Link, opt DeleteOptio
 // Upload's ID. Else it is as Delete.
 func (c *Client) DeleteUnfinished(ctx context.Context, name string, opt DeleteOptions) (*DeleteResult, error) {
 	if c.cfg.Owner == nil {
-		return nil, errors.New("delete: this client has no owner's home")
+		return nil, fmt.Errorf("delete: %w", ErrNoOwner)
 	}
-	id, d, err := c.cfg.Owner.deletePut(name, c.now())
+	id, d, err := c.cfg.Owner.deletePut(name, c.cfg.Network, c.now())
 	if err != nil {
 		return nil, fmt.Errorf("delete: %w", err)
 	}
 	return c.carryOut(ctx, id, d, opt)
 }
 
-// FreePacked deletes the segments that PutAll stored and of which live says
+// FreePacked deletes the segments that PutAll stored in this network and of which live says
 // that nothing in them is wanted any more. The caller knows what refers to
 // them, and sees to it that no PutAll is under way, whose segments live may
 // not know yet. Else it is as Delete.
 func (c *Client) FreePacked(ctx context.Context, live func(protocol.GroupID, protocol.SegmentID) bool, opt DeleteOptions) (*DeleteResult, error) {
 	if c.cfg.Owner == nil {
-		return nil, errors.New("delete: this client has no owner's home")
+		return nil, fmt.Errorf("delete: %w", ErrNoOwner)
 	}
 	var id putID
 	if _, err := io.ReadFull(c.rand, id[:]); err != nil {
-		return nil, fmt.Errorf("draw an ID: %w", err)
+		return nil, fmt.Errorf("delete: draw an ID: %w", err)
 	}
-	d, err := c.cfg.Owner.deletePacked(id, live, c.now())
+	d, err := c.cfg.Owner.deletePacked(id, live, c.cfg.Network, c.now())
 	if err != nil {
 		return nil, fmt.Errorf("delete: %w", err)
 	}
@@ -91,9 +92,10 @@ func (c *Client) FreePacked(ctx context.Context, live func(protocol.GroupID, pro
 
 // carryOut tells the holders of a deletion and sums up.
 func (c *Client) carryOut(ctx context.Context, id putID, d *deleteState, opt DeleteOptions) (*DeleteResult, error) {
-	res := &DeleteResult{Name: d.Name, Size: d.Size, Segments: d.segments(), Enough: true, FreedAfter: protocol.DeleteDelay}
+	res := &DeleteResult{Name: d.Name, Size: d.Size, Segments: d.segments(), FreedAfter: protocol.DeleteDelay}
 	if len(d.Subjects) == 0 {
-		return res, nil // nothing of it was ever granted, or all is needed
+		res.Enough = true // nothing of it was ever granted, or all is needed
+		return res, nil
 	}
 	t, err := c.tellDeletion(ctx, id, d, opt.Progress)
 	if t != nil {
@@ -126,7 +128,9 @@ func (t *receipts) add(acknowledged, holders int) {
 }
 
 // tellDeletion tells all members of the groups concerned that have not
-// acknowledged it, and notes in the journal who does.
+// acknowledged it, and notes in the journal who does. Where some of the groups are
+// of another network, and too few of their members know, it tells the others and
+// returns an OtherNetworkError.
 func (c *Client) tellDeletion(ctx context.Context, id putID, d *deleteState, progress func(int, int)) (*receipts, error) {
 	groups, err := c.ownGroups()
 	if err != nil {
@@ -135,7 +139,7 @@ func (c *Client) tellDeletion(ctx context.Context, id putID, d *deleteState, pro
 	order, subjects := d.groups()
 	t := &receipts{tell: progress}
 	told := make([]toldGroup, len(order))
-	enough := make([]bool, len(order))
+	var away error
 	for i, g := range order {
 		own := groups[g]
 		if own == nil {
@@ -143,21 +147,39 @@ func (c *Client) tellDeletion(ctx context.Context, id putID, d *deleteState, pro
 		}
 		told[i] = toldGroup{Group: g, Slots: d.told(g, own.profile.N)}
 		t.add(countTrue(told[i].Slots), own.held())
+		if err := c.elsewhere(own); err != nil && !enoughTold(told[i].Slots) {
+			away = err
+		}
 	}
 	turns := make(chan struct{}, groupsAtOnce)
 	var all sync.WaitGroup
 	for i, g := range order {
+		own := groups[g]
+		if c.elsewhere(own) != nil {
+			continue
+		}
 		turns <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turns }()
-			own := groups[g]
 			c.reach(ctx, own, own.deletes(subjects[g]), told[i].Slots, func() { t.add(1, 0) })
-			enough[i] = enoughTold(told[i].Slots)
 		})
 	}
 	all.Wait()
-	d.Told, d.Enough = told, countTrue(enough) == len(enough)
-	return t, c.cfg.Owner.saveReceipts(id, d, c.isOver(d, t))
+	d.Told = told
+	d.Enough = !slices.ContainsFunc(told, func(g toldGroup) bool { return !enoughTold(g.Slots) })
+	if err := c.cfg.Owner.saveReceipts(id, d, c.isOver(d, t)); err != nil {
+		return t, err
+	}
+	return t, away
+}
+
+// concerns reports whether a deletion has anything to tell to groups of this
+// session's network.
+func (c *Client) concerns(d *deleteState, groups map[protocol.GroupID]*ownGroup) bool {
+	return slices.ContainsFunc(d.Subjects, func(s deletedSubject) bool {
+		g := groups[s.Group]
+		return g == nil || c.elsewhere(g) == nil // an unknown one is an error to tell of
+	})
 }
 
 // isOver reports whether nobody is to be told of a deletion any more.
@@ -166,7 +188,8 @@ func (c *Client) isOver(d *deleteState, t *receipts) bool {
 	return t.acknowledged >= t.holders && d.Enough || d.Enough && age >= tellFor || age >= tellAtMost
 }
 
-// ownGroups returns every group of this owner's, by ID.
+// ownGroups returns every group of this owner's, by ID, those of other networks,
+// too.
 func (c *Client) ownGroups() (map[protocol.GroupID]*ownGroup, error) {
 	states, err := c.cfg.Owner.groups()
 	if err != nil {
@@ -174,10 +197,7 @@ func (c *Client) ownGroups() (map[protocol.GroupID]*ownGroup, error) {
 	}
 	all := make(map[protocol.GroupID]*ownGroup, len(states))
 	for _, s := range states {
-		g, err := c.cfg.Owner.openState(c.cfg.Network, s)
-		if errors.Is(err, protocol.ErrNetwork) {
-			continue // of another one: this home has changed networks
-		}
+		g, err := c.cfg.Owner.openState(s)
 		if err != nil {
 			return nil, err
 		}

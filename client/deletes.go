@@ -98,8 +98,9 @@ func deletion(tx *kv.Tx, id []byte) (*deleteState, error) {
 
 // deleteUpload takes an upload from the list and notes what its holders are to
 // be told. Asked again it goes on. It returns ErrNotOwn where this home did
-// not put it, or has long finished to delete it.
-func (o *Owner) deleteUpload(id protocol.PointerID, now time.Time) (d *deleteState, err error) {
+// not put it, or has long finished to delete it, and an OtherNetworkError, having
+// noted nothing, where it is not of the network.
+func (o *Owner) deleteUpload(id protocol.PointerID, network string, now time.Time) (d *deleteState, err error) {
 	err = o.db.Update(func(tx *kv.Tx) error {
 		if d, err = deletion(tx, id[:]); d != nil || err != nil {
 			return err
@@ -112,18 +113,26 @@ func (o *Owner) deleteUpload(id protocol.PointerID, now time.Time) (d *deleteSta
 		if err := protocol.Decode("upload", b, &u); err != nil {
 			return err
 		}
-		if err := tx.Delete(bucketUploads, id[:]); err != nil {
+		home, err := groupByPrefix(tx, u.Home)
+		if err != nil {
+			return err
+		}
+		pointer := deletedSubject{Group: home, Subject: id[:]}
+		nets, err := networksOf(tx)
+		if err == nil {
+			err = nets.check(network, append(subjectsOf(u.Held), pointer))
+		}
+		if err == nil {
+			err = tx.Delete(bucketUploads, id[:])
+		}
+		if err != nil {
 			return err
 		}
 		d = &deleteState{Name: u.Name, Size: u.Size, When: u.When, Since: now.Unix(), Pointer: true}
 		if d.Subjects, err = unneeded(tx, subjectsOf(u.Held)); err != nil {
 			return err
 		}
-		home, err := groupByPrefix(tx, u.Home)
-		if err != nil {
-			return err
-		}
-		d.Subjects = append(d.Subjects, deletedSubject{Group: home, Subject: id[:]})
+		d.Subjects = append(d.Subjects, pointer)
 		return putDelete(tx, id[:], d)
 	})
 	if err != nil {
@@ -142,21 +151,22 @@ func subjectsOf(held []heldSegment) []deletedSubject {
 
 // groupByPrefix returns the ID of a group of the journal.
 func groupByPrefix(tx *kv.Tx, p protocol.GroupPrefix) (id protocol.GroupID, err error) {
-	for _, b := range tx.Scan(bucketGroups, nil) {
-		var g groupState
-		if err := protocol.Decode("group", b, &g); err != nil {
-			return id, err
-		}
-		if id = protocol.GroupID(protocol.Sum(g.Record)); id.Prefix() == p {
-			return id, nil
+	states, err := groupsIn(tx)
+	if err != nil {
+		return id, err
+	}
+	for _, s := range states {
+		if s.id().Prefix() == p {
+			return s.id(), nil
 		}
 	}
 	return id, fmt.Errorf("the journal has no group %s", p)
 }
 
 // deletePut takes an unfinished put from the list, by the name that Uploads
-// gives it, and notes what its holders are to be told. Asked again it goes on.
-func (o *Owner) deletePut(name string, now time.Time) (id putID, d *deleteState, err error) {
+// gives it, and notes what its holders are to be told. Asked again it goes on. Of
+// another network it is as with deleteUpload.
+func (o *Owner) deletePut(name, network string, now time.Time) (id putID, d *deleteState, err error) {
 	prefix, err := hex.DecodeString(strings.TrimPrefix(name, UnfinishedPrefix))
 	if err != nil || len(prefix) != 8 || !strings.HasPrefix(name, UnfinishedPrefix) {
 		return id, nil, fmt.Errorf("unfinished put %q: %w", name, ErrNotOwn)
@@ -174,7 +184,14 @@ func (o *Owner) deletePut(name string, now time.Time) (id putID, d *deleteState,
 			}
 			id = putID(key)
 			d = &deleteState{Name: p.Name, Size: p.Size, When: p.Started, Since: now.Unix()}
+			nets, err := networksOf(tx)
+			if err != nil {
+				return err
+			}
 			left, err := granted(tx, id)
+			if err == nil {
+				err = nets.check(network, left)
+			}
 			if err == nil {
 				err = forgetPut(tx, id)
 			}
@@ -195,7 +212,7 @@ func (o *Owner) deletePut(name string, now time.Time) (id putID, d *deleteState,
 }
 
 // untold lists the deletions of which too few holders know.
-func untold(tx *kv.Tx) (list []Upload, err error) {
+func untold(tx *kv.Tx, nets networks) (list []Upload, err error) {
 	for id, b := range tx.Scan(bucketDeletes, nil) {
 		var d deleteState
 		if err := protocol.Decode("deletion", b, &d); err != nil {
@@ -204,7 +221,7 @@ func untold(tx *kv.Tx) (list []Upload, err error) {
 		if d.Leftover || d.Enough {
 			continue
 		}
-		u := Upload{Name: d.Name, Size: d.Size, When: time.Unix(d.When, 0), Segments: d.segments(), Deleting: true}
+		u := Upload{Network: nets.of(d.Subjects), Name: d.Name, Size: d.Size, When: time.Unix(d.When, 0), Segments: d.segments(), Deleting: true}
 		if d.Pointer {
 			u.Link.Pointer = protocol.PointerID(id)
 		} else {

@@ -6,6 +6,6 @@
 // brings the shards to their holders. The way back: resolve.go opens a link,
 // locate.go finds the holders, fetch.go races them, file.go opens the bytes.
 //
-// It knows nothing of folders (package drive) and nothing of the holder's side
+// It knows nothing of folders and nothing of the holder's side
 // (package node). The norm of what it says and writes is protocol/SPEC.md.
 package client

@@ -1,6 +1,9 @@
 package client
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // What can go wrong, as a caller tells it apart by errors.Is.
 var (
@@ -24,4 +27,17 @@ var (
 	ErrSourceChanged = errors.New("the source changed while it was read")
 	// ErrNotOwn: this home did not put it, so it has no key to delete it by.
 	ErrNotOwn = errors.New("not put from this home")
+	// ErrNoOwner: the client was made without an owner's home.
+	ErrNoOwner = errors.New("this client has no owner's home")
 )
+
+// OtherNetworkError says that what was asked for lies in another network than the
+// session's, and can only be reached from there.
+type OtherNetworkError struct {
+	Network string // its
+	Here    string // the session's
+}
+
+func (e *OtherNetworkError) Error() string {
+	return fmt.Sprintf("of network %q, not %q", e.Network, e.Here)
+}

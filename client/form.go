@@ -147,13 +147,13 @@ func (c *Client) establish(ctx context.Context, s *groupState, p protocol.Profil
 		s.Envelopes[slot] = byPeer[cand.Peer]
 	}
 	o := c.cfg.Owner
-	id := protocol.GroupID(protocol.Sum(s.Record))
+	id := s.id()
 	s.Table = protocol.SignTable(o.bundle.OwnerKey(s.Nonce), c.cfg.Network, id, p, holders)
 	s.Renewed = c.now().Unix()
 	if err := o.saveGroup(s); err != nil {
 		return nil, err
 	}
-	g, err := o.openState(c.cfg.Network, s)
+	g, err := o.openState(s)
 	if err != nil {
 		return nil, err
 	}

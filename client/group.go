@@ -26,15 +26,20 @@ type ownGroup struct {
 	networkName string
 }
 
-// openState returns a group of the journal, checked and with its keys. Puts at
-// the same time get the same one: what one grants the other must count.
-func (o *Owner) openState(network string, s *groupState) (*ownGroup, error) {
+// openState returns a group of the journal, of whatever network, checked and with
+// its keys. Puts at the same time get the same one: what one grants the other must
+// count.
+func (o *Owner) openState(s *groupState) (*ownGroup, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if g := o.open[s.Nonce]; g != nil && g.networkName == network {
+	if g := o.open[s.Nonce]; g != nil {
 		return g, nil
 	}
-	rec, id, err := protocol.ParseGroupRecord(network, s.Record)
+	rec, err := s.record()
+	var id protocol.GroupID
+	if err == nil {
+		rec, id, err = protocol.ParseGroupRecord(rec.Network, s.Record)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open group of the journal: %w", err)
 	}
@@ -43,12 +48,20 @@ func (o *Owner) openState(network string, s *groupState) (*ownGroup, error) {
 		return nil, fmt.Errorf("open group %s: %w", id, err)
 	}
 	g := &ownGroup{
-		owner: o, id: id, record: rec, table: table, profile: table.Profile, state: s, networkName: network,
+		owner: o, id: id, record: rec, table: table, profile: table.Profile, state: s, networkName: rec.Network,
 		ownerKey: o.bundle.OwnerKey(s.Nonce), renewKey: o.bundle.RenewKey(s.Nonce),
 	}
 	o.open[s.Nonce] = g
 	return g, nil
 }
+
+// record returns the group's record as it was noted, unchecked.
+func (s *groupState) record() (*protocol.GroupRecord, error) {
+	rec := new(protocol.GroupRecord)
+	return rec, protocol.Decode("group", s.Record, rec)
+}
+
+func (s *groupState) id() protocol.GroupID { return protocol.GroupID(protocol.Sum(s.Record)) }
 
 // holders returns the members by slot; "" where the slot is vacant.
 func (g *ownGroup) holders() []peer.ID {
@@ -85,6 +98,13 @@ func (g *ownGroup) close() error {
 	defer g.mu.Unlock()
 	g.state.Closed = true
 	return g.owner.saveGroup(g.state)
+}
+
+// isClosed reports whether no more puts go to the group.
+func (g *ownGroup) isClosed() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.state.Closed
 }
 
 // setEnvelope keeps a member's newest peer record.

@@ -82,6 +82,7 @@ type heldSegment struct {
 
 // Upload is one put without a drive, finished or not.
 type Upload struct {
+	Network    string        // where it was put; empty: nothing of it is stored yet
 	Link       protocol.Link // zero while unfinished
 	Name       string
 	Path       string // of the source, where it was a file
@@ -100,23 +101,33 @@ type Upload struct {
 func (o *Owner) Uploads() ([]Upload, error) {
 	var list []Upload
 	err := o.db.View(func(tx *kv.Tx) error {
+		nets, err := networksOf(tx)
+		if err != nil {
+			return err
+		}
 		for id, b := range tx.Scan(bucketUploads, nil) {
 			var u uploadState
 			if err := protocol.Decode("upload", b, &u); err != nil {
 				return err
 			}
-			list = append(list, u.show(protocol.PointerID(id)))
+			up := u.show(protocol.PointerID(id))
+			up.Network = nets[u.Home]
+			list = append(list, up)
 		}
 		for id, b := range tx.Scan(bucketPuts, nil) {
 			var p putState
 			if err := protocol.Decode("put", b, &p); err != nil {
 				return err
 			}
+			sent, err := granted(tx, putID(id))
+			if err != nil {
+				return err
+			}
 			list = append(list, Upload{
-				Name: p.Name, Path: p.Path, Size: p.Size, When: time.Unix(p.Started, 0), Unfinished: true, ID: putID(id).text(),
+				Network: nets.of(sent), Name: p.Name, Path: p.Path, Size: p.Size, When: time.Unix(p.Started, 0), Unfinished: true, ID: putID(id).text(),
 			})
 		}
-		deleting, err := untold(tx)
+		deleting, err := untold(tx, nets)
 		list = append(list, deleting...)
 		return err
 	})
@@ -288,18 +299,23 @@ func (o *Owner) saveGroup(g *groupState) error {
 // groups returns every group that this owner ever formed.
 func (o *Owner) groups() ([]*groupState, error) {
 	var list []*groupState
-	err := o.db.View(func(tx *kv.Tx) error {
-		for _, b := range tx.Scan(bucketGroups, nil) {
-			g := new(groupState)
-			if err := protocol.Decode("group", b, g); err != nil {
-				return err
-			}
-			list = append(list, g)
-		}
-		return nil
+	err := o.db.View(func(tx *kv.Tx) (err error) {
+		list, err = groupsIn(tx)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read groups: %w", err)
+	}
+	return list, nil
+}
+
+func groupsIn(tx *kv.Tx) (list []*groupState, err error) {
+	for _, b := range tx.Scan(bucketGroups, nil) {
+		g := new(groupState)
+		if err := protocol.Decode("group", b, g); err != nil {
+			return nil, err
+		}
+		list = append(list, g)
 	}
 	return list, nil
 }

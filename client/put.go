@@ -94,7 +94,7 @@ func (p *placement) stored() (n int) {
 // in the journal as unfinished.
 func (c *Client) Put(ctx context.Context, src Source, opt PutOptions) (*PutResult, error) {
 	if c.cfg.Owner == nil {
-		return nil, errors.New("put: this client has no owner's home")
+		return nil, fmt.Errorf("put: %w", ErrNoOwner)
 	}
 	again := rewinder(src)
 	var res *PutResult

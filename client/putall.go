@@ -59,7 +59,7 @@ type PutAllResult struct {
 // is stored, and belongs in no further call.
 func (c *Client) PutAll(ctx context.Context, sources iter.Seq2[Source, error], opt PutOptions, stored func(Stored) error) (*PutAllResult, error) {
 	if c.cfg.Owner == nil {
-		return nil, errors.New("put: this client has no owner's home")
+		return nil, fmt.Errorf("put: %w", ErrNoOwner)
 	}
 	var res *PutAllResult
 	err := c.withPutter(ctx, -1, opt, func(p *putter) (err error) {

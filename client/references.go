@@ -86,10 +86,14 @@ func references(tx *kv.Tx) (map[heldSegment]bool, error) {
 }
 
 // deletePacked takes from the journal what live does not want of the segments
-// that PutAll stored, and notes what their holders are to be told.
-func (o *Owner) deletePacked(id putID, live func(protocol.GroupID, protocol.SegmentID) bool, now time.Time) (d *deleteState, err error) {
+// that PutAll stored in a network, and notes what their holders are to be told.
+func (o *Owner) deletePacked(id putID, live func(protocol.GroupID, protocol.SegmentID) bool, network string, now time.Time) (d *deleteState, err error) {
 	d = &deleteState{Since: now.Unix(), Leftover: true}
 	err = o.db.Update(func(tx *kv.Tx) error {
+		nets, err := networksOf(tx)
+		if err != nil {
+			return err
+		}
 		var dead []heldSegment
 		kept := make(map[string]*packState)
 		for key, b := range tx.Scan(bucketPacks, nil) {
@@ -99,7 +103,7 @@ func (o *Owner) deletePacked(id putID, live func(protocol.GroupID, protocol.Segm
 			}
 			var held []heldSegment
 			for _, h := range p.Held {
-				if live(h.Group, h.Segment) {
+				if nets[h.Group.Prefix()] != network || live(h.Group, h.Segment) {
 					held = append(held, h)
 				} else {
 					dead = append(dead, h)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,48 +21,75 @@ const renewalEvery = 7 * 24 * time.Hour
 
 // RenewResult is what became of a renewal.
 type RenewResult struct {
-	Groups       int       // of this owner's that keep something, or may
+	Groups       int       // of this owner's and this network's that keep something, or may
 	Renewed      int       // of them: so many members know that the others will
 	Holders      int       // slots of all groups, without vacant ones
 	Acknowledged int       // of them
 	Until        time.Time // what all that were renewed is kept for, if nobody renews again
+
+	// Elsewhere counts the groups of other networks that keep something, by the
+	// networks' names: they are not renewed.
+	Elsewhere map[string]int
 }
 
 // Renew tells the members of all the owner's groups that it lives, which they
 // otherwise forget after twelve months. It returns ErrTooFew, with the result,
-// where some group was not renewed.
+// where some group was not renewed, and an OtherNetworkError for each other network
+// that has any.
 func (c *Client) Renew(ctx context.Context) (*RenewResult, error) {
 	if c.cfg.Owner == nil {
-		return nil, errors.New("renew: this client has no owner's home")
+		return nil, fmt.Errorf("renew: %w", ErrNoOwner)
 	}
 	now := c.now()
-	res, err := c.renewGroups(ctx, func(*ownGroup) bool { return true }, now)
+	groups, err := c.ownGroups()
 	if err != nil {
 		return nil, fmt.Errorf("renew: %w", err)
 	}
-	if res.Renewed < res.Groups {
-		return res, fmt.Errorf("renew: %d of %d groups are renewed: %w", res.Renewed, res.Groups, ErrTooFew)
+	res, err := c.renewGroups(ctx, groups, func(*ownGroup) bool { return true }, now)
+	if err != nil {
+		return nil, fmt.Errorf("renew: %w", err)
+	}
+	if err := c.unrenewed(res); err != nil {
+		return res, fmt.Errorf("renew: %w", err)
 	}
 	return res, nil
 }
 
+// unrenewed says why not all is renewed.
+func (c *Client) unrenewed(res *RenewResult) (err error) {
+	if res.Renewed < res.Groups {
+		err = fmt.Errorf("%d of %d groups are renewed: %w", res.Renewed, res.Groups, ErrTooFew)
+	}
+	for _, name := range slices.Sorted(maps.Keys(res.Elsewhere)) {
+		left := fmt.Errorf("groups left out: %d, %w", res.Elsewhere[name], &OtherNetworkError{name, c.cfg.Network})
+		if err == nil {
+			err = left
+		} else {
+			err = fmt.Errorf("%w; %w", err, left)
+		}
+	}
+	return err
+}
+
 // renewGroups renews those of the owner's groups that are wanted and due.
-func (c *Client) renewGroups(ctx context.Context, due func(*ownGroup) bool, now time.Time) (*RenewResult, error) {
-	groups, err := c.ownGroups()
+func (c *Client) renewGroups(ctx context.Context, groups map[protocol.GroupID]*ownGroup, due func(*ownGroup) bool, now time.Time) (*RenewResult, error) {
+	keeping, err := c.cfg.Owner.keepingGroups()
 	if err != nil {
 		return nil, err
 	}
-	wanted, err := c.cfg.Owner.wantedGroups()
-	if err != nil {
-		return nil, err
-	}
-	res := new(RenewResult)
+	res := &RenewResult{Elsewhere: make(map[string]int)}
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	turns := make(chan struct{}, groupsAtOnce)
 	for id, g := range groups {
-		if !wanted[id] || !due(g) {
+		if c.elsewhere(g) != nil {
+			if keeping[id] {
+				res.Elsewhere[g.networkName]++
+			}
 			continue
+		}
+		if !keeping[id] && g.isClosed() || !due(g) {
+			continue // one from which all is deleted may lapse
 		}
 		turns <- struct{}{}
 		all.Go(func() {
@@ -106,8 +135,12 @@ func (c *Client) Attend(ctx context.Context) error {
 	}
 	now := c.now()
 	deletions, err := c.cfg.Owner.deletions() // those of before: what begins beside is told by itself
+	var groups map[protocol.GroupID]*ownGroup
 	if err == nil {
-		_, err = c.renewGroups(ctx, func(g *ownGroup) bool { return g.renewalDue(now) }, now)
+		groups, err = c.ownGroups()
+	}
+	if err == nil {
+		_, err = c.renewGroups(ctx, groups, func(g *ownGroup) bool { return g.renewalDue(now) }, now)
 	}
 	if err != nil {
 		return fmt.Errorf("attend to groups: %w", err)
@@ -117,7 +150,10 @@ func (c *Client) Attend(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if _, err := c.tellDeletion(ctx, id, d, nil); err != nil {
+		if !c.concerns(d, groups) {
+			continue
+		}
+		if _, err := c.tellDeletion(ctx, id, d, nil); err != nil && !errors.As(err, new(*OtherNetworkError)) {
 			errs = append(errs, fmt.Errorf("attend to groups: %w", err)) // one keeps no other back
 		}
 	}
@@ -130,45 +166,41 @@ func (c *Client) Owes() bool {
 		return false
 	}
 	deletions, err := c.cfg.Owner.deletions()
-	if err != nil || len(deletions) > 0 {
-		return err == nil
+	if err != nil {
+		return false
 	}
 	groups, err := c.ownGroups()
 	if err != nil {
 		return false
 	}
+	for _, d := range deletions {
+		if c.concerns(d, groups) {
+			return true
+		}
+	}
 	for _, g := range groups {
-		if g.renewalDue(c.now()) {
+		if c.elsewhere(g) == nil && g.renewalDue(c.now()) {
 			return true
 		}
 	}
 	return false
 }
 
-// wantedGroups returns the groups that keep something for this owner, or that
-// later puts may go to. One from which all is deleted may lapse.
-func (o *Owner) wantedGroups() (map[protocol.GroupID]bool, error) {
-	wanted := make(map[protocol.GroupID]bool)
+// keepingGroups returns the groups that keep something for this owner. Beside
+// these it wants those to which later puts may go.
+func (o *Owner) keepingGroups() (map[protocol.GroupID]bool, error) {
+	keeping := make(map[protocol.GroupID]bool)
 	err := o.db.View(func(tx *kv.Tx) error {
 		refs, err := references(tx)
-		if err != nil {
-			return err
-		}
 		for h := range refs {
-			wanted[h.Group] = true
+			keeping[h.Group] = true
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read groups: %w", err)
 	}
-	states, err := o.groups()
-	for _, s := range states {
-		if !s.Closed {
-			wanted[protocol.GroupID(protocol.Sum(s.Record))] = true
-		}
-	}
-	return wanted, err
+	return keeping, nil
 }
 
 // renewal says that the owner lives; renewalDue whether it is time to, and

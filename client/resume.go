@@ -32,13 +32,18 @@ type unfinished struct {
 }
 
 // find returns the unfinished put of the same path, size, time and inode.
-// Anything else is another source, whose bytes must not meet the same keys.
-func (o *Owner) find(want putState) (*unfinished, error) {
+// Anything else is another source, whose bytes must not meet the same keys. One of
+// another network can go on there, and not here.
+func (o *Owner) find(want putState, network string) (*unfinished, error) {
 	if want.Path == "" || want.Size < 0 {
 		return nil, nil
 	}
 	var found *unfinished
 	err := o.db.View(func(tx *kv.Tx) error {
+		nets, err := networksOf(tx)
+		if err != nil {
+			return err
+		}
 		for key, b := range tx.Scan(bucketPuts, nil) {
 			var p putState
 			if err := protocol.Decode("put", b, &p); err != nil {
@@ -51,7 +56,7 @@ func (o *Owner) find(want putState) (*unfinished, error) {
 			if err := u.load(tx); err != nil {
 				return err
 			}
-			if found == nil || len(u.safe) > len(found.safe) {
+			if u.isOf(network, nets) && (found == nil || len(u.safe) > len(found.safe)) {
 				found = u
 			}
 		}
@@ -81,6 +86,16 @@ func (u *unfinished) load(tx *kv.Tx) error {
 	return nil
 }
 
+// isOf reports whether all that is safe is so in a network.
+func (u *unfinished) isOf(network string, nets networks) bool {
+	for _, s := range u.safe {
+		if nets[s.Extent.Group.Prefix()] != network {
+			return false
+		}
+	}
+	return true
+}
+
 // resume takes up an unfinished put of the same source, with the segments that
 // were safe, where today's profile is the one that they are coded for. It
 // leaves the put as it is where there is none.
@@ -88,7 +103,7 @@ func (p *putter) resume(src Source, today protocol.Profile) error {
 	if _, ok := src.Reader.(io.Seeker); !ok {
 		return nil
 	}
-	u, err := p.c.cfg.Owner.find(p.journalled(src))
+	u, err := p.c.cfg.Owner.find(p.journalled(src), p.c.cfg.Network)
 	if err != nil || u == nil || len(u.safe) == 0 || u.put.Profile != today {
 		return err
 	}
@@ -186,7 +201,8 @@ func (p *putter) restore(index int, length int64) (*placement, error) {
 	return pl, nil
 }
 
-// groupOf returns a group of this owner's, with lanes to its members.
+// groupOf returns a group of this owner's, with lanes to its members, or nil where
+// this network has none of that name.
 func (p *putter) groupOf(id protocol.GroupID) (*ownGroup, error) {
 	for _, k := range append(p.old, p.carrier) {
 		if k.g.id == id {
@@ -198,11 +214,11 @@ func (p *putter) groupOf(id protocol.GroupID) (*ownGroup, error) {
 		return nil, err
 	}
 	for _, s := range states {
-		if protocol.GroupID(protocol.Sum(s.Record)) != id {
+		if s.id() != id {
 			continue
 		}
-		g, err := p.c.cfg.Owner.openState(p.c.cfg.Network, s)
-		if err != nil {
+		g, err := p.c.cfg.Owner.openState(s)
+		if err != nil || p.c.elsewhere(g) != nil {
 			return nil, err
 		}
 		p.c.sync(p.ctx, g)
