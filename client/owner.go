@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,6 +37,7 @@ type Owner struct {
 	bundle   seal.Bundle
 	recovery protocol.Hash
 	created  bool
+	lost     bool // the journal that the secret had
 	log      *slog.Logger
 
 	mu   sync.Mutex
@@ -44,13 +46,48 @@ type Owner struct {
 
 // OpenOwner opens the owner's home in dir and makes it on first use: a master
 // secret drawn from the system, and an empty journal. It returns ErrInUse when
-// another process holds it.
+// another process holds it. Where only the journal is gone it begins a new one,
+// as JournalLost says.
 func OpenOwner(dir string, log *slog.Logger) (*Owner, error) {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open owner: %w", err)
+	}
+	lost := errors.Is(checkJournal(dir), ErrNoJournal)
+	o, err := openOwner(dir, log)
+	if err == nil {
+		o.lost = lost
+	}
+	return o, err
+}
+
+// ReopenOwner opens an owner's home as OpenOwner does, for what can only be done
+// where something was put before. It returns fs.ErrNotExist where nothing was, and
+// makes nothing then, and ErrNoJournal where the journal of it is gone.
+func ReopenOwner(dir string, log *slog.Logger) (*Owner, error) {
+	if err := checkJournal(dir); err != nil {
+		return nil, fmt.Errorf("open owner: %w", err)
+	}
+	return openOwner(dir, log)
+}
+
+// checkJournal returns fs.ErrNotExist where there is neither secret nor journal,
+// and ErrNoJournal where there is only the secret. In the making of a home the
+// journal comes first.
+func checkJournal(dir string) error {
+	path := filepath.Join(dir, journalFile)
+	info, err := os.Stat(path)
+	if err == nil && info.Size() > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(dir, secretFile)); err != nil {
+		return err
+	}
+	return fmt.Errorf("journal %s: %w", path, ErrNoJournal)
+}
+
+func openOwner(dir string, log *slog.Logger) (*Owner, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
 	}
 	db, err := kv.Open(filepath.Join(dir, journalFile), kv.Options{LockTimeout: lockTimeout})
 	if errors.Is(err, kv.ErrInUse) {
@@ -67,8 +104,8 @@ func OpenOwner(dir string, log *slog.Logger) (*Owner, error) {
 }
 
 // unlock derives the owner's keys from the secret, or makes one for an owner
-// who has none yet. Beside a journal with groups a new one would be of no use:
-// it could neither use nor free them.
+// who has none yet. Beside a journal with groups a new one would be of no use,
+// nor would another owner's: it could neither use nor free them.
 func (o *Owner) unlock(path string) error {
 	groups, err := o.groups()
 	if err != nil {
@@ -79,11 +116,24 @@ func (o *Owner) unlock(path string) error {
 		return err
 	}
 	o.bundle, o.recovery, o.created = master.Bundle(generation), master.RecoveryCommitment(), created
+	if len(groups) > 0 && !slices.ContainsFunc(groups, o.owns) {
+		return fmt.Errorf("read secret %s: it is not the one that the journal beside it was written with: restore both from one backup", path)
+	}
 	return nil
+}
+
+// owns reports whether a group was founded with this owner's key.
+func (o *Owner) owns(s *groupState) bool {
+	rec, err := s.record()
+	return err == nil && rec.Owner == protocol.PublicKeyOf(o.bundle.OwnerKey(s.Nonce))
 }
 
 // Created reports whether OpenOwner made the secret: worth a word to its owner.
 func (o *Owner) Created() bool { return o.created }
+
+// JournalLost reports whether OpenOwner found a secret without its journal, and
+// began a new one: what was put before is not listed in it.
+func (o *Owner) JournalLost() bool { return o.lost }
 
 // Format writes no key, whatever the verb: package fmt would print those of
 // unexported fields.

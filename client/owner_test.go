@@ -1,7 +1,9 @@
 package client
 
 import (
+	"errors"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,9 +22,7 @@ func TestSecretGone(t *testing.T) {
 	if err != nil || !o.Created() {
 		t.Fatalf("first: %v", err)
 	}
-	if err := o.saveGroup(&groupState{Nonce: protocol.Nonce{1}, Envelopes: [][]byte{}}); err != nil {
-		t.Fatal(err)
-	}
+	groupIn(t, o, "n")
 	if err := o.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +44,86 @@ func TestSecretGone(t *testing.T) {
 	}
 	if err := o.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Another owner's secret is refused beside a journal with groups, by its name, and
+// not only by members that know nothing of its keys.
+func TestSecretOfAnother(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	for _, d := range []string{dir, other} {
+		o, err := OpenOwner(d, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d == dir {
+			groupIn(t, o, "n")
+			groupIn(t, o, "n")
+		}
+		if err := o.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	secret := filepath.Join(dir, secretFile)
+	own, err := os.ReadFile(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := os.ReadFile(filepath.Join(other, secretFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(secret, theirs, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenOwner(dir, nil); err == nil || !strings.Contains(err.Error(), secret) || !strings.Contains(err.Error(), "backup") {
+		t.Errorf("with another owner's secret: %v", err)
+	}
+	if err := os.WriteFile(secret, own, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o, err := OpenOwner(dir, nil)
+	if err != nil {
+		t.Fatalf("with its own again: %v", err)
+	}
+	_ = o.Close()
+}
+
+// A home that has its secret and not its journal is no home in which nothing was
+// put: who only asks is told so, as often as it asks, and a put begins a new one.
+func TestJournalGone(t *testing.T) {
+	for name, lose := range map[string]func(path string) error{
+		"gone":  os.Remove,
+		"empty": func(path string) error { return os.Truncate(path, 0) },
+	} {
+		dir := t.TempDir()
+		if _, err := ReopenOwner(dir, nil); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrNoJournal) {
+			t.Errorf("nothing there: %v", err)
+		}
+		o, err := OpenOwner(dir, nil)
+		if err != nil || o.JournalLost() {
+			t.Fatalf("first use: lost %t, %v", err == nil, err)
+		}
+		groupIn(t, o, "n")
+		_ = o.Close()
+		if o, err = ReopenOwner(dir, nil); err != nil || o.JournalLost() {
+			t.Fatalf("as it should be: %v", err)
+		}
+		_ = o.Close()
+		path := filepath.Join(dir, journalFile)
+		if err := lose(path); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if _, err := ReopenOwner(dir, nil); !errors.Is(err, ErrNoJournal) || !strings.Contains(err.Error(), path) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		o, err = OpenOwner(dir, nil)
+		if err != nil || !o.JournalLost() || o.Created() {
+			t.Errorf("%s: put goes on: %v", name, err)
+		}
+		_ = o.Close()
 	}
 }
 
