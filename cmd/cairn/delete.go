@@ -63,14 +63,14 @@ func (a *app) delete(ctx context.Context, arg string, yes bool) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(h.owner()); errors.Is(err, os.ErrNotExist) {
-		return deleteError(client.ErrNotOwn) // and no secret is made
-	}
-	o, err := a.openJournal(h)
+	o, err := a.openUsed(h)
 	if err != nil {
 		return err
 	}
 	up, err := what.find(o)
+	if err == nil && up.Network != "" && up.Network != a.flags.network {
+		err = fmt.Errorf("delete %s: %w", uploadText(up), &client.OtherNetworkError{Network: up.Network, Here: a.flags.network})
+	}
 	if err != nil {
 		return deleteError(err)
 	}
@@ -99,8 +99,11 @@ func (a *app) readCondemned(arg string) (condemned, error) {
 	return condemned{link: l}, err
 }
 
-// find returns what the journal has of it.
+// find returns what the journal has of it; nil is that of a home without one.
 func (c condemned) find(o *client.Owner) (up client.Upload, err error) {
+	if o == nil {
+		return up, client.ErrNotOwn
+	}
 	list, err := o.Uploads()
 	if err != nil {
 		return up, err
@@ -141,6 +144,8 @@ func deleteError(err error) error {
 	case errors.Is(err, client.ErrNotOwn):
 		return withHint(fmt.Errorf("delete: %w", client.ErrNotOwn),
 			"only the home that put a file has the key to delete it: \"cairn uploads --links\" lists what this one put; \"--home DIR\" names another")
+	case errors.As(err, new(*client.OtherNetworkError)):
+		return hintNetwork(err)
 	case errors.Is(err, client.ErrTooFew):
 		return withHint(err, "it is noted in this home: each \"put\", \"delete\" and \"renew\" from here tells those that are left, and \"cairn uploads\" lists it until enough know")
 	}
@@ -183,11 +188,12 @@ func (a *app) showDelete(res *client.DeleteResult) error {
 	}
 	freed := count(int(res.FreedAfter.Hours()/24), "day")
 	switch {
+	case !res.Enough: // the error says it
 	case res.Holders == 0:
 		a.note("%s no holder keeps anything of it", a.green("deleted:"))
 	case res.Acknowledged == res.Holders:
 		a.note("%s all %s acknowledged; disk is freed in %s", a.green("deleted:"), count(res.Holders, "holder"), freed)
-	case res.Enough:
+	default:
 		a.note("%s %d of %s acknowledged, the others will learn it from them; disk is freed in %s",
 			a.green("deleted:"), res.Acknowledged, count(res.Holders, "holder"), freed)
 	}

@@ -63,7 +63,18 @@ var kinds = []struct {
 	{client.ErrTooFew, statusTooFew, "nothing is lost: holders that are away come back. Try again later, or look with \"cairn health\""},
 	{client.ErrDamaged, statusDamaged, "no false byte was written. Holders lie or their disks fail: \"cairn health LINK\" names them"},
 	{client.ErrInUse, statusFailed, "wait for the other process to end, or use another home: \"--home DIR\""},
+	{client.ErrNoJournal, statusFailed, "restore it from a backup; \"cairn put\" begins a new one, which knows nothing of what was put before"},
 	{client.ErrSourceChanged, statusFailed, "put it again when nobody writes to it; nothing that was stored before is touched"},
+}
+
+// hintNetwork adds how to ask the network in which something lies, where an error
+// says that it is another one.
+func hintNetwork(err error) error {
+	var other *client.OtherNetworkError
+	if !errors.As(err, &other) {
+		return err
+	}
+	return withHint(err, "\"--network %s\" asks that one; where none of its peers is known here, name one by \"--bootstrap ADDRESS\"", other.Network)
 }
 
 // statusOf returns the exit status that an error ends the program with.

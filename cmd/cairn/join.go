@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +25,7 @@ or "-" to read it from standard input. An invitation holds no secret.
 ` + exitHelp,
 		Example: `  cairn join cairn-join:o2F2AWduZXR3b3Jr…`,
 		Args:    takes(1, 1, "one invitation"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.join(cmd.Context(), args[0]) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.join(cmd, args[0]) },
 	}
 }
 
@@ -30,10 +34,12 @@ type joinResult struct {
 	Network   string   `json:"network"`
 	Bootstrap []string `json:"bootstrap"`
 	Answered  bool     `json:"answered"` // whether a peer answers now
+	Warnings  []string `json:"warnings"` // what the user may not expect of this home
 }
 
 // join keeps the invitation even where nobody answers: the peers may be away.
-func (a *app) join(ctx context.Context, text string) error {
+func (a *app) join(cmd *cobra.Command, text string) error {
+	ctx := cmd.Context()
 	if text == stdio {
 		var err error
 		if text, err = readLinkFile(a.in, "standard input"); err != nil {
@@ -58,19 +64,64 @@ func (a *app) join(ctx context.Context, text string) error {
 	if err := j.write(h); err != nil {
 		return err
 	}
+	warnings := append(a.overruled(cmd, j.Network), a.leftBehind(h, j.Network)...)
 	a.flags.network, a.flags.bootstrap = j.Network, j.Bootstrap
 	answered := a.someoneAnswers(ctx, h)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if a.flags.json {
-		return a.result(joinResult{j.Network, j.Bootstrap, answered})
+		return a.result(joinResult{j.Network, j.Bootstrap, answered, append([]string{}, warnings...)})
 	}
 	if !answered {
 		a.warn("nobody answers at its addresses now: kept all the same, they may come back")
 	}
-	a.note("%s this home belongs to network %q: \"cairn put FILE\" stores, \"cairn node --donate 200GB\" gives", a.green("done:"), j.Network)
+	for _, w := range warnings {
+		a.warn("%s", w)
+	}
+	a.note("%s this home has joined network %q: \"cairn put FILE\" stores, \"cairn node --donate 200GB\" gives", a.green("done:"), j.Network)
 	return nil
+}
+
+// overruled warns of a setting that names another network than the one joined, and
+// comes before it.
+func (a *app) overruled(cmd *cobra.Command, network string) []string {
+	by := "$" + envPrefix + "NETWORK"
+	name := os.Getenv(by[1:])
+	if name == "" {
+		file, _, _ := a.readSettings(cmd) // they were read before: without error
+		by = filepath.Join(a.flags.home, configFile)
+		name, _ = file["network"].(string)
+	}
+	if name == "" || name == network {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s names network %q and comes first: commands in this home go on to ask that one", by, name)}
+}
+
+// leftBehind warns of what was put from the home in other networks. A journal that
+// cannot be read just now is no reason not to join.
+func (a *app) leftBehind(h home, network string) []string {
+	o, err := a.openUsed(h)
+	if o == nil || err != nil {
+		return nil
+	}
+	list, err := o.Uploads()
+	if err != nil {
+		return nil
+	}
+	others := make(map[string]int)
+	for _, u := range list {
+		if u.Network != "" && u.Network != network {
+			others[u.Network]++
+		}
+	}
+	var warnings []string
+	for _, name := range slices.Sorted(maps.Keys(others)) {
+		warnings = append(warnings, fmt.Sprintf("%s from this home in network %q: renew and delete that by \"--network %s\", or use a home for each network (\"--home DIR\")",
+			count(others[name], "upload"), name, name))
+	}
+	return warnings
 }
 
 func joinedBy(inv *protocol.Invitation) (joined, error) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,7 +28,7 @@ was put in the last month has sixty days at first: renew it when it is older.
 
 // renewResult is the result of renew --json.
 type renewResult struct {
-	Groups       int       `json:"groups"`
+	Groups       int       `json:"groups"`  // of this network
 	Renewed      int       `json:"renewed"` // of them
 	Holders      int       `json:"holders"` // of all groups
 	Acknowledged int       `json:"acknowledged"`
@@ -41,28 +40,29 @@ func (a *app) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var res *client.RenewResult
-	if _, statErr := os.Stat(h.owner()); errors.Is(statErr, os.ErrNotExist) {
-		res = new(client.RenewResult) // and no secret is made
-	} else {
-		o, err := a.openJournal(h)
-		if err != nil {
-			return err
-		}
-		s, err := a.openMet(ctx, h, o)
-		if err != nil {
-			return err
-		}
-		if res, err = s.client.Renew(ctx); res == nil {
-			return err
-		}
-		a.attend(ctx, s.client)
-		return errors.Join(a.showRenew(res), renewError(err))
+	o, err := a.openUsed(h)
+	if err != nil {
+		return err
 	}
-	return a.showRenew(res)
+	if o == nil {
+		return a.showRenew(new(client.RenewResult))
+	}
+	s, err := a.openMet(ctx, h, o)
+	if err != nil {
+		return err
+	}
+	res, err := s.client.Renew(ctx)
+	if res == nil {
+		return err
+	}
+	a.attend(ctx, s.client)
+	return errors.Join(a.showRenew(res), renewError(err))
 }
 
 func renewError(err error) error {
+	if errors.As(err, new(*client.OtherNetworkError)) {
+		return hintNetwork(err)
+	}
 	if errors.Is(err, client.ErrTooFew) {
 		return withHint(err, "try again when more holders answer; a lease has months to run")
 	}
@@ -73,7 +73,7 @@ func (a *app) showRenew(res *client.RenewResult) error {
 	if a.flags.json {
 		return a.result(renewResult{res.Groups, res.Renewed, res.Holders, res.Acknowledged, res.Until.UTC()})
 	}
-	if res.Groups == 0 {
+	if res.Groups == 0 && len(res.Elsewhere) == 0 {
 		a.note("nothing to renew: nothing that was put from this home is kept")
 		return nil
 	}

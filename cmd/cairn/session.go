@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -69,13 +71,30 @@ func (a *app) openOwner(ctx context.Context) (*session, error) {
 	return s, err
 }
 
-// openJournal opens owner/, which is held until the command ends.
+// openUsed opens owner/ for what can only be done where something was put before.
+// It is nil where nothing was: no secret is made for saying so.
+func (a *app) openUsed(h home) (*client.Owner, error) {
+	o, err := client.ReopenOwner(h.owner(), a.log)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.onClose(func() { _ = o.Close() })
+	return o, nil
+}
+
+// openJournal opens owner/, or makes it. It is held until the command ends.
 func (a *app) openJournal(h home) (*client.Owner, error) {
 	o, err := client.OpenOwner(h.owner(), a.log)
 	if err != nil {
 		return nil, err
 	}
 	a.onClose(func() { _ = o.Close() })
+	if o.JournalLost() {
+		a.warn("%s was gone or empty, and is begun anew: what was put from this home before can be neither listed, renewed nor deleted", h.owner(journalFile))
+	}
 	if o.Created() {
 		a.note("made this home's secret: %s. Whoever copies it can act as you; without it nobody can free what you store", h.owner("secret"))
 	}

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -21,7 +19,7 @@ func uploadsCommand(a *app) *cobra.Command {
 		Long: `uploads lists what was put from this home, oldest first, and how many shards of
 it were stored then ("cairn health" asks how many are there now). Puts that were
 cut off are listed as unfinished: put the same file again, or delete them by
-their name.`,
+their name. What lies in another network says in which.`,
 		Example: `  cairn uploads
   cairn uploads --links --json`,
 		Args: takes(0, 0, ""),
@@ -51,6 +49,7 @@ type uploadRow struct {
 	Unfinished bool      `json:"unfinished"`
 	Deleting   bool      `json:"deleting"` // too few holders know yet that it is deleted
 	ID         string    `json:"id"`       // what delete takes; empty: the link
+	Network    string    `json:"network"`  // where it lies; empty: nothing of it is stored yet
 }
 
 func (a *app) uploads(links bool) error {
@@ -70,28 +69,23 @@ func (a *app) uploads(links bool) error {
 	return a.printUploads(rows)
 }
 
-// listUploads asks the journal; a home without one has put nothing yet, and
-// listing makes no secret.
+// listUploads asks the journal.
 func (a *app) listUploads() ([]client.Upload, error) {
 	h, err := a.openHome()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(h.owner()); errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	o, err := client.OpenOwner(h.owner(), a.log)
-	if err != nil {
+	o, err := a.openUsed(h)
+	if o == nil || err != nil {
 		return nil, err
 	}
-	defer func() { _ = o.Close() }()
 	return o.Uploads()
 }
 
 func rowOf(u client.Upload, links bool) (uploadRow, error) {
 	row := uploadRow{
 		Name: u.Name, Path: u.Path, Size: u.Size, When: u.When.UTC(), Segments: u.Segments, Stored: u.Stored,
-		K: u.Profile.K, R: u.Profile.R, N: u.Profile.N, Unfinished: u.Unfinished, Deleting: u.Deleting, ID: u.ID,
+		K: u.Profile.K, R: u.Profile.R, N: u.Profile.N, Unfinished: u.Unfinished, Deleting: u.Deleting, ID: u.ID, Network: u.Network,
 	}
 	if u.Unfinished {
 		return row, nil
@@ -117,7 +111,7 @@ func (a *app) printUploads(rows []uploadRow) error {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "PUT\tSIZE\tSTORED\tPROFILE\tNAME")
 	for _, r := range rows {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", r.When.Local().Format("2006-01-02 15:04"), bytesText(r.Size), r.tail())
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", r.When.Local().Format("2006-01-02 15:04"), bytesText(r.Size), r.tail(a.flags.network))
 		if r.Link != "" {
 			_, _ = fmt.Fprintf(w, "  %s\n", r.Link)
 		}
@@ -126,13 +120,21 @@ func (a *app) printUploads(rows []uploadRow) error {
 	return a.print("%s", b.String())
 }
 
-func (r uploadRow) tail() string {
+// tail is the end of a row: what is stored, the name, and the network where it is
+// not this one.
+func (r uploadRow) tail(here string) string {
 	name := oneLine(r.Name)
+	if r.ID != "" {
+		name = strings.TrimSpace(name + "  " + r.ID)
+	}
+	if r.Network != "" && r.Network != here {
+		name += "  (network " + r.Network + ")"
+	}
 	switch {
 	case r.Deleting:
-		return "deleting\t-\t" + strings.TrimSpace(name+"  "+r.ID)
+		return "deleting\t-\t" + name
 	case r.Unfinished:
-		return "unfinished\t-\t" + strings.TrimSpace(name+"  "+r.ID)
+		return "unfinished\t-\t" + name
 	}
 	return fmt.Sprintf("%d of %d\t%d/%d/%d\t%s", r.Stored, r.N, r.K, r.R, r.N, name)
 }
