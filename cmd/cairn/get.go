@@ -34,7 +34,7 @@ file ".cairn-….part". When a get is cut off, the same command goes on from the
 			return a.get(cmd.Context(), args[0], dest, force)
 		},
 	}
-	cmd.Flags().BoolVar(&force, "force", false, "overwrite DEST where it exists")
+	cmd.Flags().BoolVar(&force, "force", false, "overwrite DEST where it is a file that exists")
 	return cmd
 }
 

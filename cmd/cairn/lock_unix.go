@@ -36,10 +36,12 @@ var newFileMode = func() os.FileMode {
 }()
 
 // isOwn reports whether a file is a regular one of this user's, under one name,
-// to which nobody else can write.
+// to which nobody else can write, or none but who could write to the finished one:
+// a get that was killed may have given it those rights already.
 func isOwn(info os.FileInfo) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && info.Mode().IsRegular() && info.Mode().Perm()&0o022 == 0 && st.Nlink == 1 && int(st.Uid) == os.Geteuid()
+	mode := info.Mode().Perm()
+	return ok && info.Mode().IsRegular() && (mode&0o022 == 0 || mode == newFileMode) && st.Nlink == 1 && int(st.Uid) == os.Geteuid()
 }
 
 // fileID tells a file from another that has taken its name.

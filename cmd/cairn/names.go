@@ -45,6 +45,16 @@ func checkName(name string) error {
 	return fmt.Errorf("the name %.80q cannot be used: %s", name, why)
 }
 
+// checkGivenName is checkName for a name that a link alone gives, and nobody here
+// has typed. Where it begins with a dot, shells and other programs may read the file
+// at their start, and listings do not show it.
+func checkGivenName(name string) error {
+	if err := checkName(name); err != nil || !strings.HasPrefix(name, ".") {
+		return err
+	}
+	return fmt.Errorf("the name %.80q cannot be used: it begins with a dot", name)
+}
+
 func isDevice(name string) bool {
 	base, _, _ := strings.Cut(strings.ToLower(name), ".")
 	base = strings.TrimRight(base, " ")

@@ -20,8 +20,13 @@ func TestHostileNames(t *testing.T) {
 			t.Errorf("%q is taken for a file's name", name)
 		}
 	}
-	for _, name := range []string{"a", "a.txt", ".profile", "com10", "console.log", "comx", "nullable", "ünï cödé.mp4", "-", "日本.tar", strings.Repeat("a", 255)} {
-		if err := checkName(name); err != nil {
+	for _, name := range []string{".profile", ".bash_profile", ".a", "..a"} { // good for a put, and as the name that one types
+		if checkName(name) != nil || checkGivenName(name) == nil {
+			t.Errorf("%q: a link alone may make it, or nobody", name)
+		}
+	}
+	for _, name := range []string{"a", "a.txt", "a.profile", "com10", "console.log", "comx", "nullable", "ünï cödé.mp4", "-", "日本.tar", strings.Repeat("a", 255)} {
+		if err := checkGivenName(name); err != nil {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

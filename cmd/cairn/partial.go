@@ -83,7 +83,13 @@ func openOwn(path string) (*os.File, error) {
 	if f, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
 		return nil, errNotOurs
 	}
-	if after, err := f.Stat(); err != nil || !os.SameFile(before, after) {
+	after, err := f.Stat()
+	if err == nil && os.SameFile(before, after) {
+		err = f.Chmod(0o600) // where it had the finished one's rights
+	} else {
+		err = errNotOurs
+	}
+	if err != nil {
 		_ = f.Close()
 		return nil, errNotOurs
 	}

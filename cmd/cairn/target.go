@@ -56,7 +56,7 @@ func (t *target) name(name string) error {
 	if t.path != "" {
 		return nil
 	}
-	if err := checkName(name); err != nil {
+	if err := checkGivenName(name); err != nil {
 		return withHint(fmt.Errorf("get: the link's file calls itself by a name that is not safe here: %w", err),
 			"name it yourself: \"cairn get LINK NAME\"")
 	}
@@ -64,30 +64,49 @@ func (t *target) name(name string) error {
 	return t.check()
 }
 
+// check refuses a final name that is taken. With force a file may have it, or a
+// link to one, which is replaced itself; nothing else may: a device, a pipe or
+// what leads to one, as /dev/stdout does, would be gone for all its users.
 func (t *target) check() error {
-	if t.force {
+	if _, err := os.Lstat(t.path); err != nil {
 		return nil
 	}
-	if _, err := os.Lstat(t.path); err == nil {
-		return t.exists()
+	info, err := os.Stat(t.path)
+	switch {
+	case err != nil:
+		return withHint(fmt.Errorf("write %q: it leads nowhere", t.path), "remove it, or name another file")
+	case info.IsDir():
+		return withHint(fmt.Errorf("write %q: it is a folder", t.path), "name a file: \"cairn get LINK NAME\"")
+	case !info.Mode().IsRegular() || isStdout(info):
+		return withHint(fmt.Errorf("write %q: it is no file, and would be replaced by one", t.path),
+			"\"cairn get LINK -\" and \"cairn cat LINK\" write to standard output")
+	case !t.force:
+		return withHint(fmt.Errorf("write %q: %w", t.path, errExists), "\"--force\" overwrites it; or name another file")
 	}
 	return nil
 }
 
-func (t *target) exists() error {
-	return withHint(fmt.Errorf("write %q: %w", t.path, errExists), "\"--force\" overwrites it; or name another file")
+// isStdout reports whether a file is what standard output goes to: then the name
+// that leads there is meant, not the file.
+func isStdout(info fs.FileInfo) bool {
+	out, err := os.Stdout.Stat()
+	return err == nil && os.SameFile(info, out)
 }
 
 // finish gives the file its size, its rights and its name: sync, rename, sync
 // the folder. The rights are those of any new file: what was fetched is no more
-// secret than the user's others.
+// secret than the user's others. They come last before the name, and openOwn knows
+// them: what is whole is taken up again whenever a get was killed.
 func (t *target) finish(size int64, mtime time.Time) error {
-	err := errors.Join(t.data.Truncate(size), t.data.Chmod(newFileMode))
+	err := t.data.Truncate(size)
 	if err == nil {
 		err = t.data.Sync()
 	}
 	if !mtime.IsZero() {
 		_ = os.Chtimes(t.data.Name(), mtime, mtime) // an odd time is no reason to lose the file
+	}
+	if err == nil {
+		err = t.data.Chmod(newFileMode)
 	}
 	if !removesOpen {
 		err = errors.Join(err, t.data.Close()) // a file that is open keeps its name there
@@ -97,32 +116,32 @@ func (t *target) finish(size int64, mtime time.Time) error {
 	}
 	if err != nil {
 		_ = t.data.Chmod(0o600)
-		if errors.Is(err, errExists) {
-			return t.exists()
+		if errors.As(err, new(*hintedError)) {
+			return err
 		}
 		return fmt.Errorf("write %q: %w", t.path, cause(err))
 	}
 	t.done = true
 	t.closeTags(true)
 	_ = t.data.Close() // it is synced
-	return syncDir(t.dir)
+	if err := syncDir(t.dir); !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return nil // a folder that this user may write to and not read: nobody could do more
 }
 
 // rename never replaces a file that has appeared meanwhile: a hard link fails
-// where the name is taken. File systems without them get the plain check.
+// where the name is taken. File systems without them get the plain check, and so
+// does force.
 func (t *target) rename() error {
-	if t.force {
-		return os.Rename(t.data.Name(), t.path)
-	}
-	err := os.Link(t.data.Name(), t.path)
-	if err == nil {
-		return os.Remove(t.data.Name())
-	}
-	if errors.Is(err, fs.ErrExist) {
-		return errExists
+	if !t.force {
+		err := os.Link(t.data.Name(), t.path)
+		if err == nil {
+			return os.Remove(t.data.Name())
+		}
 	}
 	if err := t.check(); err != nil {
-		return errExists
+		return err
 	}
 	return os.Rename(t.data.Name(), t.path)
 }

@@ -107,6 +107,45 @@ func TestTargetLeavesNothing(t *testing.T) {
 	}
 }
 
+// A link makes no file that a shell reads at its start, unless the user names it.
+func TestTargetMakesNoStartupFile(t *testing.T) {
+	dir := t.TempDir()
+	tg, err := newTarget(dir, true, protocol.PointerID{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hinted *hintedError
+	if err := tg.name(".bash_profile"); !errors.As(err, &hinted) || !strings.Contains(hinted.hint, "name it yourself") {
+		t.Errorf("%v", err)
+	}
+	tg.abandon()
+	if tg, err = newTarget(filepath.Join(dir, ".bash_profile"), false, protocol.PointerID{1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := tg.finish(0, time.Time{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Where the name that the link gives is a folder's, that is said while nothing
+// has been fetched yet.
+func TestTargetIsFolder(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "a"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, force := range []bool{false, true} {
+		tg, err := newTarget(dir, force, protocol.PointerID{1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tg.name("a"); err == nil || errors.Is(err, errExists) || !strings.Contains(err.Error(), "it is a folder") {
+			t.Errorf("force %t: %v", force, err)
+		}
+		tg.abandon()
+	}
+}
+
 // begin makes a target with something in it that another get can go on with.
 func begin(t *testing.T, path string, id protocol.PointerID) *target {
 	t.Helper()

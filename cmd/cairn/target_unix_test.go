@@ -1,0 +1,106 @@
+//go:build unix
+
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cairnstore/cairn/protocol"
+)
+
+// What is neither a file nor a link to one is not replaced by a file, whoever
+// asks, and no hint says that it could be. A link to a file is, and not the file.
+func TestTargetReplacesNoDevice(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	write(t, in("file"), "mine")
+	if err := errors.Join(syscall.Mkfifo(in("pipe"), 0o600), os.Symlink("pipe", in("to-pipe")), os.Symlink(os.DevNull, in("to-device")),
+		os.Symlink("nowhere", in("dangling")), os.Symlink("file", in("to-file"))); err != nil {
+		t.Fatal(err)
+	}
+	before := entries(t, dir)
+	for _, path := range []string{os.DevNull, in("pipe"), in("to-pipe"), in("to-device"), in("dangling")} {
+		for _, force := range []bool{false, true} {
+			_, err := newTarget(path, force, protocol.PointerID{1})
+			var hinted *hintedError
+			if !errors.As(err, &hinted) || strings.Contains(hinted.hint, "--force") {
+				t.Errorf("%s, force %t: %v", path, force, err)
+			}
+		}
+	}
+	if after := entries(t, dir); len(after) != len(before) {
+		t.Errorf("left behind: %v", after)
+	}
+
+	// One that takes the name while the bytes come is as safe.
+	late, err := newTarget(in("late"), true, protocol.PointerID{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(syscall.Mkfifo(in("late"), 0o600), late.finish(0, time.Time{})); err == nil {
+		t.Error("a pipe was replaced")
+	}
+	late.abandon()
+
+	tg, err := newTarget(in("to-file"), true, protocol.PointerID{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tg.finish(0, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(in("file")); string(b) != "mine" || err != nil {
+		t.Errorf("the file that a link led to was written to: %q, %v", b, err)
+	}
+	if info, err := os.Lstat(in("to-file")); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("the link was not replaced: %v, %v", info, err)
+	}
+}
+
+// Standard output that is a file is not replaced by way of /dev/stdout.
+func TestTargetIsStdout(t *testing.T) {
+	dir := t.TempDir()
+	out, err := os.Create(filepath.Join(dir, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := os.Stdout
+	os.Stdout = out
+	defer func() { os.Stdout = old; _ = out.Close() }()
+	if err := os.Symlink("out", filepath.Join(dir, "stdout")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newTarget(filepath.Join(dir, "stdout"), true, protocol.PointerID{1}); err == nil {
+		t.Error("it would be replaced")
+	}
+}
+
+// A get that is killed once its file has the rights of any other, which under some
+// masks are a group's, too, loses nothing; what has more than these is not taken up.
+func TestTargetGoesOnWithItsRights(t *testing.T) {
+	old := newFileMode
+	newFileMode = 0o664
+	defer func() { newFileMode = old }()
+	for mode, goesOn := range map[os.FileMode]bool{0o664: true, 0o600: true, 0o666: false, 0o660: false} {
+		dir := t.TempDir()
+		first := begin(t, dir, protocol.PointerID{1})
+		if err := errors.Join(first.data.Chmod(mode), first.data.Close(), first.tags.Close()); err != nil {
+			t.Fatal(err)
+		}
+		again, err := newTarget(dir, false, protocol.PointerID{1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := again.data.Stat()
+		if taken := again.tags != nil; taken != goesOn || err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%o: taken up: %t, %v, %v", mode, taken, info.Mode(), err)
+		}
+		again.abandon()
+	}
+}
