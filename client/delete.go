@@ -44,7 +44,7 @@ type DeleteResult struct {
 
 // Delete frees what a link leads to, which this owner must have put. It is in
 // the journal first: cut off at any point, it is taken up by Delete or Attend.
-// It returns ErrNotOwn for what others put, an OtherNetworkError for what lies in
+// It returns ErrNotOwn for what others put, ErrDeleted for what is deleted already, an OtherNetworkError for what lies in
 // another network, of which nothing is deleted then, and with ErrTooFew a result
 // that says how far it came.
 func (c *Client) Delete(ctx context.Context, link protocol.Link, opt DeleteOptions) (*DeleteResult, error) {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -98,7 +99,7 @@ func deletion(tx *kv.Tx, id []byte) (*deleteState, error) {
 
 // deleteUpload takes an upload from the list and notes what its holders are to
 // be told. Asked again it goes on. It returns ErrNotOwn where this home did
-// not put it, or has long finished to delete it, and an OtherNetworkError, having
+// not put it, ErrDeleted where it has finished to delete it, and an OtherNetworkError, having
 // noted nothing, where it is not of the network.
 func (o *Owner) deleteUpload(id protocol.PointerID, network string, now time.Time) (d *deleteState, err error) {
 	err = o.db.Update(func(tx *kv.Tx) error {
@@ -107,7 +108,7 @@ func (o *Owner) deleteUpload(id protocol.PointerID, network string, now time.Tim
 		}
 		b, ok := tx.Get(bucketUploads, id[:])
 		if !ok {
-			return ErrNotOwn
+			return gone(tx, id[:])
 		}
 		var u uploadState
 		if err := protocol.Decode("upload", b, &u); err != nil {
@@ -163,12 +164,19 @@ func groupByPrefix(tx *kv.Tx, p protocol.GroupPrefix) (id protocol.GroupID, err 
 	return id, fmt.Errorf("the journal has no group %s", p)
 }
 
+// putPrefix returns how the ID of an unfinished put begins that has a name.
+func putPrefix(name string) ([]byte, bool) {
+	digits, ok := strings.CutPrefix(name, UnfinishedPrefix)
+	prefix, err := hex.DecodeString(digits)
+	return prefix, ok && err == nil && len(prefix) == 8
+}
+
 // deletePut takes an unfinished put from the list, by the name that Uploads
 // gives it, and notes what its holders are to be told. Asked again it goes on. Of
 // another network it is as with deleteUpload.
 func (o *Owner) deletePut(name, network string, now time.Time) (id putID, d *deleteState, err error) {
-	prefix, err := hex.DecodeString(strings.TrimPrefix(name, UnfinishedPrefix))
-	if err != nil || len(prefix) != 8 || !strings.HasPrefix(name, UnfinishedPrefix) {
+	prefix, ok := putPrefix(name)
+	if !ok {
 		return id, nil, fmt.Errorf("unfinished put %q: %w", name, ErrNotOwn)
 	}
 	err = o.db.Update(func(tx *kv.Tx) error {
@@ -203,7 +211,7 @@ func (o *Owner) deletePut(name, network string, now time.Time) (id putID, d *del
 			}
 			return putDelete(tx, key, d)
 		}
-		return ErrNotOwn
+		return gone(tx, prefix)
 	})
 	if err != nil {
 		return id, nil, fmt.Errorf("unfinished put %q: %w", name, err)
@@ -253,12 +261,12 @@ func (o *Owner) deletions() (map[putID]*deleteState, error) {
 	return all, nil
 }
 
-// saveReceipts notes who has acknowledged a deletion, or forgets it once nobody
-// is to be told any more.
+// saveReceipts notes who has acknowledged a deletion, or forgets all but its end
+// once nobody is to be told any more.
 func (o *Owner) saveReceipts(id putID, d *deleteState, over bool) error {
 	err := o.db.Update(func(tx *kv.Tx) error {
 		if over {
-			return tx.Delete(bucketDeletes, id[:])
+			return errors.Join(tx.Delete(bucketDeletes, id[:]), putDeleted(tx, id[:], d))
 		}
 		return putDelete(tx, id[:], d)
 	})

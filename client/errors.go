@@ -27,6 +27,8 @@ var (
 	ErrSourceChanged = errors.New("the source changed while it was read")
 	// ErrNotOwn: this home did not put it, so it has no key to delete it by.
 	ErrNotOwn = errors.New("not put from this home")
+	// ErrDeleted: this home has deleted it before, and enough holders know.
+	ErrDeleted = errors.New("deleted already")
 	// ErrNoJournal: the owner's home has a secret and no journal, or an empty one.
 	ErrNoJournal = errors.New("it is gone or empty, beside a secret that is there")
 	// ErrNoOwner: the client was made without an owner's home.

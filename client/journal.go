@@ -22,6 +22,7 @@ const (
 	bucketUploads = "uploads" // pointer ID → uploadState
 	bucketPacks   = "packs"   // put ID ‖ batch → packState
 	bucketDeletes = "deletes" // put or pointer ID → deleteState
+	bucketDeleted = "deleted" // put or pointer ID → Unix seconds, of deletions of which all know
 )
 
 // groupState is what the owner keeps of a group.

@@ -114,7 +114,7 @@ func TestDeleteKilled(t *testing.T) {
 		}
 		a.end(cmd)
 		again := a.run(up.Link+"\n", "delete", "-", "--json")
-		if again.Code != 0 && !bytes.Contains(again.Stderr, []byte("not put from this home")) {
+		if again.Code != 0 && !bytes.Contains(again.Stderr, []byte("deleted already")) {
 			t.Errorf("killed after %v: exit status %d: %s", time.Duration(i+1)*whole/8, again.Code, again.Stderr)
 		}
 	}

@@ -50,7 +50,7 @@ func (w *world) owner(dir string) (*client.Owner, func() *client.Client) {
 func TestDelete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 10, memnet.Config{Latency: 10 * time.Millisecond})
-		_, session := w.owner(t.TempDir())
+		o, session := w.owner(t.TempDir())
 		c := session()
 		kept := put(w, c, randomBytes(3<<20), client.PutOptions{})
 		before := w.shards()
@@ -80,8 +80,14 @@ func TestDelete(t *testing.T) {
 		if got, err := get(w, kept.Link); err != nil || int64(len(got)) != kept.Size {
 			t.Errorf("get what was kept: %d bytes, %v", len(got), err)
 		}
-		if _, err := session().Delete(w.ctx, doomed.Link, client.DeleteOptions{}); !errors.Is(err, client.ErrNotOwn) {
+		if _, err := session().Delete(w.ctx, doomed.Link, client.DeleteOptions{}); !errors.Is(err, client.ErrDeleted) {
 			t.Errorf("delete it again: %v", err)
+		}
+		if at, err := o.DeletedAt(doomed.Link); err != nil || time.Since(at) < 7*24*time.Hour {
+			t.Errorf("it was deleted at %s, %v", at, err)
+		}
+		if at, err := o.DeletedAt(kept.Link); err != nil || !at.IsZero() {
+			t.Errorf("what is kept was deleted at %s, %v", at, err)
 		}
 	})
 }
@@ -151,7 +157,7 @@ func TestDeleteCutOff(t *testing.T) {
 			ctx, cancel := context.WithTimeout(w.ctx, after)
 			_, err := session().Delete(ctx, up.Link, client.DeleteOptions{})
 			cancel()
-			if errors.Is(err, client.ErrNotOwn) {
+			if errors.Is(err, client.ErrDeleted) {
 				break // done
 			}
 			w.must(o.Close())
@@ -195,6 +201,12 @@ func TestDeleteUnfinished(t *testing.T) {
 		res, err := session().DeleteUnfinished(w.ctx, list[0].ID, client.DeleteOptions{})
 		if err != nil || res.Segments == 0 || res.Acknowledged != 6 {
 			t.Fatalf("%+v, %v", res, err)
+		}
+		if _, err := session().DeleteUnfinished(w.ctx, list[0].ID, client.DeleteOptions{}); !errors.Is(err, client.ErrDeleted) {
+			t.Errorf("again: %v", err)
+		}
+		if at, err := o.UnfinishedDeletedAt(list[0].ID); err != nil || at.IsZero() {
+			t.Errorf("deleted at %s, %v", at, err)
 		}
 		if list, err := o.Uploads(); err != nil || len(list) != 0 {
 			t.Fatalf("listed still: %+v, %v", list, err)

@@ -113,7 +113,22 @@ func (c condemned) find(o *client.Owner) (up client.Upload, err error) {
 			return u, nil
 		}
 	}
-	return up, client.ErrNotOwn
+	return up, c.gone(o)
+}
+
+// gone says why the journal does not list it.
+func (c condemned) gone(o *client.Owner) error {
+	at, err := o.DeletedAt(c.link)
+	if c.put != "" {
+		at, err = o.UnfinishedDeletedAt(c.put)
+	}
+	switch {
+	case err != nil:
+		return err
+	case at.IsZero():
+		return client.ErrNotOwn
+	}
+	return fmt.Errorf("delete: %w, on %s", client.ErrDeleted, at.Local().Format("2006-01-02"))
 }
 
 func (c condemned) delete(ctx context.Context, by *client.Client, opt client.DeleteOptions) (*client.DeleteResult, error) {
