@@ -13,10 +13,13 @@ import (
 // app is what the commands of one run share.
 type app struct {
 	in        io.Reader
+	stdin     io.Reader // what input returns
 	out, errs io.Writer
 	flags     globalFlags
-	colour    bool // on errs
-	terminal  bool // errs is one
+	colour    bool                          // on errs
+	terminal  bool                          // errs is one
+	keyboard  func() (io.ReadCloser, error) // of whoever sits at the terminal
+	prepared  bool                          // the settings are read
 	log       *slog.Logger
 	closers   []func()
 }
@@ -33,7 +36,7 @@ type globalFlags struct {
 }
 
 func newApp(in io.Reader, out, errs io.Writer) *app {
-	a := &app{in: in, out: out, errs: errs, log: slog.New(slog.DiscardHandler)}
+	a := &app{in: in, out: out, errs: errs, log: slog.New(slog.DiscardHandler), keyboard: openKeyboard}
 	a.terminal, a.colour = isTerminal(errs), wantsColour(errs)
 	return a
 }

@@ -55,7 +55,7 @@ type condemned struct {
 }
 
 func (a *app) delete(ctx context.Context, arg string, yes bool) error {
-	what, err := a.readCondemned(arg)
+	what, err := a.readCondemned(ctx, arg)
 	if err != nil {
 		return err
 	}
@@ -74,8 +74,8 @@ func (a *app) delete(ctx context.Context, arg string, yes bool) error {
 	if err != nil {
 		return deleteError(err)
 	}
-	if !yes && !a.confirm("delete %s for good?", uploadText(up)) {
-		return errors.New("nothing is deleted")
+	if !yes && !a.confirm(ctx, arg == stdio, "delete %s for good?", uploadText(up)) {
+		return withHint(fmt.Errorf("delete %s: the answer was not \"y\", and nothing is deleted", uploadText(up)), "\"--yes\" does not ask")
 	}
 	s, err := a.openMet(ctx, h, o)
 	if err != nil {
@@ -89,13 +89,13 @@ func (a *app) delete(ctx context.Context, arg string, yes bool) error {
 	return deleteError(err)
 }
 
-func (a *app) readCondemned(arg string) (condemned, error) {
+func (a *app) readCondemned(ctx context.Context, arg string) (condemned, error) {
 	if strings.HasPrefix(arg, client.UnfinishedPrefix) {
 		if _, err := os.Stat(arg); errors.Is(err, os.ErrNotExist) {
 			return condemned{put: arg}, nil
 		}
 	}
-	l, err := a.readLink(arg)
+	l, err := a.readLink(ctx, arg)
 	return condemned{link: l}, err
 }
 
@@ -167,13 +167,23 @@ func deleteError(err error) error {
 	return err
 }
 
-// confirm asks a person at a terminal; elsewhere it is taken for granted.
-func (a *app) confirm(format string, args ...any) bool {
-	if !isTerminalReader(a.in) || !a.terminal {
+// confirm asks a person at a terminal; elsewhere it is taken for granted. Whoever
+// sits there is asked, too, where standard input is spent on a link.
+func (a *app) confirm(ctx context.Context, spent bool, format string, args ...any) bool {
+	if !a.terminal || !spent && !isTerminalReader(a.in) {
 		return true
 	}
+	from := a.input(ctx)
+	if spent {
+		keyboard, err := a.keyboard()
+		if err != nil {
+			return true // nobody sits there
+		}
+		defer func() { _ = keyboard.Close() }()
+		from = &waiting{ctx: ctx, from: keyboard}
+	}
 	_, _ = fmt.Fprintf(a.errs, format+" [y/N] ", args...)
-	return saysYes(a.in)
+	return saysYes(from)
 }
 
 func saysYes(in io.Reader) bool {

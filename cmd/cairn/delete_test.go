@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"io/fs"
 	"strings"
 	"testing"
 )
@@ -13,6 +15,38 @@ func TestSaysYes(t *testing.T) {
 	} {
 		if saysYes(strings.NewReader(answer)) != want {
 			t.Errorf("%q: not %v", answer, want)
+		}
+	}
+}
+
+// Whoever sits at a terminal is asked, too, where standard input brought the link;
+// where nobody does, a yes is taken for granted.
+func TestConfirmAtTerminal(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		terminal bool // standard error
+		spent    bool
+		answer   string // at the keyboard; empty: there is none
+		want     bool
+		asked    bool
+	}{
+		{"no terminal", false, true, "n\n", true, false},
+		{"a script's input", true, false, "n\n", true, false},
+		{"link by standard input, no", true, true, "n\n", false, true},
+		{"link by standard input, yes", true, true, "y\n", true, true},
+		{"link by standard input, nobody there", true, true, "", true, false},
+	} {
+		var errs strings.Builder
+		a := newApp(strings.NewReader("y\n"), io.Discard, &errs)
+		a.terminal = c.terminal
+		a.keyboard = func() (io.ReadCloser, error) {
+			if c.answer == "" {
+				return nil, fs.ErrNotExist
+			}
+			return io.NopCloser(strings.NewReader(c.answer)), nil
+		}
+		if got := a.confirm(t.Context(), c.spent, "delete %q for good?", "a"); got != c.want || (errs.Len() > 0) != c.asked {
+			t.Errorf("%s: %t, after %q", c.name, got, errs.String())
 		}
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/cairnstore/cairn/client"
@@ -134,6 +136,23 @@ func oneLine(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// asksJSON reports whether a command line, or the environment, asks for --json,
+// whatever else is wrong with it.
+func asksJSON(args []string) bool {
+	asks, _ := strconv.ParseBool(os.Getenv(envPrefix + "JSON"))
+	for _, arg := range args {
+		switch value, set := strings.CutPrefix(arg, "--json="); {
+		case arg == "--":
+			return asks
+		case arg == "--json":
+			asks = true
+		case set:
+			asks, _ = strconv.ParseBool(value)
+		}
+	}
+	return asks
 }
 
 // complain says what went wrong: one line, then a line for each hint.

@@ -67,7 +67,7 @@ type getResult struct {
 // get writes to a partial file, which exists before the network is asked: an
 // unwritable folder or an existing target shows at once.
 func (a *app) get(ctx context.Context, arg, dest string, force bool) error {
-	link, err := a.readLink(arg)
+	link, err := a.readLink(ctx, arg)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (a *app) showGet(f *client.File, path string, had int64) error {
 }
 
 func (a *app) cat(ctx context.Context, arg string) error {
-	link, err := a.readLink(arg)
+	link, err := a.readLink(ctx, arg)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ type healthHolder struct {
 }
 
 func (a *app) health(ctx context.Context, arg string) error {
-	link, err := a.readLink(arg)
+	link, err := a.readLink(ctx, arg)
 	if err != nil {
 		return err
 	}

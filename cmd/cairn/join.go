@@ -42,7 +42,7 @@ func (a *app) join(cmd *cobra.Command, text string) error {
 	ctx := cmd.Context()
 	if text == stdio {
 		var err error
-		if text, err = readLinkFile(a.in, "standard input"); err != nil {
+		if text, err = readLinkFile(a.input(ctx), "standard input"); err != nil {
 			return misuse("an invitation is what \"cairn network invite\" prints", "join: standard input holds no invitation")
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,8 +24,8 @@ or the link itself, which other users of the machine and the shell's history
 then see.`
 
 // readLink turns a LINK argument into the link.
-func (a *app) readLink(arg string) (protocol.Link, error) {
-	text, err := a.linkText(arg)
+func (a *app) readLink(ctx context.Context, arg string) (protocol.Link, error) {
+	text, err := a.linkText(ctx, arg)
 	if err != nil {
 		return protocol.Link{}, err
 	}
@@ -35,12 +36,12 @@ func (a *app) readLink(arg string) (protocol.Link, error) {
 	return l, nil
 }
 
-func (a *app) linkText(arg string) (string, error) {
+func (a *app) linkText(ctx context.Context, arg string) (string, error) {
 	if looksLikeLink(arg) {
 		return arg, nil
 	}
 	if arg == stdio {
-		return readLinkFile(a.in, "standard input")
+		return readLinkFile(a.input(ctx), "standard input")
 	}
 	f, err := os.Open(arg)
 	if errors.Is(err, fs.ErrNotExist) {

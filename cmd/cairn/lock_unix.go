@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"syscall"
 )
@@ -43,6 +44,10 @@ func isOwn(info os.FileInfo) bool {
 	mode := info.Mode().Perm()
 	return ok && info.Mode().IsRegular() && (mode&0o022 == 0 || mode == newFileMode) && st.Nlink == 1 && int(st.Uid) == os.Geteuid()
 }
+
+// openKeyboard opens the terminal that the process belongs to, whatever its
+// standard input is.
+func openKeyboard() (io.ReadCloser, error) { return os.Open("/dev/tty") }
 
 // fileID tells a file from another that has taken its name.
 func fileID(info os.FileInfo) uint64 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 
 	"golang.org/x/sys/windows"
@@ -24,6 +25,9 @@ const newFileMode = os.FileMode(0o666)
 // isOwn reports whether a file is a regular one. Whose it is, its folder's
 // rights say.
 func isOwn(info os.FileInfo) bool { return info.Mode().IsRegular() }
+
+// openKeyboard opens the console's input, whatever standard input is.
+func openKeyboard() (io.ReadCloser, error) { return os.OpenFile("CONIN$", os.O_RDWR, 0) }
 
 // fileID is not known here: size and time alone tell a changed source.
 func fileID(os.FileInfo) uint64 { return 0 }

@@ -43,6 +43,9 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	if err == nil {
 		return statusDone
 	}
+	if !a.prepared { // a command line that was not read to its end
+		a.flags.json = a.flags.json || asksJSON(args)
+	}
 	if errors.Is(context.Cause(ctx), errInterrupted) {
 		err = fmt.Errorf("%w", errInterrupted)
 	}

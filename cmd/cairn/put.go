@@ -60,7 +60,7 @@ func (a *app) put(cmd *cobra.Command, arg string, f putFlags) error {
 	if cmd.Flags().Changed("name") && f.name == "" {
 		return misuse("for instance --name photos.tar", "--name: it is empty")
 	}
-	src, err := a.openSource(arg, f.name)
+	src, err := a.openSource(cmd.Context(), arg, f.name)
 	if err != nil {
 		return err
 	}

@@ -84,6 +84,7 @@ func (a *app) prepare(cmd *cobra.Command) error {
 	if a.flags.logLevel == "" {
 		a.flags.logLevel = defaultLogLevel(cmd)
 	}
+	a.prepared = true
 	return a.startLog()
 }
 

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -11,12 +11,12 @@ import (
 
 // openSource opens what is put: a file, or standard input for "-". name, if
 // not empty, is what the file is called in the network.
-func (a *app) openSource(arg, name string) (client.Source, error) {
+func (a *app) openSource(ctx context.Context, arg, name string) (client.Source, error) {
 	var src client.Source
 	var err error
 	if arg == stdio {
-		src = client.Source{Reader: a.in, Name: "stdin", Size: -1}
-	} else if src, err = a.openFile(arg); err != nil {
+		src = client.Source{Reader: a.input(ctx), Name: "stdin", Size: -1}
+	} else if src, err = a.openFile(ctx, arg); err != nil {
 		return src, err
 	}
 	if name != "" {
@@ -28,8 +28,8 @@ func (a *app) openSource(arg, name string) (client.Source, error) {
 	return src, nil
 }
 
-func (a *app) openFile(path string) (client.Source, error) {
-	f, err := os.Open(path)
+func (a *app) openFile(ctx context.Context, path string) (client.Source, error) {
+	f, err := openWaiting(ctx, path)
 	if err != nil {
 		return client.Source{}, withHint(fmt.Errorf("put %q: %w", path, cause(err)), "SRC is a file, or \"-\" for standard input")
 	}
@@ -43,6 +43,9 @@ func (a *app) openFile(path string) (client.Source, error) {
 			"put %q: it is a folder, and folders come with the drive", path)
 	}
 	src := client.Source{Reader: f, Name: filepath.Base(path), Size: -1, MTime: info.ModTime()}
+	if mayWait(info) {
+		src.Reader = &waiting{ctx: ctx, from: f}
+	}
 	if info.Mode().IsRegular() { // else a pipe or device: as long as it lasts
 		src.Size = info.Size()
 		src.Inode = fileID(info)

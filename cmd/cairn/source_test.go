@@ -13,7 +13,7 @@ func TestOpenFileTellsOfWrites(t *testing.T) {
 	write(t, path, "old")
 	a := new(app)
 	defer a.close()
-	src, err := a.openFile(path)
+	src, err := a.openFile(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
