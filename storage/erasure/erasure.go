@@ -16,8 +16,9 @@ const (
 	// of all shards stays in the processor's cache.
 	column = 128 << 10
 
-	// goroutines is what one call may run on. It must never be 1: the library
-	// then leaves its fastest instructions unused above ten shards.
+	// goroutines is how many goroutines one call may use. It must never be 1:
+	// with more than ten shards the library then leaves its fastest instructions
+	// unused.
 	goroutines = 2
 )
 
@@ -31,7 +32,7 @@ var (
 )
 
 // Code codes segments of k data shards into n shards. Making one costs up to a
-// millisecond, so callers keep it; it caches the matrices by which it decodes.
+// millisecond, so callers keep it; it caches the matrices that it decodes with.
 // It is safe for concurrent use.
 type Code struct {
 	k, n    int
@@ -58,15 +59,15 @@ func New(k, n int) (*Code, error) {
 	return c, nil
 }
 
-// K returns how many shards a segment is read from.
+// K returns how many shards are needed to read a segment.
 func (c *Code) K() int { return c.k }
 
 // N returns how many shards there are in all.
 func (c *Code) N() int { return c.n }
 
 // Encode overwrites shards[k:] with the parity of shards[:k]. There must be n
-// shards of one length. Any range of all shards codes alike, so a caller may
-// pass columns of them. Errors: ErrShape.
+// shards of one length. Each byte position is coded by itself, so a caller may
+// also pass the same range of all shards: a column. Errors: ErrShape.
 func (c *Code) Encode(shards [][]byte) error {
 	size, err := c.length(shards)
 	if err == nil {

@@ -15,8 +15,8 @@ const (
 	align = 64 // what every shard's length is a multiple of, in bytes
 )
 
-// blank returns n shards of size bytes, 64 bytes apart: those of a power of two
-// would fall into the same cache sets.
+// blank returns n shards of size bytes, 64 bytes apart: shards at multiples of a
+// power of two would fall into the same cache sets.
 func blank(n int, size int64) [][]byte {
 	mem, out := make([]byte, int64(n)*(size+64)), make([][]byte, n)
 	for i := range out {
@@ -56,7 +56,8 @@ func TestEveryLossPattern(t *testing.T) {
 	}
 }
 
-// checkLoss reconstructs every other lost shard, counted from both ends.
+// checkLoss reconstructs the lost shards of even number, then those of odd
+// number. Bit i of lost stands for shard i.
 func checkLoss(t *testing.T, c *Code, whole [][]byte, lost int) {
 	t.Helper()
 	present := 0
@@ -134,8 +135,8 @@ func TestMirrorsAndNoParity(t *testing.T) {
 	}
 }
 
-// TestVector fixes the code itself: other parity bytes would be another
-// network.
+// TestVector fixes the code itself: nodes with other parity bytes would be
+// another network.
 func TestVector(t *testing.T) {
 	for _, v := range []struct {
 		k, n int
