@@ -34,9 +34,9 @@ const fileMode = 0o600
 
 // Options say how to open a DB. The zero value is usable.
 type Options struct {
-	// NoSync leaves it to the operating system when commits reach the disk.
-	// After a power failure the file may then be damaged without a sign: only
-	// for what can be made again and is thrown away after an unclean end.
+	// NoSync leaves it to the operating system when commits reach the disk. After
+	// a power failure the file may then be damaged without any sign of it. Use it
+	// only for what can be made again and is thrown away after an unclean end.
 	NoSync bool
 
 	// LockTimeout is how long to wait for a file in use; 0 means a second.
@@ -70,8 +70,8 @@ func Open(path string, opt Options) (*DB, error) {
 //
 //	make PATH.new, sync it, rename it to PATH, sync the folder
 //
-// An empty file is what a crash of others leaves in bbolt's own way of making
-// one; it holds nothing and is replaced.
+// An empty file is what a crash leaves when bbolt itself makes the file; it holds
+// nothing and is replaced.
 func create(path string) error {
 	switch info, err := os.Stat(path); {
 	case err == nil && info.Size() > 0:
@@ -79,8 +79,8 @@ func create(path string) error {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	// Two processes may meet here: each makes a file of its own, the first
-	// name given to one stays.
+	// Two processes may do this at the same time: each makes a file of its own,
+	// and the first one to get its name stays.
 	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
 	if err != nil {
 		return err
@@ -103,7 +103,7 @@ func create(path string) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// publish gives the file its name unless somebody was faster.
+// publish gives the file its name unless another process was faster.
 func publish(name, path string) error {
 	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
 		return os.Rename(name, path)
@@ -144,8 +144,8 @@ func kindOf(err error) error {
 	return err
 }
 
-// caught makes a panic, or a fault of the mapped memory, of the calling
-// function an ErrCorrupt in *err. Use it as: defer caught(&err)()
+// caught turns a panic of the calling function, or a fault of the mapped memory,
+// into an ErrCorrupt in *err. Use it as: defer caught(&err)()
 func caught(err *error) func() {
 	old := debug.SetPanicOnFault(true)
 	return func() {

@@ -211,8 +211,8 @@ func TestScanWhileDeleting(t *testing.T) {
 	})
 }
 
-// TestDamage overwrites and cuts the file in many ways: whatever comes of it
-// is an error or an answer, never a panic or a fault.
+// TestDamage overwrites and cuts the file in many ways: the outcome is an error
+// or an answer, never a panic or a fault.
 func TestDamage(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
 	db := open(t, path)

@@ -7,11 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Trim lets go of the memory in which pages of the file are mapped: a walk over
-// a large file would stay in it till the system needs it for others. What is
-// read later is mapped again. Elsewhere than on Linux it does nothing.
+// Trim releases the memory in which pages of the file are mapped: after a walk
+// over a large file they would stay there until the system needs it. Pages that
+// are read later are mapped again. On other systems than Linux it does nothing.
 func (db *DB) Trim() error {
-	err := db.bolt.View(func(tx *bbolt.Tx) error { // which keeps the mapping where it is
+	err := db.bolt.View(func(tx *bbolt.Tx) error { // a transaction keeps the mapping in place
 		at := db.bolt.Info().Data
 		if at == 0 || tx.Size() == 0 {
 			return nil

@@ -27,7 +27,7 @@ func mapped(t *testing.T) int64 {
 	return kB << 10
 }
 
-// What a walk over the file has mapped is let go, and is there when it is read.
+// What a walk over the file has mapped is released, and can still be read.
 func TestTrim(t *testing.T) {
 	const rows, size = 2000, 16 << 10
 	db, err := Open(filepath.Join(t.TempDir(), "db"), Options{})

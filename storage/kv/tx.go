@@ -14,7 +14,7 @@ import (
 type Tx struct {
 	bolt    *bbolt.Tx
 	err     error // the first failure: the transaction can only end with it
-	changes int   // so far; a scan notices that the tree moved under it
+	changes int   // so far; they tell a scan that the tree has changed under it
 }
 
 // Update runs do in a transaction of its own and commits it; when it returns
@@ -38,8 +38,8 @@ func (db *DB) run(op string, with func(func(*bbolt.Tx) error) error, do func(*Tx
 	return nil
 }
 
-// transact keeps apart whose panic it is: bbolt's over a damaged file becomes
-// an error, the caller's own goes on its way.
+// transact tells two kinds of panic apart: bbolt's, over a damaged file, becomes
+// an error; the caller's own is passed on.
 func (db *DB) transact(with func(func(*bbolt.Tx) error) error, do func(*Tx) error) (err error) {
 	var own any
 	func() {
@@ -89,7 +89,7 @@ func (tx *Tx) Put(bucket string, key, value []byte) error {
 			return err
 		}
 		tx.changes++
-		// bbolt keeps the value till the commit: it must not change under it.
+		// bbolt keeps the value until the commit: it must not change under it.
 		return b.Put(key, append([]byte{}, value...))
 	})
 }
@@ -107,14 +107,14 @@ func (tx *Tx) Delete(bucket string, key []byte) error {
 }
 
 // Scan yields copies of the keys that begin with prefix and their values, in
-// order of keys. They are the caller's to keep, but the key of the loop's turn
-// must not be changed in it. The loop may change the bucket: keys are found or missed as
-// they stand when the scan gets to them. It must not drop the bucket.
+// order of keys. The caller may keep them, but must not change a key before the
+// next one comes. The loop may change the bucket: the scan sees keys as they are
+// when it gets to them. The loop must not drop the bucket.
 func (tx *Tx) Scan(bucket string, prefix []byte) iter.Seq2[[]byte, []byte] {
 	return tx.ScanFrom(bucket, prefix, prefix)
 }
 
-// ScanFrom is Scan that begins at the first key not below from, which begins
+// ScanFrom is Scan from the first key that is not below from. from must begin
 // with prefix, too.
 func (tx *Tx) ScanFrom(bucket string, prefix, from []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
