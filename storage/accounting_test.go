@@ -24,8 +24,8 @@ func shm(t *testing.T) string {
 	return dir
 }
 
-// recount makes the books of a store anew: from the bytes of its logs and from
-// what it lists, by none of the counters that Usage reads.
+// recount computes a store's Usage anew: from the bytes of its logs and from what
+// it lists, without the counters that Usage reads.
 func recount(t *testing.T, d *Disk) Usage {
 	t.Helper()
 	ids, err := logNumbers(d.cfg.FS, d.logs.dir)
@@ -183,7 +183,7 @@ func (h *history) step() string {
 	return h.restart()
 }
 
-// rewrite has a shard that is held written again, as one found damaged is.
+// rewrite makes the store write a held shard again, as if it was found damaged.
 func (h *history) rewrite(n int) {
 	h.t.Helper()
 	if h.shards[n] {

@@ -6,7 +6,8 @@ import (
 	"io/fs"
 )
 
-// activeLog is the log that is written to: always that of the highest number.
+// activeLog is the log that is written to: always the one with the highest
+// number.
 type activeLog struct {
 	*logFile
 	end      int64 // of what is synced
@@ -15,13 +16,13 @@ type activeLog struct {
 
 // rotate ends the active log and begins the next.
 func (d *Disk) rotate() error {
-	_ = d.active.Truncate(d.active.end) // gives back what was reserved; nothing is cut
+	_ = d.active.Truncate(d.active.end) // gives back what was reserved; cuts no data
 	return d.beginNext(nil)
 }
 
-// beginNext begins the log behind the active one. When that fails the store
-// does, too, except on a full disk that has no trace of the next log: whatever
-// is not the last log is believed to be synced to its end.
+// beginNext begins the log after the active one. If that fails the store fails,
+// too, since all logs but the last are taken to be synced to their ends. It goes
+// on only when the disk is full and nothing of the next log is there.
 func (d *Disk) beginNext(kills []placed) error {
 	id := d.active.id + 1
 	err := d.begin(id, kills)
@@ -36,8 +37,9 @@ func (d *Disk) beginNext(kills []placed) error {
 	return d.fail(err)
 }
 
-// mendTail begins the log that the end of the last one asks for, if it could
-// not be begun when the store was opened: the disk was full to its last byte.
+// mendTail begins the new log that a damaged end of the last one requires, if
+// that could not be done when the store was opened: the disk was full to its last
+// byte.
 func (d *Disk) mendTail() error {
 	if d.torn == nil {
 		return nil
@@ -49,8 +51,8 @@ func (d *Disk) mendTail() error {
 	return nil
 }
 
-// begin makes log id, whole with its first records or not at all: the start,
-// and kills of what was found torn in the log before.
+// begin makes log id, whole with its first records or not at all: the start, and
+// kills of the torn records at the end of the log before.
 func (d *Disk) begin(id uint64, kills []placed) error {
 	now := d.cfg.Now()
 	first := []placed{{header{kind: startRecord, group: [32]byte(d.key), stored: now.UnixNano()}, place{id, 0}}}

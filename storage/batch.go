@@ -5,34 +5,36 @@ import (
 	"time"
 )
 
-// Bounds of one group commit. A batch ends earlier when nobody waits: the next
-// one gathers while it is synced.
+// Bounds of one group commit. A batch ends earlier when no request waits: the
+// next batch gathers while this one is synced.
 const (
 	maxBatch        = 8 << 20 // bytes
 	maxBatchRecords = 4096
 )
 
 var (
-	// errLater says that a request must see what the batch before it did.
+	// errLater says that a request must go into the next batch, since it depends
+	// on what this one does.
 	errLater = errors.New("not in this batch")
 
-	// errRoom says that only winning back dead records' space makes room.
+	// errRoom says that there is no room until the space of dead records is
+	// reclaimed.
 	errRoom = errors.New("dead records take the room")
 )
 
-// batch is what one write and one sync make durable: records one behind the
-// other in one log.
+// batch is what one write and one sync make durable: consecutive records in one
+// log.
 //
-// Where a record takes the place of another one, the kill of that one is
-// written and synced in a second step: a crash that keeps later bytes and loses
-// earlier ones would otherwise lose both.
+// Where a record replaces another one, the kill of the old one is written and
+// synced in a second step: otherwise a crash that keeps later bytes and loses
+// earlier ones would lose both.
 type batch struct {
 	disk      *Disk
 	now       time.Time
 	begin     int64 // offset in the log
 	size      int64
 	records   []placed
-	second    []placed            // kills of what the records take the place of
+	second    []placed            // the replaced records, to be killed
 	touched   map[string]struct{} // bucket and key of what changes
 	scratch   []byte              // headers, small parts, padding
 	stretches []stretch
@@ -52,8 +54,8 @@ type stretch struct {
 	lo, hi int
 }
 
-// smallPart is what is copied rather than written from where it is, in bytes:
-// a vector more costs the kernel about as much.
+// smallPart is the length up to which a part is copied rather than written from
+// where it is, in bytes: one more vector costs the kernel about as much.
 const smallPart = 4 << 10
 
 // reset begins a batch at the end of the active log.
@@ -81,7 +83,8 @@ func (b *batch) undo(m mark) {
 	b.scratch, b.stretches = b.scratch[:m.scratch], b.stretches[:m.stretches]
 }
 
-// accept keeps later requests of this batch away from what was added since m.
+// accept marks what was added since m, so that later requests of this batch do
+// not depend on it.
 func (b *batch) accept(m mark) {
 	for i := range b.records[m.records:] {
 		b.touched[touch(&b.records[m.records+i].h)] = struct{}{}
@@ -104,7 +107,7 @@ func (b *batch) held(h *header) (*entry, error) {
 	return b.disk.index.find(bucket, key)
 }
 
-// add puts a record behind the others.
+// add appends a record to the batch.
 func (b *batch) add(h header, parts ...[]byte) {
 	at := place{b.disk.active.id, b.begin + b.size}
 	lo := len(b.scratch)
@@ -126,7 +129,7 @@ func (b *batch) add(h header, parts ...[]byte) {
 	b.records = append(b.records, placed{h, at})
 }
 
-// replace puts a record behind the others that takes the place of old.
+// replace appends a record that takes the place of old.
 func (b *batch) replace(h header, old *entry, parts ...[]byte) {
 	b.add(h, parts...)
 	lost := h
@@ -134,8 +137,8 @@ func (b *batch) replace(h header, old *entry, parts ...[]byte) {
 	b.second = append(b.second, placed{lost, old.place})
 }
 
-// secondStep makes the batch that of the kills of what was replaced, behind
-// what was written.
+// secondStep turns the batch into its second step: the kills of what was
+// replaced, to lie after what was written.
 func (b *batch) secondStep() {
 	b.begin += b.size
 	b.size = 0
@@ -152,7 +155,7 @@ func (b *batch) secondStep() {
 // full reports whether the batch should be written now.
 func (b *batch) full() bool { return b.size >= maxBatch || len(b.records) >= maxBatchRecords }
 
-// vec returns the batch's bytes; neighbouring stretches of scratch are one.
+// vec returns the batch's bytes; neighbouring stretches of scratch are joined.
 func (b *batch) vec() [][]byte {
 	lo, hi := 0, 0
 	flush := func() {

@@ -21,7 +21,7 @@ func benchKey(n int64) storage.ShardKey {
 	return storage.ShardKey{Segment: protocol.SegmentID(protocol.Sum(fmt.Appendf(nil, "%d", n)))}
 }
 
-// parallel runs do b.N times in so many goroutines.
+// parallel runs do b.N times in benchWriters goroutines.
 func parallel(b *testing.B, do func(n int64) error) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -56,8 +56,8 @@ func BenchmarkPutShard(b *testing.B) {
 	}
 }
 
-// BenchmarkRawAppend is the yardstick: the same writers append the same bytes
-// to one file and share its syncs, with nothing to find them again.
+// BenchmarkRawAppend is the yardstick: the same writers append the same bytes to
+// one file and share its syncs, without an index to find them again.
 func BenchmarkRawAppend(b *testing.B) {
 	for _, size := range benchSizes {
 		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {

@@ -10,8 +10,8 @@ const (
 	// queueLength is how many requests may wait for the next batch.
 	queueLength = 1024
 
-	// maxBacklog is how many changes may wait in memory before writers wait
-	// for the index; about 200 bytes each.
+	// maxBacklog is how many changes (about 200 bytes each) may wait in memory
+	// before writers wait for the index to be saved.
 	maxBacklog = 1 << 16
 
 	// sentinelAge is how often the sentinel is looked for while writing.
@@ -39,8 +39,9 @@ func (d *Disk) commitLoop() {
 	}
 }
 
-// commit gathers a batch that begins with first, makes it durable and answers.
-// It returns a request that must go into another batch.
+// commit gathers a batch that begins with first, makes it durable and answers its
+// requests. It returns a request that must go into another batch, if there is
+// one.
 func (d *Disk) commit(b *batch, first *request) (next *request) {
 	if err := d.ready(); err != nil {
 		first.done <- err
@@ -51,8 +52,8 @@ func (d *Disk) commit(b *batch, first *request) (next *request) {
 	if len(joined) == 0 {
 		return next
 	}
-	// Gathering may have met a failure: of a new log, which perhaps is there
-	// all the same. The one before it must not grow any more then.
+	// Gathering may have failed to begin a new log, which may exist all the same.
+	// Then the log before it must not grow any more.
 	err := d.failure()
 	if err == nil {
 		err = d.write(b)
@@ -66,8 +67,8 @@ func (d *Disk) commit(b *batch, first *request) (next *request) {
 	return next
 }
 
-// ready refuses to write when the disk failed, is not there, or the index
-// cannot follow.
+// ready refuses to write when the disk has failed or is missing, or the index
+// cannot be saved.
 func (d *Disk) ready() error {
 	if err := d.failure(); err != nil {
 		return err
@@ -92,9 +93,10 @@ func (d *Disk) ready() error {
 	return d.mendTail()
 }
 
-// gather plans requests into the batch as long as some wait and there is room.
-// Those that need no record are answered at once: by the failure, if the store
-// has met one meanwhile, as when a new log could not be synced.
+// gather plans waiting requests into the batch until none waits or the batch is
+// full. Those that need no record are answered immediately: with nil, or with the
+// failure that the store has met meanwhile, as when a new log could not be
+// synced.
 func (d *Disk) gather(b *batch, first *request) (joined []*request, next *request) {
 	for r := first; ; {
 		m := b.mark()
@@ -124,7 +126,7 @@ func (d *Disk) gather(b *batch, first *request) (joined []*request, next *reques
 	}
 }
 
-// poll returns a request that waits just now, if there is one.
+// poll returns a request that is waiting, or nil.
 func (d *Disk) poll() *request {
 	for {
 		select {
@@ -141,8 +143,8 @@ func (d *Disk) poll() *request {
 	}
 }
 
-// plan adds a request to the batch. A log that would get too long by it is
-// ended first, behind what is in the batch already.
+// plan adds a request to the batch. If that would make the log too long, the log
+// is ended first, once what is in the batch already has been written.
 func (d *Disk) plan(b *batch, r *request) error {
 	m := b.mark()
 	if err := r.plan(b); err != nil {
@@ -202,7 +204,7 @@ func (d *Disk) writeStep(b *batch, begin int64) error {
 	return nil
 }
 
-// note takes what is durable into the index.
+// note enters into the index what is now durable.
 func (d *Disk) note(b *batch) error {
 	x := d.index
 	x.mu.Lock()

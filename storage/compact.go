@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// Which logs are worth copying what is left of them.
+// Which logs are worth compacting: copying what still counts of them.
 const (
 	// compactBelow: logs of which less than 1/compactBelow counts.
 	compactBelow = 2
@@ -23,7 +23,7 @@ const (
 	moveCount = 512
 )
 
-// wake has the compactor look whether there is work.
+// wake tells the compactor to look for work.
 func (d *Disk) wake() {
 	select {
 	case d.kick <- struct{}{}:
@@ -31,7 +31,7 @@ func (d *Disk) wake() {
 	}
 }
 
-// compactLoop wins space back whenever something was deleted.
+// compactLoop reclaims space whenever something was deleted.
 func (d *Disk) compactLoop(ctx context.Context) {
 	for {
 		select {
@@ -53,7 +53,7 @@ func (d *Disk) compactLoop(ctx context.Context) {
 func (d *Disk) reclaim(ctx context.Context) (freed bool, err error) {
 	freed, err = d.compactOnce(ctx, true)
 	if err == nil && !freed {
-		// What is dead may lie in the log that is written to.
+		// What is dead may lie in the active log.
 		if err = d.submit(ctx, d.planRotation); err == nil {
 			freed, err = d.compactOnce(ctx, true)
 		}
@@ -84,9 +84,10 @@ func (d *Disk) planRotation(b *batch) error {
 	return nil
 }
 
-// compactOnce removes one log, if one is worth it. Pressing, it takes what it
-// can get. A log that cannot be read or removed is passed over from then on;
-// an error is about something else, and the log's turn comes again.
+// compactOnce removes one log, if one is worth it. If pressing, it is content
+// with less (pressBelow). A log that cannot be read or removed is passed over
+// from then on. An error is about something else, and the log will be tried
+// again.
 func (d *Disk) compactOnce(ctx context.Context, pressing bool) (freed bool, err error) {
 	select {
 	case d.compacting <- struct{}{}:
@@ -107,20 +108,20 @@ func (d *Disk) compactOnce(ctx context.Context, pressing bool) (freed bool, err 
 			if gone := present(&d.cfg); gone != nil {
 				return false, gone
 			}
-			return false, d.fail(fmt.Errorf("compact log %d: %w", id, err)) // a sync failed, whatever of
+			return false, d.fail(fmt.Errorf("compact log %d: %w", id, err)) // a sync failed, no matter of which file
 		case passing(err):
 			return false, fmt.Errorf("compact log %d: %w", id, err)
 		}
 		if gone := present(&d.cfg); gone != nil {
 			return false, gone
 		}
-		d.stuck[id] = true // till the store is opened again
+		d.stuck[id] = true // until the store is opened again
 		d.cfg.Log.Warn("cannot win back a log's space", "log", id, "err", err)
 	}
 }
 
 // passing reports whether an error says nothing of the log that was being
-// compacted: whoever asked for room went away, or the store cannot write.
+// compacted: the caller that asked for room gave up, or the store cannot write.
 func passing(err error) bool {
 	for _, kind := range []error{context.Canceled, context.DeadlineExceeded, ErrFull, ErrSuspended, ErrFailed, ErrClosed} {
 		if errors.Is(err, kind) {
@@ -130,8 +131,8 @@ func passing(err error) bool {
 	return false
 }
 
-// pick chooses the log of which the least counts. The active one, which has
-// the highest number, is never chosen, so that no number is given twice.
+// pick chooses the log of which the smallest part counts. The active one, which
+// has the highest number, is never chosen, so that no number is used twice.
 func (d *Disk) pick(pressing bool) (best uint64, size int64, ok bool) {
 	x := d.index
 	x.mu.RLock()
@@ -159,7 +160,7 @@ func (d *Disk) pick(pressing bool) (best uint64, size int64, ok bool) {
 	return best, size, ok
 }
 
-// compact moves what counts of a log to the active one, and removes it:
+// compact moves what counts in a log to the active one, and removes the log:
 //
 //	write and sync the copies, then kills of the originals
 //	commit an index that knows only the copies, and that the log can go
@@ -192,7 +193,7 @@ func (d *Disk) compact(ctx context.Context, id uint64, size int64) error {
 	return nil
 }
 
-// moveAll brings all that counts of a log to the active one.
+// moveAll copies all that counts in a log to the active one.
 func (d *Disk) moveAll(ctx context.Context, id uint64, size int64) error {
 	l, err := d.logs.use(id)
 	if err != nil {

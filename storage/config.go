@@ -15,21 +15,22 @@ type Config struct {
 	// line. A folder of another node is refused.
 	Owner string
 
-	// Existing says that a store was in Dir before: when it is not there now,
-	// the disk is missing, and nothing new is made in its place.
+	// Existing says that Dir held a store before. If there is none now, the disk
+	// is missing, and no new store is made in its place.
 	Existing bool
 
-	// Quota is how many bytes the store may take on the disk, without its index
-	// (about 300 bytes a shard). A part of it, a sixteenth up to 2 GiB, is room
-	// in which deleted records' space is won back. 0 means no limit but Reserve.
+	// Quota is how many bytes the store may take on the disk, not counting its
+	// index (about 300 bytes a shard). A sixteenth of it, but at most 2 GiB, is
+	// kept as working room for reclaiming the space of deleted records. 0 means
+	// no limit other than Reserve.
 	Quota int64
 
 	// Reserve is how many bytes to leave free on the file system. 0 means 1 GiB
 	// or a twentieth of the file system, whichever is less; below 0 means none.
 	Reserve int64
 
-	// Index is the path of the index, which can be deleted. "" means index.db
-	// in Dir.
+	// Index is the path of the index. The index may be deleted; Open makes it
+	// again. "" means index.db in Dir.
 	Index string
 
 	Log *slog.Logger     // nil: silent

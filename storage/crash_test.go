@@ -70,9 +70,9 @@ func crashShard(n int) *storage.Shard {
 
 func crashFact(n int) storage.Fact { return storagetest.Fact(n%4, n, 10+n%900) }
 
-// work puts, deletes and puts again in several goroutines, until all is done
-// or the store fails, and wins back what the deletes left. It notes what it is
-// promised. It returns an error when something is acknowledged behind a failed
+// work puts, deletes and puts again in several goroutines, until all is done or
+// the store fails, then compacts what the deletes left. It notes in l what was
+// promised. It returns an error when something is acknowledged after a failed
 // sync.
 func work(d *storage.Disk, fs *storagetest.FS, l *ledger, seed uint64) error {
 	var lies errgroup.Group
@@ -116,9 +116,9 @@ func noticed(d *storage.Disk) bool {
 	return true
 }
 
-// phases are what writers do: P puts a shard, D deletes one, p and d do so with
-// a fact, s saves the index. The deletes leave logs that are worth compacting,
-// and the puts behind them meet the compactor.
+// phases are what writers do: P puts a shard, D deletes one, p and d do so with a
+// fact, s saves the index. The deletes leave logs that are worth compacting, and
+// the puts after them run while the compactor does.
 var phases = []string{"PPPPPPpps", "DDDDDDdds", "DDDDDDdds", "PPPPDpds"}
 
 func step(s storage.Store, l *ledger, verb byte, n int) error {

@@ -5,8 +5,8 @@ import "sync"
 // maxDamage bounds how many damaged records are remembered.
 const maxDamage = 1 << 16
 
-// damage remembers which records were found damaged, so that whoever puts them
-// again mends them.
+// damage remembers which records were found damaged, so that the next put of one
+// replaces it.
 type damage struct {
 	mu   sync.Mutex
 	seen map[string]struct{}

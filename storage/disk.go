@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// saveEvery is how often the index follows the logs.
+	// saveEvery is how often the index is brought up to date with the logs.
 	saveEvery = time.Second
 
-	// askEvery is how many of these pass before an idle store looks whether its
+	// askEvery is how many of these pass before an idle store checks whether its
 	// disk is there and how much room it has.
 	askEvery = 10
 
-	// trimEvery is how many of these pass before the index's pages that were
-	// read are let go: those of a walk over all of it would stay in memory.
+	// trimEvery is how many of these pass before memory with pages of the index
+	// is released: those that a walk over the whole index reads would stay there.
 	trimEvery = 30
 )
 
@@ -41,15 +41,15 @@ type Disk struct {
 
 	requests  chan *request
 	committed chan struct{} // closed when the committer has ended
-	closing   sync.RWMutex  // held by those who send requests
+	closing   sync.RWMutex  // held for reading while a request is sent
 	closed    bool
 
 	active *activeLog // the committer's
-	torn   *tail      // the committer's: how the active log ends, where another must be begun before anything is written
-	seen   time.Time  // the committer's: when the sentinel was there
+	torn   *tail      // the committer's: how the active log ends, if another must be begun before anything is written
+	seen   time.Time  // the committer's: when the sentinel was last there
 
 	kick       chan struct{}
-	compacting chan struct{} // holds who compacts
+	compacting chan struct{} // full while somebody compacts
 	stuck      map[uint64]bool
 	stop       context.CancelFunc
 	loops      sync.WaitGroup
@@ -62,10 +62,10 @@ type Disk struct {
 
 var _ Store = (*Disk)(nil)
 
-// Open opens the store in a folder, or makes one there. It reads what its
-// index does not know of the logs: after a crash the last second's records,
-// without an index the headers of all. Errors: ErrForeign, ErrSuspended,
-// ErrInUse, ErrFailed.
+// Open opens the store in a folder, or makes one there. It reads what the index
+// lacks of the logs: after a crash the records of the last second, without an
+// index the headers of all records. Errors: ErrForeign, ErrSuspended, ErrInUse,
+// ErrFailed.
 func Open(cfg Config) (*Disk, error) {
 	cfg = cfg.withDefaults()
 	d, err := open(cfg)
@@ -105,7 +105,7 @@ func open(cfg Config) (d *Disk, err error) {
 	if len(owed) > 0 {
 		err = d.submit(context.Background(), planKills(owed))
 		if errors.Is(err, ErrFull) {
-			err = nil // they spare a later replay a doubt; what is stored must be served
+			err = nil // the kills only help a later replay; what is stored must be served
 		}
 	}
 	if err == nil {
@@ -121,8 +121,8 @@ func open(cfg Config) (d *Disk, err error) {
 	return d, nil
 }
 
-// unreadable reports whether an error is about the index alone, which follows
-// from the logs.
+// unreadable reports whether an error is about the index alone, which can be made
+// again from the logs.
 func unreadable(err error) bool { return errors.Is(err, kv.ErrCorrupt) || errors.Is(err, errIndex) }
 
 // load reads all that an earlier run left.
@@ -137,7 +137,7 @@ func (d *Disk) load() (owed []placed, err error) {
 			return nil, err
 		}
 	}
-	// Names that an earlier run could not make durable.
+	// An earlier run may have failed to make these names durable.
 	for _, dir := range []string{d.cfg.Dir, d.logs.dir} {
 		if err := d.cfg.FS.SyncDir(dir); err != nil {
 			return nil, err
@@ -165,7 +165,7 @@ func (d *Disk) start() {
 	d.loops.Go(func() { d.saveLoop(ctx) })
 }
 
-// saveLoop lets the index follow the logs.
+// saveLoop keeps the index up to date with the logs.
 func (d *Disk) saveLoop(ctx context.Context) {
 	t := time.NewTicker(saveEvery)
 	defer t.Stop()
@@ -192,8 +192,8 @@ func (d *Disk) saveLoop(ctx context.Context) {
 	}
 }
 
-// look sees whether the disk is there, and how much room it has: who only reads
-// would not notice.
+// look checks whether the disk is there, and how much room it has: a store that
+// is only read would not notice otherwise.
 func (d *Disk) look() {
 	gone := present(&d.cfg)
 	d.suspend(gone)
@@ -250,7 +250,7 @@ func (d *Disk) Close() error {
 	d.loops.Wait()
 	var err error
 	if d.failure() == nil {
-		_ = d.active.Truncate(d.active.end) // gives back what was reserved; nothing is cut
+		_ = d.active.Truncate(d.active.end) // gives back what was reserved; cuts no data
 		err = d.save()
 	}
 	d.active.done()

@@ -13,7 +13,7 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// lookups is how often a record is looked up that compaction moves meanwhile.
+// lookups is how many times a record is looked up if compaction keeps moving it.
 const lookups = 10
 
 // record is a live record, open for reading.
@@ -24,8 +24,9 @@ type record struct {
 	body []byte // the descriptor, or a fact's bytes
 }
 
-// openRecord finds a record and reads its header and its first bytes: a
-// shard's descriptor, all of a fact. want tells which record it must be.
+// openRecord finds a record and reads its header and the beginning of its body:
+// of a shard the descriptor, of a fact everything. want tells which record it
+// must be.
 func (d *Disk) openRecord(ctx context.Context, want *header) (*record, error) {
 	err := ctx.Err()
 	if err == nil {
@@ -87,8 +88,8 @@ func (d *Disk) readRecord(e *entry, want *header) (_ *record, err error) {
 	return &record{logFile: l, entry: *e, header: h, body: b[headerSize:]}, nil
 }
 
-// unread tells a disk that is gone, or a store that was closed meanwhile, from
-// one that reads badly.
+// unread returns the error of a failed read. It tells a missing disk, or a store
+// that was closed meanwhile, from a disk that reads badly.
 func (d *Disk) unread(err error) error {
 	if closed := d.usable(); closed != nil {
 		return closed
@@ -102,7 +103,8 @@ func (d *Disk) unread(err error) error {
 	return fmt.Errorf("%w: %w", ErrCorrupt, err)
 }
 
-// unindexed is what it means that the index cannot be read.
+// unindexed returns the error of reading the index: it fails the store, unless
+// that was closed meanwhile.
 func (d *Disk) unindexed(err error) error {
 	if closed := d.usable(); closed != nil {
 		return closed
@@ -183,7 +185,8 @@ func (r *diskReader) ReadAll(dst []byte) error {
 	return nil
 }
 
-// bad notes damage that was met in reading, and names what was read.
+// bad notes damage that was met while reading, and adds to the error what was
+// read.
 func (r *diskReader) bad(err error) error {
 	if errors.Is(err, ErrCorrupt) {
 		r.disk.damage.add(touch(&r.r.header))

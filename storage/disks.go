@@ -12,11 +12,11 @@ import (
 )
 
 // Disks is a Store made of several, such as one for each donated folder. What
-// belongs to a group lies in one of them: where something of the group lies
-// already, else where most bytes are free. Only when that one is full does it
-// go on in another. Losing one store loses only its shards; while one is
-// missing, what is not found may lie there, so the answer is its error and not
-// ErrNotFound.
+// belongs to a group lies in one of them: the one that holds something of the
+// group already, otherwise the one with most bytes free. Only when that one is
+// full does the rest go to another. Losing one store loses only its shards. While
+// one is missing, a thing that is not found may lie there, so the answer is that
+// store's error and not ErrNotFound.
 type Disks struct {
 	stores []Store
 
@@ -24,7 +24,7 @@ type Disks struct {
 	coming map[protocol.GroupID]*arrival
 }
 
-// arrival is a group of which the first things are being written.
+// arrival is the store of a group while something is being written to it.
 type arrival struct {
 	store Store
 	users int
@@ -32,12 +32,12 @@ type arrival struct {
 
 var _ Store = (*Disks)(nil)
 
-// NewDisks makes one store of at least one. It closes them with itself.
+// NewDisks makes one store of at least one. Its Close closes them.
 func NewDisks(stores ...Store) *Disks {
 	return &Disks{stores: stores, coming: make(map[protocol.GroupID]*arrival)}
 }
 
-// Usages tells of each store in the order in which they were given.
+// Usages returns the Usage of each store, in the order in which they were given.
 func (d *Disks) Usages() []Usage {
 	all := make([]Usage, len(d.stores))
 	for i, s := range d.stores {
@@ -46,8 +46,8 @@ func (d *Disks) Usages() []Usage {
 	return all
 }
 
-// Usage implements Store. Bytes and things are sums, Free that of the stores
-// which work. Err is nil as long as one works.
+// Usage implements Store. Bytes and counts are sums; Free is the sum over the
+// stores that work. Err is nil as long as one works.
 func (d *Disks) Usage() Usage {
 	var sum Usage
 	var errs []error
@@ -68,7 +68,8 @@ func (d *Disks) Usage() Usage {
 	return sum
 }
 
-// home returns the store for things of a group, to be given back by done.
+// home returns the store for the things of a group. The caller calls done when
+// they are written.
 func (d *Disks) home(ctx context.Context, g protocol.GroupID) (s Store, done func(), err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -91,8 +92,8 @@ func (d *Disks) home(ctx context.Context, g protocol.GroupID) (s Store, done fun
 	}, nil
 }
 
-// choose returns the store that has the group, if it can be written to, else
-// the one with most room.
+// choose returns the store that has the group, if it can be written to, otherwise
+// the one with the most room.
 func (d *Disks) choose(ctx context.Context, g protocol.GroupID) (Store, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -123,9 +124,10 @@ func (d *Disks) choose(ctx context.Context, g protocol.GroupID) (Store, error) {
 	return best, nil
 }
 
-// holds reports whether a store has anything of a group. Of two groups with
-// one prefix, one of them ground to be so, the second may be overlooked and
-// then lies in two stores: that does no harm, all of them are asked.
+// holds reports whether a store has anything of a group. If somebody has ground a
+// group's ID to have another one's prefix, the second of the two may be
+// overlooked and then lies in two stores. That does no harm: reads ask all of
+// them.
 func holds(ctx context.Context, s Store, g protocol.GroupID) (bool, error) {
 	id, err := s.GroupByPrefix(ctx, g.Prefix())
 	if errors.Is(err, ErrNotFound) {
@@ -134,7 +136,7 @@ func holds(ctx context.Context, s Store, g protocol.GroupID) (bool, error) {
 	return id == g, err
 }
 
-// first returns the first store's answer that is not ErrNotFound.
+// first returns the first answer that is no error, otherwise the worst error.
 func first[T any](d *Disks, ask func(Store) (T, error)) (T, error) {
 	var none T
 	var errs []error
@@ -148,7 +150,7 @@ func first[T any](d *Disks, ask func(Store) (T, error)) (T, error) {
 	return none, worst(errs)
 }
 
-// worst returns the errors that are no ErrNotFound; the first, if all are.
+// worst returns the errors other than ErrNotFound; the first, if there are none.
 func worst(errs []error) error {
 	var others []error
 	for _, err := range errs {
@@ -175,7 +177,7 @@ func (d *Disks) PutShard(ctx context.Context, s *Shard) error {
 		}
 		r, err := other.OpenShard(ctx, s.Key)
 		if err != nil {
-			continue // not held there, or not known: the worst is a second copy
+			continue // not held there, or not known: at worst there will be a second copy
 		}
 		_ = r.Close()                 // nothing was written
 		return other.PutShard(ctx, s) // which mends it, if it is damaged
@@ -183,7 +185,7 @@ func (d *Disks) PutShard(ctx context.Context, s *Shard) error {
 	return d.overflow(home, func(to Store) error { return to.PutShard(ctx, s) })
 }
 
-// overflow puts something into a group's store, or another one if that is full.
+// overflow puts something into a group's store, or into another if that is full.
 func (d *Disks) overflow(home Store, put func(Store) error) error {
 	full := put(home)
 	if !errors.Is(full, ErrFull) {

@@ -9,8 +9,8 @@ import (
 	"github.com/cairnstore/cairn/storage/storagetest"
 )
 
-// A group lies in one store; losing one of two loses only what lay there, and
-// nothing of it is called absent.
+// A group lies in one store. Losing one of two stores loses only what lay there,
+// and nothing of that is reported as not found.
 func TestDisksLoseOne(t *testing.T) {
 	const groups, segments = 8, 5
 	var files [2]*storagetest.FS

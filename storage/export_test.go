@@ -12,10 +12,10 @@ func (d *Disk) Quiesce() error {
 	}
 }
 
-// Save lets the index follow the logs now.
+// Save brings the index up to date with the logs now.
 func (d *Disk) Save() error { return d.index.save() }
 
-// SaveOrFail is Save as the store itself does it: it fails where it must.
+// SaveOrFail is Save as the store itself calls it: the store fails where it must.
 func (d *Disk) SaveOrFail() error { return d.save() }
 
 // Logs returns how many logs there are.
@@ -25,13 +25,13 @@ func (d *Disk) Logs() int {
 	return len(d.index.logs)
 }
 
-// Still ends the looks of a folder's own.
+// Still stops a folder from looking for its disk on its own.
 func (f *Folder) Still() {
 	f.stop()
 	f.loops.Wait()
 }
 
-// Look looks for the disk now; after Still.
+// Look looks for the disk now. Call Still first.
 func (f *Folder) Look() { f.look() }
 
 // Queued returns how many requests wait for a batch.

@@ -15,21 +15,23 @@ import (
 const (
 	// lookEvery is how often a Folder looks whether its disk is there.
 	lookEvery = 5 * time.Second
-	// maxLookEvery is how far it stretches that for a store that cannot be
-	// opened again, which may cost a reading of all its headers each time.
+	// maxLookEvery is the longest interval for a store that cannot be opened
+	// again: each try may cost reading all its headers.
 	maxLookEvery = 5 * time.Minute
 	// missedLooks is how many looks in a row must find the disk missing before
-	// its files are let go: a process short of descriptors misses one, too.
+	// its files are closed: a process that is short of descriptors fails a look,
+	// too.
 	missedLooks = 2
 )
 
-// Folder is a Disk that outlives its disk. While the disk is missing it is
+// Folder is a Disk that outlives its disk. While the disk is missing the store is
 // closed, so that nothing keeps the disk from being unmounted or checked, and
-// nothing is written into files that have lost their names; when the disk is
-// back it is opened again. Likewise where another copy of the store has come
-// into its place, or its logs were removed, and where a file system that had
-// become read-only can be written to. A store that failed for any other cause
-// stays so: what its disk has lost, a person should see to.
+// nothing is written into files that have lost their names; when the disk is back
+// the store is opened again. It is also closed and opened again when another copy
+// of the store has come into its place, when its logs were removed, and when a
+// file system that had become read-only can be written to. A store that failed
+// for any other cause stays failed: a person should look at what its disk has
+// lost.
 type Folder struct {
 	cfg Config
 
@@ -37,13 +39,13 @@ type Folder struct {
 	loops sync.WaitGroup
 
 	// The loop's own.
-	lock   os.FileInfo // of the open store: it tells it from a copy
+	lock   os.FileInfo // of the open store's lock file: it tells the store from a copy
 	missed int         // looks in a row that did not find the disk
 	wait   time.Duration
 
 	mu     sync.Mutex // guards what follows
-	disk   *Disk      // nil: closed till its disk is back
-	was    Usage      // while disk is nil
+	disk   *Disk      // nil: closed until its disk is back
+	was    Usage      // what Usage tells while disk is nil
 	closed bool
 }
 
@@ -65,8 +67,8 @@ func OpenFolder(cfg Config) (*Folder, error) {
 	return f, nil
 }
 
-// open opens the store and notes by what it is told from a copy: its lock, which
-// it holds open, so that no other file gets the same number.
+// open opens the store and notes what tells it from a copy: its lock file, which
+// stays open, so that no other file gets the same inode number.
 func (f *Folder) open() (*Disk, error) {
 	d, err := Open(f.cfg)
 	if err != nil {
@@ -91,7 +93,7 @@ func (f *Folder) watch(ctx context.Context) {
 	}
 }
 
-// look does what is to be done about the disk: at most one step.
+// look checks the disk and does what is needed, at most one step.
 func (f *Folder) look() {
 	f.mu.Lock()
 	d := f.disk
@@ -116,21 +118,21 @@ func (f *Folder) look() {
 	}
 }
 
-// isGone reports whether the store is not where it was.
+// isGone reports whether the store is no longer where it was.
 func (f *Folder) isGone() bool {
 	_, err := os.Stat(filepath.Join(f.cfg.Dir, lockName))
 	return present(&f.cfg) != nil || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
-// isOther reports whether the files under the store's names are not those that
-// it has open.
+// isOther reports whether the files that have the store's names now are not those
+// that it has open.
 func (f *Folder) isOther() bool {
 	now, err := os.Stat(filepath.Join(f.cfg.Dir, lockName))
 	return err != nil || !os.SameFile(f.lock, now)
 }
 
-// tryWrite makes a file and removes it. What a crash leaves of it, the next
-// Open sweeps away.
+// tryWrite makes a file and removes it. If a crash leaves it there, the next Open
+// sweeps it away.
 func (f *Folder) tryWrite() error {
 	name := filepath.Join(f.cfg.Dir, sentinelName+newSuffix)
 	file, err := f.cfg.FS.Create(name)
@@ -144,7 +146,7 @@ func (f *Folder) tryWrite() error {
 	return errors.Join(err, file.Close(), f.cfg.FS.Remove(name))
 }
 
-// letGo closes the store. Who asks it meanwhile is told why.
+// letGo closes the store. Until it is open again, calls return why.
 func (f *Folder) letGo(d *Disk, why error) {
 	u := d.Usage()
 	u.Free, u.Err = 0, why

@@ -22,8 +22,8 @@ func (f *Folder) current() (*Disk, error) {
 	return f.disk, nil
 }
 
-// told is an answer of a store that may have been closed meanwhile, because its
-// disk went: that is no end.
+// told turns an error of the store into the Folder's: a store that was closed
+// meanwhile, because its disk went, is suspended and may come back.
 func (f *Folder) told(err error) error {
 	if !errors.Is(err, ErrClosed) {
 		return err
@@ -73,8 +73,8 @@ func (f *Folder) PutShard(ctx context.Context, s *Shard) error {
 	return f.do(func(d *Disk) error { return d.PutShard(ctx, s) })
 }
 
-// OpenShard implements Store. Who reads while the disk goes meets an error of
-// the operating system's, or ErrClosed.
+// OpenShard implements Store. If the disk goes, reads from an open shard return
+// an error of the operating system, or ErrClosed.
 func (f *Folder) OpenShard(ctx context.Context, key ShardKey) (ShardReader, error) {
 	return answer(f, func(d *Disk) (ShardReader, error) { return d.OpenShard(ctx, key) })
 }
@@ -134,8 +134,8 @@ func (f *Folder) Find(ctx context.Context, s protocol.SegmentID) (ShardKey, erro
 	return answer(f, func(d *Disk) (ShardKey, error) { return d.Find(ctx, s) })
 }
 
-// Usage implements Store. While the disk is missing it tells what was there
-// last, and no free byte.
+// Usage implements Store. While the disk is missing it tells what was there last,
+// and no free bytes.
 func (f *Folder) Usage() Usage {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -52,8 +52,8 @@ func mustHold(t *testing.T, s storage.Store, shards ...*storage.Shard) {
 	}
 }
 
-// A folder that went is let go of, says so, makes nothing new where it was, and
-// goes on when it is back.
+// A folder whose disk goes is closed, says so, makes nothing new in its place,
+// and goes on when the disk is back.
 func TestFolderGoesAndComesBack(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a folder with open files cannot be moved there")
@@ -139,7 +139,8 @@ func TestFolderReplacedByCopy(t *testing.T) {
 	mustHold(t, openFolder(t, cfg), a, b)
 }
 
-// Nor into logs that somebody removed: what they held is lost, what comes is not.
+// Nor is anything written into logs that somebody removed: what they held is
+// lost, what comes later is not.
 func TestFolderLosesLogs(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("an open file cannot be removed there")
@@ -169,7 +170,8 @@ func TestFolderLosesLogs(t *testing.T) {
 	}
 }
 
-// An empty folder, or another node's, in the store's place is never taken for it.
+// An empty folder in the store's place, or another node's, is never taken for the
+// store.
 func TestFolderOfAnotherInItsPlace(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a folder with open files cannot be moved there")

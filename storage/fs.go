@@ -32,7 +32,7 @@ type FS interface {
 type File interface {
 	io.ReaderAt
 	io.Closer
-	// WriteVec writes the buffers one behind the other at an offset.
+	// WriteVec writes the buffers one after the other, beginning at an offset.
 	WriteVec(bufs [][]byte, off int64) error
 	Truncate(size int64) error
 	Size() (int64, error)

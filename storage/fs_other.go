@@ -17,6 +17,6 @@ func (f osFile) WriteVec(bufs [][]byte, off int64) error {
 // Sync implements File. On macOS it reaches the platter, not just the drive.
 func (f osFile) Sync() error { return kindOf(f.File.Sync()) }
 
-// Reserve implements File: nothing that these systems offer leaves the file's
-// length alone.
+// Reserve implements File. It does nothing: whatever these systems offer would
+// change the file's length.
 func (f osFile) Reserve(_, _ int64) {}

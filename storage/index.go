@@ -11,7 +11,7 @@ import (
 	"github.com/cairnstore/cairn/storage/kv"
 )
 
-// Buckets of the index. All of it follows from the logs.
+// Buckets of the index. All of it can be made again from the logs.
 const (
 	bucketShards  = "shards"  // segment ‖ slot → entry
 	bucketMembers = "members" // group ‖ segment ‖ slot → size, stored
@@ -75,8 +75,8 @@ type index struct {
 	store []byte // digest of the store's key: whose logs these are
 }
 
-// recordKey is the bucket and the key of what a shard's or fact's record, or a
-// kill, is about.
+// recordKey returns the bucket and the key of the shard or fact that a record, or
+// a kill, is about.
 func (h *header) recordKey() (bucket string, key []byte) {
 	if h.kind == shardRecord || h.kind == shardKillRecord {
 		return bucketShards, shardRow(h.shardKey())
@@ -97,7 +97,7 @@ func (x *index) lookup(bucket string, key []byte) (*entry, error) {
 	return found(b, err)
 }
 
-// find is lookup for those who hold nothing.
+// find is lookup for callers that do not hold mu.
 func (x *index) find(bucket string, key []byte) (*entry, error) {
 	b, err := x.read(bucket, key)
 	return found(b, err)
@@ -117,10 +117,9 @@ func found(b []byte, err error) (*entry, error) {
 	return &e, nil
 }
 
-// apply notes one record of a log. Records must come in the order in which
-// they were written, kills behind their victims. It returns the entry that the
-// record took the place of, which some later kill should name. The caller
-// holds mu.
+// apply enters one record of a log. Records must come in the order in which they
+// were written, kills after their victims. It returns the entry that the record
+// replaced; a later kill should name that one. The caller holds mu.
 func (x *index) apply(h *header, at place) (replaced *entry, err error) {
 	if h.kind == startRecord {
 		return nil, nil
@@ -194,14 +193,14 @@ func (x *index) count(h *header, g protocol.GroupID, by int) error {
 	return nil
 }
 
-// save commits all that waits. Those who come while one is under way wait for
-// the next.
+// save commits all that waits. A call during another one waits for its end, then
+// commits what has come since.
 func (x *index) save() error {
 	return x.flush(func() map[string]map[string][]byte { return x.encode(x.store) })
 }
 
 // load reads the counts. It returns errIndex for an index of other logs or of
-// another format; an empty one is right for a store without logs.
+// another format; an empty one is as it should be for a store without logs.
 func (x *index) load() error {
 	return x.db.View(func(tx *kv.Tx) error {
 		format, ok := tx.Get(bucketMeta, []byte(metaFormat))
@@ -249,7 +248,7 @@ func (x *index) eachGroup() iter.Seq2[protocol.GroupID, error] {
 			if len(keys) < groupPage {
 				return
 			}
-			from = append(keys[len(keys)-1][:], 0) // the first key behind it
+			from = append(keys[len(keys)-1][:], 0) // the first key after it
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // A damaged page of the index, wherever it lies, costs nothing but the time to
-// make the index again: at once, or at the latest by the next start.
+// make the index again: immediately, or at the next start at the latest.
 func TestIndexDamage(t *testing.T) {
 	const page, count, damages = 4096, 400, 16
 	rng := rand.New(rand.NewPCG(1, 1))

@@ -15,9 +15,9 @@ import (
 )
 
 // breakFile makes every later write of this process to an open file fail with
-// EIO, as a broken disk does: what stands behind its descriptor becomes this
-// process's own memory, of which the first megabytes are nobody's. What is
-// mapped stays. It returns how to have a write find the file whole again.
+// EIO, as a broken disk does: the file's descriptor is made to refer to this
+// process's own memory, whose first megabytes are not mapped. Existing mappings
+// of the file stay. mend makes writes reach the file again.
 func breakFile(t *testing.T, path string) (mend func()) {
 	t.Helper()
 	if info, err := os.Stat(path); err != nil || info.Size() > 1<<20 {
@@ -61,9 +61,9 @@ func breakFile(t *testing.T, path string) (mend func()) {
 	return nil
 }
 
-// The disk fails to write the index. Nothing more is acknowledged, for nobody
-// knows what the index says now, even where the disk is well again; the next
-// start makes it again and has all that was acknowledged.
+// When the disk fails to write the index, nothing more is acknowledged, even if
+// the disk recovers, because nobody knows what the index says now. The next start
+// makes the index again and has all that was acknowledged.
 func TestIndexWriteFails(t *testing.T) {
 	for name, mended := range map[string]bool{"for good": false, "once": true} {
 		t.Run(name, func(t *testing.T) {
@@ -92,8 +92,8 @@ func TestIndexWriteFails(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			// Pages become free, so that it need not grow: /proc/self/mem has no
-			// length.
+			// Pages become free, so that the index need not grow: /proc/self/mem
+			// has no length.
 			save()
 			for acknowledged > 100 {
 				acknowledged--
@@ -109,7 +109,7 @@ func TestIndexWriteFails(t *testing.T) {
 			}
 			save()
 			mend := breakFile(t, filepath.Join(dir, "index.db"))
-			_ = put() // it has something to follow; the store itself may have noticed already
+			_ = put() // it gives the index something to save; the store itself may have noticed already
 			_ = d.SaveOrFail()
 			if u := d.Usage(); !errors.Is(u.Err, storage.ErrFailed) || !errors.Is(u.Err, syscall.EIO) {
 				t.Fatalf("saving the index: %v", u.Err)

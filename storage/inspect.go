@@ -9,17 +9,17 @@ import (
 
 // Found is what Inspect sees in a store's folder. Sizes are in bytes.
 type Found struct {
-	Owner string // whose store it is; empty: nobody's, as it is before its first use
+	Owner string // whose store it is; empty: nobody's, as before its first use
 	InUse bool   // a process has it open
-	Used  int64  // what its logs take, with what is deleted and not yet won back
+	Used  int64  // what its logs take, including what is deleted and not yet reclaimed
 	Free  int64  // what it can still take, by its quota and by the file system
 }
 
-// Inspect looks at a store without opening or changing it, for who asks what
-// keeps a node from starting. It returns ErrSuspended where cfg.Existing or
-// logs say that a store was there and it is not, ErrForeign for a sentinel
-// that is none, and what the file system says otherwise; whose store it is,
-// the caller compares.
+// Inspect looks at a store without opening or changing it, to find out what keeps
+// a node from starting. It returns ErrSuspended if cfg.Existing or logs say that
+// a store was there but it is not, ErrForeign if the sentinel is none, and
+// otherwise what the file system says. Whose store it is, is for the caller to
+// compare.
 func Inspect(cfg Config) (Found, error) {
 	cfg = cfg.withDefaults()
 	f, err := inspect(&cfg)

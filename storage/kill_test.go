@@ -26,7 +26,7 @@ const (
 const (
 	kills      = 6   // rounds of TestKilled
 	childKeys  = 400 // shards that a child puts and deletes
-	killSpan   = 300 // a child is killed after at most so many acknowledgements
+	killSpan   = 300 // a child is killed after at most this many acknowledgements
 	killQuota  = 8 << 20
 	childLanes = 4
 )
@@ -39,8 +39,8 @@ func killShard(n int) *storage.Shard {
 	return storagetest.Shard(4, n%7, n, n%3, 1+(n*7919)%30_000)
 }
 
-// TestChildStore is the child process of TestKilled: it says what it is about
-// to do to a shard, and what it was acknowledged.
+// TestChildStore is the child process of TestKilled: it prints what it is about
+// to do to a shard, and what was acknowledged.
 func TestChildStore(t *testing.T) {
 	dir := os.Getenv(childDir)
 	if dir == "" {
@@ -77,8 +77,8 @@ func TestChildStore(t *testing.T) {
 	wg.Wait()
 }
 
-// TestKilled kills a process that writes, again and again, with the index
-// deleted every other time: all that it was acknowledged is there.
+// TestKilled kills a process that writes, again and again, with the index deleted
+// every other time: all that was acknowledged is there.
 func TestKilled(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -109,7 +109,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// killedChild runs a child and kills it after so many acknowledgements.
+// killedChild runs a child and kills it after a number of acknowledgements.
 func killedChild(dir string, seed uint64, after int, state map[int]promise) error {
 	child := exec.Command(os.Args[0], "-test.run=^TestChildStore$", "-test.v")
 	child.Env = append(os.Environ(), childDir+"="+dir, fmt.Sprintf("%s=%d", childSeed, seed))
@@ -129,7 +129,7 @@ func killedChild(dir string, seed uint64, after int, state map[int]promise) erro
 		switch {
 		case what == "failed":
 			failed = errors.New(lines.Text())
-		case err != nil: // a line cut off, or another of the test's
+		case err != nil: // a line cut off, or one of the test's own
 		case what == "begin":
 			state[n] = unknown
 		case what == "acked":
@@ -142,7 +142,7 @@ func killedChild(dir string, seed uint64, after int, state map[int]promise) erro
 			if err := child.Process.Kill(); err != nil {
 				return err
 			}
-			after = 1 << 30 // and hear what it still said
+			after = 1 << 30 // and read what it still printed
 		}
 	}
 	_ = child.Wait() // it was killed

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// ledger keeps the counts of a store: of each log, and of all. It is guarded by
-// the mu of the table that it is written to beside.
+// ledger keeps the counts of a store, for each log and in all. It is guarded by
+// the mu of the table that it is saved with.
 type ledger struct {
 	logs   map[uint64]*logCount
 	dirty  map[uint64]bool // differ from what is written
@@ -21,9 +21,9 @@ type ledger struct {
 type logCount struct {
 	size int64 // bytes up to which the log is in the index
 	live int64 // bytes of records that count, kills among them
-	// kills are the bytes of this log's kills, by the log of their victims.
-	// They count as long as that log is there: whoever reads it again must
-	// find its victims dead.
+	// kills are the bytes of this log's kills, by the log of their victims. They
+	// count as long as that log exists: a replay of it must find the victims
+	// dead.
 	kills map[uint64]int64
 	// condemned logs hold nothing that counts and are being removed.
 	condemned bool
@@ -33,7 +33,8 @@ func newLedger() *ledger {
 	return &ledger{logs: make(map[uint64]*logCount), dirty: make(map[uint64]bool)}
 }
 
-// of returns the count of a log, to be changed.
+// of returns the count of a log for the caller to change. It makes one if there
+// is none.
 func (l *ledger) of(log uint64) *logCount {
 	l.dirty[log] = true
 	c := l.logs[log]
@@ -51,14 +52,14 @@ func (l *ledger) grow(log uint64, size int64) {
 	c.size = size
 }
 
-// charge adds n bytes, or takes -n away, to what counts of a log.
+// charge adds n bytes (or takes away -n) to what counts in a log.
 func (l *ledger) charge(log uint64, n int64) {
 	l.of(log).live += n
 	l.live += n
 }
 
-// kill notes a kill record in a log. It counts unless its victim is gone with
-// the victim's log, or goes with its own.
+// kill notes a kill record in a log. The record counts, unless its victim's log
+// is gone, or is the same log and will go with it.
 func (l *ledger) kill(log, victim uint64, n int64) {
 	if l.logs[victim] == nil || log == victim {
 		return
@@ -67,7 +68,7 @@ func (l *ledger) kill(log, victim uint64, n int64) {
 	l.charge(log, n)
 }
 
-// drop forgets a log that was removed, and the kills that were for it.
+// drop forgets a log that was removed, and the kills whose victims lay in it.
 func (l *ledger) drop(log uint64) {
 	if c := l.logs[log]; c != nil {
 		l.live -= c.live
@@ -84,8 +85,8 @@ func (l *ledger) drop(log uint64) {
 	}
 }
 
-// needed returns how many bytes of a log count but its kills: records that
-// must live on elsewhere before the log can go.
+// needed returns how many bytes count in a log, not counting its kills: records
+// that must be copied before the log can go.
 func (c *logCount) needed() int64 {
 	n := c.live
 	for _, k := range c.kills {
@@ -96,8 +97,8 @@ func (c *logCount) needed() int64 {
 
 var errLogCount = errors.New("count of a log is malformed")
 
-// encode writes a count as the index keeps it: size, live, condemned, and a
-// victim and its bytes for each kind of kills.
+// encode writes a count as the index keeps it: size, live, condemned, then each
+// log of victims with the bytes of the kills for it.
 func (c *logCount) encode() []byte {
 	le := binary.LittleEndian
 	b := le.AppendUint64(nil, uint64(c.size))
@@ -135,10 +136,10 @@ func decodeLogCount(b []byte) (*logCount, error) {
 	return c, nil
 }
 
-// logKey is a log's key in the index: in order of numbers.
+// logKey is a log's key in the index; keys sort by the log's number.
 func logKey(log uint64) []byte { return binary.BigEndian.AppendUint64(nil, log) }
 
-// encode returns what is to be written of the counts that changed.
+// encode returns the rows of the counts that changed, to be saved.
 func (l *ledger) encode(store []byte) map[string]map[string][]byte {
 	if len(l.dirty) == 0 {
 		return nil

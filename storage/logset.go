@@ -14,7 +14,7 @@ const (
 	logSuffix = ".log"
 	logDigits = 10
 
-	// maxOpenLogs bounds the descriptors of logs that nobody reads just now.
+	// maxOpenLogs bounds how many logs are kept open while nobody reads them.
 	maxOpenLogs = 128
 )
 
@@ -69,7 +69,8 @@ func logNumbers(fsys FS, dir string) ([]uint64, error) {
 	return ids, nil
 }
 
-// logNumber returns the number of the log that a file of this name is.
+// logNumber returns the number of the log that has this file name, and whether it
+// is the name of a log.
 func logNumber(name string) (id uint64, ok bool) {
 	digits, ok := strings.CutSuffix(name, logSuffix)
 	if !ok || len(digits) != logDigits {
@@ -129,8 +130,9 @@ func (s *logSet) trim() {
 	}
 }
 
-// remove deletes a log once its last reader has left. Nobody can open it any
-// more from the start. ErrFailed says that the disk failed to make that durable.
+// remove deletes a log once its last reader has left. From the call on, nobody
+// can open it any more. ErrFailed says that the removal could not be made
+// durable.
 func (s *logSet) remove(id uint64) error {
 	s.mu.Lock()
 	s.dead[id] = true

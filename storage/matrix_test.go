@@ -16,19 +16,19 @@ import (
 	"github.com/cairnstore/cairn/storage/storagetest"
 )
 
-// matrixEnv set to "full" has TestFaultMatrix take every operation, not each
-// sixteenth: minutes instead of seconds.
+// matrixEnv, set to "full", makes TestFaultMatrix take every operation instead of
+// every sixteenth: minutes instead of seconds.
 const (
 	matrixEnv   = "CAIRN_MATRIX"
 	matrixCases = 5000 // at least, of the full one
 )
 
-// upset is what befalls one operation that changes the disk, or it and all of
-// its kind behind it.
+// upset is a fault that befalls one operation that changes the disk, or that one
+// and all of its kind after it.
 type upset struct {
 	name    string
 	err     error
-	kinds   []storagetest.OpKind // that it befalls; all if empty
+	kinds   []storagetest.OpKind // that it can befall; all if empty
 	forEver bool
 	after   []aftermath
 }
@@ -75,8 +75,8 @@ var (
 // TestFaultMatrix upsets every operation that changes the disk, in every way,
 // while shards and facts are put, deleted and moved; then the index is kept,
 // removed, or an older one. Nothing acknowledged is lost, nothing deleted comes
-// back, nothing is acknowledged behind a failed sync, and the index made again
-// is the one that was kept, to the byte.
+// back, nothing is acknowledged after a failed sync, and the index made again
+// equals the one that was kept, to the byte.
 func TestFaultMatrix(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -119,9 +119,9 @@ type matrix struct {
 	upset map[string]int // operations, by kind and file
 }
 
-// run lets a store work until the at-th of the operations that it can befall is
-// upset, and opens it again in all ways. hit is false when the work was done
-// before.
+// run lets a store work until u befalls the at-th of the operations that it can,
+// then opens the store again in all ways. hit is false when the work was done
+// before that.
 func (m *matrix) run(t *testing.T, u *upset, at int) (hit bool, err error) {
 	dir := fast(t)
 	index, older := filepath.Join(dir, "index.db"), filepath.Join(dir, "older.db")
@@ -165,8 +165,8 @@ func (m *matrix) run(t *testing.T, u *upset, at int) (hit bool, err error) {
 	return true, nil
 }
 
-// recover opens a disk with each state of the index; then works on with it, and
-// has the power fail at the end.
+// recover opens a disk with each state of the index, goes on working with it, and
+// lets the power fail at the end.
 func (m *matrix) recover(t *testing.T, disk *storagetest.FS, index, older string, l *ledger) error {
 	if err := recoverAll(t, disk, index, older, l); err != nil {
 		return err

@@ -94,8 +94,8 @@ func (m *Memory) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Unmount takes the disk away, as a Disk's whose sentinel is missing, or brings
-// it back with all that was on it.
+// Unmount takes the disk away, as if a Disk's sentinel were missing, or brings it
+// back with all that was on it.
 func (m *Memory) Unmount(away bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

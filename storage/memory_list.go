@@ -101,7 +101,7 @@ func (m *Memory) Shards(ctx context.Context, g protocol.GroupID) iter.Seq2[Shard
 	})
 }
 
-// list yields what snapshot returns, unless the store or ctx is at its end.
+// list yields what snapshot returns, unless the store is closed or ctx has ended.
 func list[T any](ctx context.Context, m *Memory, op string, snapshot func() []T) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		m.mu.RLock()

@@ -14,7 +14,7 @@ func TestMemory(t *testing.T) {
 	})
 }
 
-// A store whose disk is away answers as one, and has everything when it is back.
+// A store whose disk is away says so, and has everything when the disk is back.
 func TestMemoryUnmount(t *testing.T) {
 	m := storage.NewMemory(storage.Config{Quota: 1 << 20})
 	f := storage.Fact{Kind: 1, Bytes: []byte("kept")}

@@ -6,7 +6,7 @@ import (
 )
 
 // merge yields the ordered lists of all stores as one, without repetitions.
-// Errors come last: one store's must not hide what the others hold.
+// Errors come last: an error of one store must not hide what the others hold.
 func merge[T any](d *Disks, list func(Store) iter.Seq2[T, error], compare func(a, b T) int) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		m := merger[T]{compare: compare}
@@ -48,7 +48,8 @@ func (m *merger[T]) add(next func() (T, error, bool), stop func()) {
 	}
 }
 
-// pull returns a sequence's next item that is no error.
+// pull returns a sequence's next item that is no error, and keeps the errors
+// before it for later.
 func (m *merger[T]) pull(next func() (T, error, bool)) (T, bool) {
 	for {
 		v, err, ok := next()
@@ -61,7 +62,7 @@ func (m *merger[T]) pull(next func() (T, error, bool)) (T, bool) {
 
 func (m *merger[T]) any() bool { return len(m.heads) > 0 }
 
-// next returns the least head, and passes over its likes.
+// next returns the least head, and drops equal ones of other sequences.
 func (m *merger[T]) next() T {
 	least := slices.MinFunc(m.heads, m.compare)
 	for i := len(m.heads) - 1; i >= 0; i-- {

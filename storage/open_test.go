@@ -184,8 +184,8 @@ func TestTornTailOnFullDisk(t *testing.T) {
 		if err := d.PutShard(t.Context(), c); err != nil {
 			t.Fatalf("put with room again: %v", err)
 		}
-		// What the torn tail takes is won back behind every Open; who compares
-		// two of them lets it come to its end first.
+		// The space of the torn tail is reclaimed in the background after every
+		// Open. It must be finished before two stores can be compared.
 		if err := d.Quiesce(); err != nil {
 			t.Error(err)
 		}
@@ -205,8 +205,8 @@ func TestTornTailOnFullDisk(t *testing.T) {
 	})
 }
 
-// Who waits while a new log cannot be synced is told so, even if nothing would
-// have to be written for them.
+// A caller that waits while a new log cannot be synced gets that error, even if
+// nothing would have to be written for it.
 func TestWaitingOnFailedRotation(t *testing.T) {
 	fs := storagetest.NewFS()
 	d := openDisk(t, crashConfig(fs, filepath.Join(fast(t), "index.db")))

@@ -12,8 +12,8 @@ import (
 	"github.com/cairnstore/cairn/storage/storagetest"
 )
 
-// leaving is the context of a caller who goes away after it was asked for a
-// number of times.
+// leaving is the context of a caller that gives up: it ends after Err was called
+// a number of times.
 type leaving struct {
 	context.Context
 	left atomic.Int32
@@ -26,8 +26,8 @@ func (c *leaving) Err() error {
 	return nil
 }
 
-// A caller who gives up while space is won back for it must not keep the next
-// one from winning it back.
+// A caller that gives up while space is reclaimed for it must not keep the next
+// one from reclaiming it.
 func TestReclaimGivenUp(t *testing.T) {
 	const size = 20_000
 	d, err := storage.Open(storage.Config{Dir: t.TempDir(), Owner: "test", Quota: crashQuota, Reserve: -1})

@@ -10,7 +10,7 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// A log is a row of records, each at a multiple of 8 bytes:
+// A log is a sequence of records, each at a multiple of 8 bytes:
 //
 //	header      144 bytes, little-endian:
 //	   0  magic         8 bytes
@@ -21,19 +21,18 @@ import (
 //	  64  ID            32: segment, or fact
 //	  96  checksums     CRC-32C of descriptor, outboard and data, 4 each
 //	 108  zero          4
-//	 112  victim        log 8, offset 8: where the record lies that this one kills
+//	 112  victim        log 8, offset 8: the place of the record that this one kills
 //	 128  seal          16: BLAKE3(store's key ‖ log ‖ offset ‖ the 128 bytes above)
 //	descriptor ‖ outboard ‖ data ‖ zeros up to a multiple of 8
 //
-// The seal is what makes a record: peers choose the data, and could put into
-// it what looks like records of their own. With the key in it, and the place
-// where it lies, nothing is taken for a record that this store did not write
-// there.
+// Only the seal makes bytes a record: peers choose the data, and could put into
+// it what looks like records. Since the seal covers the store's key and the
+// place, only what this store itself wrote there passes for a record.
 const (
 	recordMagic   = "\xca\x12\x4e\x0d\x0areC"
 	recordVersion = 1
 	headerSize    = 144
-	sealedSize    = 128 // of the header, what the seal covers
+	sealedSize    = 128 // how much of the header the seal covers
 	sealSize      = 16
 	recordAlign   = 8
 )
@@ -95,8 +94,8 @@ func (s *Shard) recordSize() int64 {
 
 func (f *Fact) recordSize() int64 { return recordSize(0, 0, len(f.Bytes)) }
 
-// shardHeader describes a shard's record. It reads all of the shard, but for
-// data whose checksum was taken before.
+// shardHeader describes a shard's record. It reads all of the shard, except data
+// whose checksum the caller has taken.
 func shardHeader(s *Shard, now time.Time) header {
 	sum := s.Sum
 	if sum == nil {
@@ -145,7 +144,7 @@ func (k *storeKey) seal(at place, head []byte) [sealSize]byte {
 	return [sealSize]byte(sum[:sealSize])
 }
 
-// appendTo appends the header as it stands at a place.
+// appendTo appends the header, sealed for its place.
 func (h *header) appendTo(b []byte, key *storeKey, at place) []byte {
 	le, begin := binary.LittleEndian, len(b)
 	b = append(b, recordMagic...)

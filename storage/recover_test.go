@@ -64,8 +64,8 @@ func dump(t testing.TB, path string) map[string]string {
 	return all
 }
 
-// sameRebuilt checks that an index made again is that of the store, closed
-// now, to the byte.
+// sameRebuilt checks that an index made again equals, to the byte, that of the
+// store, which is closed.
 func sameRebuilt(t testing.TB, fs *storagetest.FS, index string) error {
 	t.Helper()
 	want := dump(t, index)
@@ -94,7 +94,7 @@ func sameRebuilt(t testing.TB, fs *storagetest.FS, index string) error {
 // here: as it was, nothing, or an older state.
 var indexes = []string{"kept", "deleted", "older"}
 
-// recover opens a store after a crash, in each of the indexes' states, and
+// recoverAll opens a store after a crash, with the index in each of its states,
 // checks it, works on with it, and checks again.
 func recoverAll(t testing.TB, fs *storagetest.FS, index, older string, l *ledger) error {
 	t.Helper()

@@ -12,9 +12,9 @@ import (
 	"github.com/cairnstore/cairn/storage/kv"
 )
 
-// openIndex opens the index, or makes an empty one where it is missing,
-// damaged, or tells of other logs than are there. Only what it tells of logs
-// that grew since, or are new, may be missing in it.
+// openIndex opens the index, or makes an empty one if it is missing, damaged, or
+// does not fit the logs. All that it may lack are new logs, and the ends of logs
+// that have grown since.
 func (d *Disk) openIndex(ids []uint64) error {
 	for again := false; ; again = true {
 		db, err := kv.Open(d.cfg.Index, kv.Options{})
@@ -81,9 +81,9 @@ func (d *Disk) logSizeOf(id uint64) (int64, error) {
 	return l.Size()
 }
 
-// replay brings the index up to date with the logs, and finds the place to
-// write on. It returns kills that are owed: of records whose place was taken
-// without a kill, because a crash came between the two.
+// replay brings the index up to date with the logs, and finds where to go on
+// writing. It returns the records that are still owed a kill: they were replaced,
+// but a crash came before the kill was written.
 func (d *Disk) replay(ids []uint64) (owed []placed, err error) {
 	if ids, err = d.removeCondemned(ids); err != nil {
 		return nil, err
@@ -125,10 +125,10 @@ func (d *Disk) removeCondemned(ids []uint64) (rest []uint64, err error) {
 	return ids, nil
 }
 
-// resume finds where to write on: behind the last log's records, or in a new
-// log if the last one ends in anything else. What a crash left is never cut
-// off or written over: nobody can tell it from what was synced and rotted. On a
-// disk without room for the new log, what is there is served all the same.
+// resume finds where to go on writing: after the last log's records, or in a new
+// log if the last one ends in anything else. What a crash left is never cut off
+// or overwritten: nobody can tell it from synced bytes that have rotted. If the
+// disk has no room for the new log, what is stored is served all the same.
 func (d *Disk) resume(ids []uint64, last tail) error {
 	if len(ids) == 0 {
 		return d.begin(1, nil)
@@ -146,8 +146,8 @@ func (d *Disk) resume(ids []uint64, last tail) error {
 	return err
 }
 
-// sweep removes files that a crash left half-made. Only those of our own names:
-// a donated folder may hold files of others.
+// sweep removes files that a crash left half-made, but only those with names of
+// ours: a donated folder may hold files of others.
 func sweep(cfg *Config, dir string) error {
 	names, err := cfg.FS.ReadDir(dir)
 	if err != nil {
@@ -163,7 +163,7 @@ func sweep(cfg *Config, dir string) error {
 	return nil
 }
 
-// ours reports whether writeFile makes files of a name.
+// ours reports whether a file with this name is one that writeFile makes.
 func ours(name string) bool {
 	_, isLog := logNumber(name)
 	return isLog || name == sentinelName

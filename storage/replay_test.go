@@ -14,7 +14,7 @@ import (
 )
 
 // TestReplayOrder writes records of one shard into a log by hand and opens it:
-// the last one counts that no kill names, wherever the kill stands.
+// the last one that no kill names counts, wherever the kill stands.
 func TestReplayOrder(t *testing.T) {
 	for _, c := range []struct {
 		log  string // puts in order, kN kills the N-th

@@ -7,21 +7,21 @@ import (
 )
 
 const (
-	// replayBacklog is how many changes a replay gathers before it commits
-	// them: the more, the more of them fall into one page of the index.
+	// replayBacklog is how many changes a replay gathers before it commits them:
+	// the more it gathers, the more of them fall into one page of the index.
 	replayBacklog = 1 << 20
 
 	// rewriteBytes is how much is written over itself at a time.
 	rewriteBytes = 1 << 20
 )
 
-// replayer notes what the index does not know of the logs. Of all records of
-// one shard or fact, the last one counts that no kill names.
+// replayer enters into the index what it lacks of the logs. Of all records of one
+// shard or fact, the last one that no kill names counts.
 type replayer struct {
 	unsaved bool // the index cannot be written, as on a full disk
 	d       *Disk
-	// replaced are the records that another one took the place of, by what
-	// they are about: they come back if that one is killed and they are not.
+	// replaced are the records that a later one has replaced, by what they are
+	// about: they count again if the later one is killed and they are not.
 	replaced map[string][]placed
 	buf      []byte
 }
@@ -33,9 +33,9 @@ type tail struct {
 	bad  int64    // bytes that are no records
 }
 
-// log notes what the index does not know of a log. Of the last one a crash may
-// have left records without all of their bytes; the others were synced before
-// the next was begun, or kills of what was torn stand in that one.
+// log enters into the index what it lacks of a log. In the last log a crash may
+// have left records without all of their bytes. Every other log was synced before
+// the next was begun, or else the next begins with kills of its torn records.
 func (r *replayer) log(id uint64, last bool) (t tail, err error) {
 	x := r.d.index
 	l, err := r.d.logs.use(id)
@@ -69,10 +69,10 @@ func (r *replayer) log(id uint64, last bool) (t tail, err error) {
 	return t, nil
 }
 
-// rewrite makes durable what a log shows from some offset on. An earlier run
-// may have failed to: the system then shows bytes that it has given up to bring
-// to the disk, and a sync alone would say that all is well. Bytes written over
-// themselves take no harm from a crash.
+// rewrite makes durable what a log shows from some offset on, by writing it
+// again. An earlier run may have failed to sync it: the system then shows bytes
+// that it has given up bringing to the disk, and a sync alone would report
+// success. Overwriting bytes with themselves is safe in a crash.
 func rewrite(l *logFile, from, size int64) error {
 	buf := make([]byte, rewriteBytes)
 	for off := from; off < size; off += rewriteBytes {
@@ -82,7 +82,7 @@ func rewrite(l *logFile, from, size int64) error {
 		}
 		err := l.WriteVec([][]byte{b}, off)
 		if errors.Is(err, ErrFull) {
-			break // a file system that writes nothing in place; it must open, though full
+			break // a full file system that never writes in place; the store must open all the same
 		}
 		if err != nil {
 			return err
@@ -135,8 +135,8 @@ func (r *replayer) record(h *header, at place) error {
 	return nil
 }
 
-// apply notes a record, and remembers what it took the place of. The caller
-// holds the index's mu.
+// apply notes a record, and remembers what it replaced. The caller holds the
+// index's mu.
 func (r *replayer) apply(h *header, at place) error {
 	x := r.d.index
 	old, err := x.apply(h, at)
@@ -177,7 +177,7 @@ func (r *replayer) keep(what string, list []placed) {
 	r.replaced[what] = list
 }
 
-// restore notes again the record at a place.
+// restore notes once more the record at a place.
 func (r *replayer) restore(at place) error {
 	l, err := r.d.logs.use(at.log)
 	if err != nil {

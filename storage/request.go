@@ -7,15 +7,15 @@ import (
 
 // request is one caller's wish to write.
 type request struct {
-	// plan adds the records that the wish takes to a batch; none, if it is
+	// plan adds to a batch the records that fulfil the wish: none, if it is
 	// fulfilled already. It runs on the committer, perhaps more than once.
 	plan  func(*batch) error
 	state atomic.Int32
 	done  chan error
 }
 
-// The states of a request. A caller that gives up withdraws it, unless its
-// memory is being written.
+// The states of a request. A caller that gives up withdraws it, unless the
+// committer has taken it and may be writing from the caller's memory.
 const (
 	waiting int32 = iota
 	taken
@@ -53,8 +53,8 @@ func (d *Disk) submit(ctx context.Context, plan func(*batch) error) error {
 	}
 }
 
-// submitForRoom is submit for what needs room: while only dead records are in
-// the way it has their space won back.
+// submitForRoom is submit for requests that need room: as long as only dead
+// records are in the way, it has their space reclaimed and tries again.
 func (d *Disk) submitForRoom(ctx context.Context, plan func(*batch) error) error {
 	for {
 		err := d.submit(ctx, plan)
@@ -146,9 +146,9 @@ type moving struct {
 	body []byte
 }
 
-// planMoves plans to write records again that still count. The old ones are
-// killed: as long as their log is there, nobody who reads it may find them
-// alive after the new ones were deleted.
+// planMoves plans to copy records that still count to the active log. The
+// originals are killed: as long as their log exists, a replay of it must not find
+// them alive after the copies were deleted.
 func planMoves(list []moving) func(*batch) error {
 	return func(b *batch) error {
 		for i := range list {
@@ -170,8 +170,8 @@ func planMoves(list []moving) func(*batch) error {
 	}
 }
 
-// planKills plans to kill records that are dead already, for whoever reads the
-// logs again.
+// planKills plans to write kills for records that are dead already, so that later
+// replays of the logs know it.
 func planKills(list []placed) func(*batch) error {
 	return func(b *batch) error {
 		for _, p := range list {

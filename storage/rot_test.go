@@ -88,7 +88,7 @@ func TestRotIsFoundAndMended(t *testing.T) {
 	}
 }
 
-// readAll reads a shard whole, as a holder does that passes it on.
+// readAll reads a whole shard, as a holder does that passes it on.
 func readAll(t *testing.T, d *storage.Disk, sh *storage.Shard) error {
 	t.Helper()
 	r, err := d.OpenShard(t.Context(), sh.Key)
@@ -99,7 +99,7 @@ func readAll(t *testing.T, d *storage.Disk, sh *storage.Shard) error {
 	return r.ReadAll(make([]byte, len(sh.Data)))
 }
 
-// Rot that is met in reading is noted, so that the shard is taken again.
+// Rot that is met while reading is noted, so that the shard can be put again.
 func TestRotIsFoundByReading(t *testing.T) {
 	fs, cfg, shards := rotten(t)
 	d := openDisk(t, cfg)
@@ -161,7 +161,7 @@ func TestRebuildPassesOverRot(t *testing.T) {
 }
 
 // A peer that knows how records look puts one into its data. When the header
-// in front of it rots, the search for the next record must not take it for one.
+// before that data rots, the search for the next record must not accept it.
 func TestForgedRecord(t *testing.T) {
 	fs, cfg, shards := rotten(t)
 	f, err := fs.Open(firstLog)

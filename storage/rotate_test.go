@@ -11,10 +11,10 @@ import (
 	"github.com/cairnstore/cairn/storage/storagetest"
 )
 
-// A new log fails when its name is to be made durable, and is there all the
-// same. A smaller shard in the same batch would still fit into the log before
-// it; that one must not grow behind the new one's back, since whoever opens the
-// store again believes all logs but the last to be synced.
+// A new log fails when its name is to be made durable, but its file is there. A
+// smaller shard in the same batch would still fit into the log before it. That
+// log must not grow any more, since the next Open believes all logs but the last
+// to be synced.
 func TestFailedRotation(t *testing.T) {
 	fs := storagetest.NewFS()
 	d := openDisk(t, crashConfig(fs, filepath.Join(fast(t), "index.db")))

@@ -11,7 +11,7 @@ import (
 // window is how much of a log a scan reads at a time, in bytes.
 const window = 64 << 10
 
-// scanner walks over the records of a log, over damage, too: where no record
+// scanner walks over the records of a log, and past damage: where no record
 // begins it looks for the next one.
 type scanner struct {
 	f    io.ReaderAt
@@ -28,8 +28,8 @@ func newScanner(f io.ReaderAt, key *storeKey, log uint64, from, to int64) *scann
 	return &scanner{f: f, key: key, log: log, off: from, end: to, buf: make([]byte, 0, window)}
 }
 
-// next returns the next record's header and where it lies; io.EOF after the
-// last. A record that runs over the end of the log is none.
+// next returns the next record's header and where it lies; io.EOF after the last.
+// A record that would run past the end of the log is none.
 func (s *scanner) next() (header, place, error) {
 	for s.off+headerSize <= s.end {
 		b, err := s.at(s.off, headerSize)
@@ -54,7 +54,7 @@ func (s *scanner) next() (header, place, error) {
 	return header{}, place{}, io.EOF
 }
 
-// resync moves to the next place behind off where a record may begin.
+// resync moves to the next place after off where a record may begin.
 func (s *scanner) resync() error {
 	from := s.off
 	for s.off += recordAlign; s.off+headerSize <= s.end; {
@@ -78,7 +78,7 @@ func (s *scanner) resync() error {
 	return nil
 }
 
-// at returns n bytes at an offset, out of the window if they are there.
+// at returns n bytes at an offset, from the window if they are there.
 func (s *scanner) at(off int64, n int) ([]byte, error) {
 	if off < s.base || off+int64(n) > s.base+int64(len(s.buf)) {
 		s.buf = s.buf[:min(window, s.end-off)]

@@ -12,7 +12,7 @@ import (
 
 // Names in a store's folder.
 const (
-	sentinelName = "cairn-store" // whose store this is; without it nothing is one
+	sentinelName = "cairn-store" // says whose store this is; a folder without it is no store
 	lockName     = "lock"
 	indexName    = "index.db"
 	logsName     = "logs"
@@ -104,8 +104,8 @@ func present(cfg *Config) error {
 	return nil
 }
 
-// folders makes what the store lies in. Where a store was before, its folder
-// must be there: making it would hide that its disk is missing.
+// folders makes the folders of a store. Where there was a store before, its
+// folder must exist: making it would hide that the disk is missing.
 func folders(cfg *Config) error {
 	if cfg.Existing {
 		if _, err := cfg.FS.ReadDir(cfg.Dir); errors.Is(err, fs.ErrNotExist) {

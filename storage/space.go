@@ -6,18 +6,19 @@ import (
 )
 
 const (
-	// spaceAge is how old the file system's word on its free bytes may get.
+	// spaceAge is how old the last figure of the file system's free bytes may
+	// get.
 	spaceAge = time.Second
 
 	defaultReserve  = 1 << 30 // bytes
-	reserveFraction = 20      // of the file system, where that is less
+	reserveFraction = 20      // 1/reserveFraction of the file system, where that is less
 
-	// roomFraction of the quota, at most maxRoom bytes, is where live records
-	// go while the space of dead ones is won back.
+	// roomFraction: 1/roomFraction of the quota, at most maxRoom bytes, is kept
+	// free for copies of live records while the space of dead ones is reclaimed.
 	roomFraction = 16
 	maxRoom      = 2 << 30
 
-	// A log is this fraction of the quota long, within bounds.
+	// A log grows to 1/logFraction of the quota, within these bounds in bytes.
 	logFraction = 32
 	minLog      = 64 << 10
 	maxLog      = 1 << 30
@@ -54,7 +55,7 @@ func (s *space) ask() error {
 	return nil
 }
 
-// fresh asks again when the last word is old.
+// fresh asks again if the last answer is too old.
 func (s *space) fresh() error {
 	if age := s.cfg.Now().UnixNano() - s.asked.Load(); age >= 0 && age < int64(spaceAge) {
 		return nil
@@ -62,15 +63,15 @@ func (s *space) fresh() error {
 	return s.ask()
 }
 
-// left returns how many bytes can be written; below 0 when others took what
+// left returns how many bytes can be written; below 0 when others have taken what
 // should stay free.
 func (s *space) left() int64 { return s.free.Load() }
 
 // took notes what was written since the file system was asked.
 func (s *space) took(n int64) { s.free.Add(-n) }
 
-// sizes returns the bytes of live records and of logs that a quota allows, 0
-// for no limit, and how long a log should get.
+// sizes returns how many bytes live records, and logs as a whole, may take under
+// a quota (0: no limit), and how long a log should get.
 func sizes(quota int64) (limit, log int64) {
 	if quota <= 0 {
 		return 0, maxLog

@@ -22,8 +22,8 @@ func (d *Disk) fail(cause error) error {
 	return d.failed
 }
 
-// spoil is fail for an index that cannot be believed: it is removed, and made
-// again by the next Open.
+// spoil is fail for an index that cannot be trusted: it is removed, and the next
+// Open makes it again.
 func (d *Disk) spoil(cause error) error {
 	d.stateMu.Lock()
 	d.spoilt = true
@@ -44,9 +44,10 @@ func (d *Disk) dropIndex() error {
 	return err
 }
 
-// save lets the index follow the logs. A full disk, or one that is not there,
-// costs nothing: all waits in memory. Of an index that the disk failed to write
-// nobody knows what the next process would find in it.
+// save brings the index up to date with the logs. A full or missing disk does no
+// harm: everything waits in memory. But if the disk fails while it writes the
+// index, nobody knows what the next process would find there, and the store
+// fails.
 func (d *Disk) save() error {
 	err := d.index.save()
 	if err == nil || !unreadable(err) && !errors.Is(err, syscall.EIO) {
@@ -58,8 +59,8 @@ func (d *Disk) save() error {
 	return d.spoil(err)
 }
 
-// lost reports whether the log that is written to has lost its name: what was
-// written there would be gone with the process.
+// lost reports whether the active log has lost its name, as when its file was
+// removed: what is written to it would be gone when the process ends.
 func (d *Disk) lost() bool {
 	f, err := d.cfg.FS.Open(d.logs.name(d.logs.newest()))
 	if err == nil {

@@ -39,11 +39,11 @@ var (
 	// Nothing is acknowledged any more until the store is opened again.
 	ErrFailed = errors.New("disk has failed")
 
-	// ErrCorrupt says that the disk gives other bytes than were stored.
+	// ErrCorrupt says that the disk returns other bytes than were stored.
 	ErrCorrupt = errors.New("stored bytes are damaged")
 
-	// ErrForeign says that the folder belongs to another node, or holds
-	// something else than a store.
+	// ErrForeign says that the folder belongs to another node, or holds something
+	// other than a store.
 	ErrForeign = errors.New("folder is another's")
 
 	// ErrInUse says that another process has the folder open.
@@ -52,7 +52,8 @@ var (
 	// ErrConflict says that the shard is held for another group.
 	ErrConflict = errors.New("held for another group")
 
-	// ErrLimit says that a part is empty that must not be, or beyond its limit.
+	// ErrLimit says that a part of a shard or fact is beyond its limit, or empty
+	// where it must not be.
 	ErrLimit = errors.New("outside the limits of a store")
 
 	// ErrClosed says that the store was closed.
@@ -72,26 +73,26 @@ type Shard struct {
 	Descriptor []byte // of the segment; 1 to MaxDescriptor bytes
 	Data       []byte // 1 to MaxData bytes
 	Outboard   []byte // the tree of hashes over Data; at most MaxOutboard bytes
-	Sum        *Sum   // of all of Data, taken as it came; nil: the store takes it
+	Sum        *Sum   // of all of Data, computed as it arrived; nil: the store computes it
 }
 
-// Sum is a checksum of data that is written to it. Who reads a shard step by
-// step takes it at the same time, and so spares the store to read all of it
-// once more. One of other data makes a shard that counts as damaged from the
-// beginning.
+// Sum is a checksum of the data that is written to it. A caller that receives a
+// shard piece by piece can compute the checksum on the way, which spares the
+// store from reading all of the shard again. A shard that comes with the checksum
+// of other data counts as damaged from the beginning.
 type Sum struct {
 	crc uint32
 	n   int // bytes written
 }
 
-// Write takes b into the checksum. It never fails.
+// Write adds b to the checksum. It never fails.
 func (s *Sum) Write(b []byte) (int, error) {
 	s.crc = crc32.Update(s.crc, castagnoli, b)
 	s.n += len(b)
 	return len(b), nil
 }
 
-// ShardInfo tells of a held shard without reading it.
+// ShardInfo describes a held shard without reading it.
 type ShardInfo struct {
 	Key    ShardKey
 	Group  protocol.GroupID
@@ -99,14 +100,14 @@ type ShardInfo struct {
 	Stored time.Time
 }
 
-// Fact is one fact of a group, or a note that the node keeps beside them.
+// Fact is one fact of a group, or a note that the node keeps with the facts.
 type Fact struct {
 	Group protocol.GroupID
 	Kind  uint8
 	Bytes []byte // at most MaxFact bytes
 }
 
-// FactInfo tells of a held fact without reading it.
+// FactInfo describes a held fact without reading it.
 type FactInfo struct {
 	Group protocol.GroupID
 	ID    protocol.Hash
@@ -131,15 +132,15 @@ type Usage struct {
 	Err      error // nil, or why nothing can be stored: ErrSuspended or ErrFailed
 }
 
-// ShardReader reads one held shard. It stays valid while the shard is deleted
-// or moved by others. ReadAt gives bytes as the disk does: who passes on a part
-// proves it by the outboard.
+// ShardReader reads one held shard. It stays valid while others delete or move
+// the shard. ReadAt returns bytes as the disk gives them, unchecked: a caller
+// that passes on a part of the data must check it against the outboard.
 type ShardReader interface {
 	Info() ShardInfo
 	Descriptor() []byte        // must not be changed
 	Outboard() ([]byte, error) // ErrCorrupt when damaged
 	io.ReaderAt                // over the data
-	ReadAll(dst []byte) error  // fills dst, as long as the data; ErrCorrupt unless that is what was stored
+	ReadAll(dst []byte) error  // fills dst, which must be as long as the data; ErrCorrupt unless that is what was stored
 	io.Closer
 }
 
@@ -147,18 +148,18 @@ type ShardReader interface {
 // use.
 //
 // What was acknowledged (the method returned nil) survives the end of the
-// process, power loss and a full disk. What was not is there wholly or not at
-// all. A shard or fact that is deleted is gone for good once that is
-// acknowledged. An iterator yields each thing that is there all the while it
-// runs exactly once, and ends with its first error; only ErrCorrupt from Facts
-// stands for the one damaged fact, and others follow.
+// process, power loss and a full disk. What was not acknowledged is there wholly
+// or not at all. A deleted shard or fact is gone for good once the delete is
+// acknowledged. An iterator yields exactly once each thing that is there for as
+// long as it runs. It ends with its first error, with one exception: an
+// ErrCorrupt from Facts stands for one damaged fact, and others follow.
 type Store interface {
 	// PutShard returns nil only when the shard is durable. It is idempotent: a
-	// key that is held already is not written again, unless it was found
-	// damaged (by Verify, or by reading): then it is replaced. The caller may
-	// reuse the shard's memory after it returned, whatever it returned. ctx
-	// ends the wait for one's turn, not the writing. Errors: ErrFull,
-	// ErrFailed, ErrSuspended, ErrConflict, ErrLimit.
+	// key that is held already is not written again, unless it was found damaged
+	// (by Verify, or by reading): then it is replaced. The caller may reuse the
+	// shard's memory once PutShard has returned, whatever the result. ctx bounds
+	// the wait for a turn, not the writing. Errors: ErrFull, ErrFailed,
+	// ErrSuspended, ErrConflict, ErrLimit.
 	PutShard(ctx context.Context, s *Shard) error
 
 	// OpenShard opens a held shard for reading. Errors: ErrNotFound, ErrCorrupt,
@@ -169,27 +170,28 @@ type Store interface {
 	// Errors: ErrNotFound, ErrCorrupt, ErrSuspended.
 	Verify(ctx context.Context, key ShardKey) error
 
-	// DeleteShard returns nil when it is durable that the shard is not held. One
-	// that is not held is no error. The disk's space comes back in time.
+	// DeleteShard returns nil once it is durable that the shard is not held.
+	// Deleting a shard that is not held is no error. The disk's space comes back
+	// later.
 	DeleteShard(ctx context.Context, key ShardKey) error
 
 	// PutFact returns nil only when all the facts are durable; they may be of
 	// several groups. It is idempotent. Errors: as PutShard.
 	PutFact(ctx context.Context, facts ...Fact) error
 
-	// DeleteFact returns nil when it is durable that the fact is not held. One
-	// that is not held is no error.
+	// DeleteFact returns nil once it is durable that the fact is not held.
+	// Deleting a fact that is not held is no error.
 	DeleteFact(ctx context.Context, g protocol.GroupID, id protocol.Hash) error
 
-	// Facts yields a group's facts in order of their IDs. In the place of a
-	// damaged one stands ErrCorrupt, with its group and kind.
+	// Facts yields a group's facts in order of their IDs. In place of a damaged
+	// one it yields ErrCorrupt, with its group and kind.
 	Facts(ctx context.Context, g protocol.GroupID) iter.Seq2[Fact, error]
 
 	// Fact reads one fact. Errors: ErrNotFound, ErrCorrupt, ErrSuspended.
 	Fact(ctx context.Context, g protocol.GroupID, id protocol.Hash) (Fact, error)
 
-	// FactInfos yields what is held of a group's facts, in order of their IDs.
-	// It reads none of them.
+	// FactInfos describes the facts that are held of a group, in order of their
+	// IDs. It reads none of them.
 	FactInfos(ctx context.Context, g protocol.GroupID) iter.Seq2[FactInfo, error]
 
 	// Groups yields the groups of which anything is held, in order of their IDs.

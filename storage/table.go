@@ -12,16 +12,16 @@ import (
 )
 
 // table keeps ordered keys in a kv.DB, but lets changes wait in memory until a
-// flush brings many of them there at once: a commit costs the disk two syncs,
-// whatever it holds.
+// flush commits many of them together: a commit costs the disk two syncs, however
+// much it holds.
 //
-// Keys are 32 bytes (a segment, a group) and something behind, so that what
-// waits is found by those, too.
+// A key is 32 bytes (a segment, a group) and a rest. Waiting changes can be found
+// by the 32 bytes alone, too.
 type table struct {
 	db *kv.DB
 
-	// mu guards what follows. Whoever changes more than one key that belong
-	// together holds it all the while.
+	// mu guards what follows. A change to several keys that belong together holds
+	// it from beginning to end.
 	mu       sync.RWMutex
 	waiting  layer
 	flushing layer // nil when no flush is under way
@@ -85,7 +85,7 @@ func (t *table) get(bucket string, key []byte) (value []byte, err error) {
 	return value, err
 }
 
-// read is get for those who hold nothing.
+// read is get for callers that do not hold mu.
 func (t *table) read(bucket string, key []byte) ([]byte, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -121,7 +121,7 @@ func (t *table) scan(bucket string, head [32]byte) (rows []row, err error) {
 }
 
 // changed returns what the layers say of the keys that begin with head. The
-// caller holds mu, and changes nothing.
+// caller holds mu, and must not change the result.
 func (t *table) changed(bucket string, head [32]byte) map[string][]byte {
 	flushing, waiting := t.flushing.keys[bucket][head], t.waiting.keys[bucket][head]
 	switch {
@@ -135,8 +135,8 @@ func (t *table) changed(bucket string, head [32]byte) map[string][]byte {
 	return both
 }
 
-// page returns up to limit keys of a bucket in order, from the first that is
-// not below from. Its keys are 32 bytes long.
+// page returns up to limit keys of a bucket whose keys are 32 bytes long, in
+// order, beginning with the first that is not below from.
 func (t *table) page(bucket string, from []byte, limit int) ([][32]byte, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -174,7 +174,7 @@ func (t *table) page(bucket string, from []byte, limit int) ([][32]byte, error) 
 }
 
 // flush commits what waits. notes returns what is to be committed with it, in
-// buckets of their own; it is called while nothing can change. After an error
+// buckets of its own; it is called while nothing can change. After an error
 // nothing is lost: the next flush tries again.
 func (t *table) flush(notes func() map[string]map[string][]byte) error {
 	t.flushMu.Lock()
@@ -195,7 +195,8 @@ func (t *table) flush(notes func() map[string]map[string][]byte) error {
 	return nil
 }
 
-// commit writes the layer in order of keys, which fills pages side by side.
+// commit writes the layer in order of keys, which fills neighbouring pages in
+// turn.
 func (t *table) commit(tx *kv.Tx) error {
 	for _, bucket := range slices.Sorted(maps.Keys(t.flushing.keys)) {
 		heads := t.flushing.keys[bucket]

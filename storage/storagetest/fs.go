@@ -12,8 +12,8 @@ import (
 	"github.com/cairnstore/cairn/storage"
 )
 
-// ErrPower is what an operation returns in which the power failed, and every
-// one behind it.
+// ErrPower is what the operation during which the power failed returns, and every
+// one after it.
 var ErrPower = errors.New("the power failed")
 
 // ErrIO is a disk's own failure.
@@ -40,10 +40,10 @@ type Op struct {
 	Name  string
 }
 
-// FS is a storage.FS in memory. Like a real one it shows at once what was
-// written, and promises only what was synced: contents by Sync, names by
-// SyncDir. Restart takes it through a power failure. After a failed Sync, like
-// Linux, it goes on showing bytes that will never reach the disk.
+// FS is a storage.FS in memory. Like a real one it shows immediately what was
+// written, and promises only what was synced: contents by Sync, names by SyncDir.
+// Restart takes it through a power failure. After a failed Sync, like Linux, it
+// goes on showing bytes that will never reach the disk.
 type FS struct {
 	mu     sync.Mutex // guards what follows
 	inject func(Op) error
@@ -58,11 +58,11 @@ type FS struct {
 	locks  map[string]bool
 }
 
-// move is one change of names: to nil is a removal.
+// move is one change of names; a removal if to is nil.
 type move struct {
 	name string
 	to   *inode
-	from string // of a rename: this name goes
+	from string // the old name, if this is a rename
 }
 
 // inode is a file.
@@ -89,9 +89,9 @@ func NewFS() *FS {
 	}
 }
 
-// Inject has fault asked before each operation that changes the disk; its
-// error makes that one fail, a write after half of its bytes. After ErrPower
-// all fail.
+// Inject makes the file system call fault before each operation that changes the
+// disk. An error of fault makes that operation fail, a write after half of its
+// bytes. After ErrPower all fail.
 func (f *FS) Inject(fault func(Op) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -112,8 +112,8 @@ func (f *FS) Ops() int {
 	return f.ops
 }
 
-// SyncFailed reports whether a sync of a file or a folder has failed: whoever
-// is acknowledged something that began afterwards is told a lie.
+// SyncFailed reports whether a sync of a file or a folder has failed: a store
+// that acknowledges anything begun afterwards lies.
 func (f *FS) SyncFailed() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -157,7 +157,7 @@ func (f *FS) change(kind OpKind, name string) error {
 	return nil
 }
 
-// MkdirAll implements storage.FS. Folders are durable at once.
+// MkdirAll implements storage.FS. Folders are durable immediately.
 func (f *FS) MkdirAll(dir string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -300,8 +300,8 @@ func (f *FS) Space(string) (free, total int64, err error) {
 	return f.room - f.used(), f.room, nil
 }
 
-// Spoil changes a byte in the middle of what a file shows and keeps. It is for
-// tests of rot; off counts from the end if it is below 0.
+// Spoil changes the byte at off of what a file shows and keeps, for tests of rot.
+// A negative off counts from the end.
 func (f *FS) Spoil(name string, off int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -20,8 +20,8 @@ var Sizes = []int{
 	protocol.MaxShardSize - 1, //
 }
 
-// Shard returns a shard of size bytes that seed determines: of the group and
-// in the segment that these numbers stand for.
+// Shard returns a shard of size bytes that seed determines. group and segment are
+// numbers that stand for IDs.
 func Shard(seed uint64, group, segment, slot, size int) *storage.Shard {
 	rng := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(group), byte(segment), byte(segment >> 8), byte(slot)})
 	s := &storage.Shard{

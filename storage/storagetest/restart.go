@@ -7,14 +7,14 @@ import (
 	"slices"
 )
 
-// Survival says what of the unsynced a power failure leaves.
+// Survival says what a power failure leaves of what was not synced.
 type Survival int
 
 // What can survive.
 const (
 	Nothing    Survival = iota // only what was synced
 	Everything                 // all of it happened to be written
-	Something                  // any sectors of any write, any first changes of names
+	Something                  // any sectors of any write, any number of the first changes of names
 	Unnamed                    // all bytes, but only names that were synced
 	Unwritten                  // all names, but only bytes that were synced
 )
@@ -57,8 +57,8 @@ func (f *FS) Restart(how Survival, rng *rand.Rand) *FS {
 }
 
 // Kill returns the file system as the next process finds it when this one is
-// killed and the power stays on: it shows all, and still owes the disk what it
-// owed.
+// killed and the power stays on: it shows everything that was written, but what
+// was not synced is still not on the disk.
 func (f *FS) Kill() *FS {
 	after := f.Clone()
 	f.mu.Lock()

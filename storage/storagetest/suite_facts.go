@@ -57,7 +57,8 @@ func sameFacts(t *testing.T, s storage.Store, group int, want []storage.Fact) {
 	sameInfos(t, s, group, want)
 }
 
-// sameInfos checks what is told of facts without reading them, and each alone.
+// sameInfos checks what FactInfos tells of a group's facts, and reads each fact
+// by itself.
 func sameInfos(t *testing.T, s storage.Store, group int, want []storage.Fact) {
 	t.Helper()
 	var infos []storage.FactInfo
