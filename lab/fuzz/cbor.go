@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// Major types of CBOR, and one for our frames: a byte, three of length.
+// Major types of CBOR, and one for our frames: a byte, then three of length.
 const (
 	majorBytes = 2
 	majorText  = 3
@@ -26,15 +26,16 @@ type item struct {
 	at, head, end int    // head is its length in bytes
 	major         byte   // or frame
 	arg           uint64 // of the head
-	up            int    // index of what it stands in, -1: nothing
+	up            int    // index of the item that it is in, -1: none
 	nth           int    // among its neighbours
 }
 
-// holds reports whether the length in its head is that of what stands within.
+// holds reports whether the number in the item's head is the length of a content
+// that may hold other items.
 func (i item) holds() bool { return i.major == majorBytes || i.major == frame }
 
-// scan appends the items of b, each before what it contains: what is CBOR in a
-// byte string or in a frame, too.
+// scan appends the items of b, each before what it contains. It finds CBOR within
+// byte strings and frames, too.
 func scan(b []byte, to []item) []item {
 	raw := 0
 	for at := 0; at < len(b) && raw < maxRaw; {
@@ -68,7 +69,8 @@ func scanFrame(b []byte, at int, to []item) (items []item, end int) {
 	return items, end
 }
 
-// scanItem returns end -1 and to as it was where no whole item stands at at.
+// scanItem appends the item at at, and what it contains. Where there is no whole
+// item it returns to unchanged, and end -1.
 func scanItem(b []byte, at, limit, up, nth, depth int, to []item) (items []item, end int) {
 	head, arg, ok := readHead(b[at:limit])
 	if !ok || depth > maxDepth || len(to) > maxItems {
@@ -126,7 +128,7 @@ func readHead(b []byte) (n int, arg uint64, ok bool) {
 	return n, binary.BigEndian.Uint64(full[:]), true
 }
 
-// appendHead writes a head as short as it goes, or longer by some steps.
+// appendHead appends the shortest head, or one that is longer by some steps.
 func appendHead(b []byte, major byte, arg uint64, longer int) []byte {
 	if major == frame {
 		return append(b, byte(arg>>16), byte(arg>>8), byte(arg))

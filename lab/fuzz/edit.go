@@ -9,19 +9,20 @@ import (
 // bytes.
 const maxGrowth = 4 << 10
 
-// editor changes bytes: as bytes, and where there is CBOR in them, as that.
+// editor changes bytes: as plain bytes or, where there is CBOR in them, as CBOR
+// items.
 type editor struct {
 	draw  *draw
 	seeds [][]byte
 	parts [][]byte // every CBOR item of the seeds
-	most  int      // length of a mutant, in bytes
+	most  int      // greatest length of a mutant, in bytes
 
 	items []item // of what is edited
 	piece []byte // scratch
 	out   []byte
 }
 
-// learn takes what pieces of it other seeds' mutants may get.
+// learn keeps a seed and its items, of which other seeds' mutants may get pieces.
 func (e *editor) learn(b []byte) {
 	e.seeds = append(e.seeds, b)
 	e.most = max(e.most, len(b)+maxGrowth)
@@ -30,7 +31,7 @@ func (e *editor) learn(b []byte) {
 	}
 }
 
-// edit returns a changed copy of b. It is good until the next call.
+// edit returns a changed copy of b, which is valid until the next call.
 func (e *editor) edit(b []byte, changes int) []byte {
 	e.out = append(e.out[:0], b...)
 	for range changes {
@@ -78,7 +79,7 @@ func (e *editor) editBytes() {
 		e.out = e.out[:from] // cut short
 	case 4:
 		e.replace(from, to, nil)
-	case 5: // twice
+	case 5: // doubled
 		e.piece = append(e.piece[:0], e.out[from:to]...)
 		e.replace(to, to, e.piece)
 	case 6: // a number, big-endian or little

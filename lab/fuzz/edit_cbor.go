@@ -1,6 +1,6 @@
 package fuzz
 
-// strange are items that no record has, or none at most places.
+// strange are items that occur in no record, or are wrong at most places.
 var strange = [][]byte{
 	{0xf6}, {0xf7}, {0xf4}, {0xf5}, {0xe0}, {0xf8, 0xff}, {0xf9, 0x7e, 0}, {0xfb, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0}, // simple, floats
 	{0x00}, {0x20}, {0x1b, 0, 0x1f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, {0x3b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
@@ -11,7 +11,7 @@ var strange = [][]byte{
 }
 
 // editItem makes one change to one item of e.out. The lengths and counts around
-// it follow, but for one time in eight.
+// it are adjusted, except one time in eight.
 func (e *editor) editItem() {
 	i := e.draw.below(len(e.items))
 	if e.items[i].major == frame {
@@ -19,7 +19,7 @@ func (e *editor) editItem() {
 			e.putHead(i, frame, e.draw.magnitude(24), 0)
 			return
 		}
-		i++ // what it holds
+		i++ // the item in it
 	}
 	switch it := e.items[i]; e.draw.below(10) {
 	case 0, 1, 2:
@@ -30,13 +30,13 @@ func (e *editor) editItem() {
 			from = strange
 		}
 		e.put(i, from[e.draw.below(len(from))])
-	case 5: // it says otherwise of itself than it is
+	case 5: // a wrong length, count or value in its head
 		arg := it.arg + uint64(e.draw.below(5)) - 2
 		if e.draw.below(2) == 0 {
 			arg = e.draw.magnitude(64)
 		}
 		e.putHead(i, it.major, arg, 0)
-	case 6: // a second form of the same, or another type
+	case 6: // a longer form of the same head, or another type
 		if e.draw.below(2) == 0 {
 			e.putHead(i, it.major, it.arg, 1+e.draw.below(4))
 		} else {
@@ -65,7 +65,7 @@ func (e *editor) editEntry(i int) {
 	case 1:
 		e.splice(it.up, from, to, nil, -1)
 	default:
-		if other := e.neighbour(i, e.items[last].nth+step); other >= 0 { // behind the next one
+		if other := e.neighbour(i, e.items[last].nth+step); other >= 0 { // after the next one
 			end := e.items[other].end
 			e.piece = append(append(e.piece[:0], e.out[to:end]...), e.out[from:to]...)
 			copy(e.out[from:], e.piece)
@@ -73,7 +73,8 @@ func (e *editor) editEntry(i int) {
 	}
 }
 
-// neighbour returns the index of the nth item of what items[i] stands in, or -1.
+// neighbour returns the index of the nth item in the item that contains items[i],
+// or -1.
 func (e *editor) neighbour(i, nth int) int {
 	up := e.items[i].up
 	for n := up + 1; n < len(e.items); n++ {
@@ -89,7 +90,7 @@ func (e *editor) put(i int, with []byte) {
 	e.splice(e.items[i].up, e.items[i].at, e.items[i].end, with, 0)
 }
 
-// putHead replaces an item's head and lets its content be.
+// putHead replaces an item's head and leaves its content.
 func (e *editor) putHead(i int, major byte, arg uint64, longer int) {
 	it := e.items[i]
 	e.piece = appendHead(e.piece[:0], major, arg, longer)
@@ -147,8 +148,8 @@ func (e *editor) putValue(i int) {
 	e.put(i, e.piece)
 }
 
-// splice replaces bytes of e.out that stand in item up (-1: in none), whose
-// count grows by more.
+// splice replaces bytes of e.out within item up (-1: in none), whose count grows
+// by more, and adjusts the heads around them.
 func (e *editor) splice(up, from, to int, with []byte, more int) {
 	grown := len(with) - (to - from)
 	e.replace(from, to, with)

@@ -3,10 +3,9 @@
 // as a soak (Variable), which runs it on millions of mutants of the target's
 // corpus in one goroutine of one process.
 //
-// A soak counts executions of decoders: what runs within T.Frugal, once for each
-// call, on inputs of which no two are alike. What it tries follows from
-// CAIRN_SEED; an input that fails is written to testdata/fuzz, as the engine
-// does.
+// A soak counts executions of decoders: each call of T.Frugal is one, and no two
+// are on the same input. What it tries follows from CAIRN_SEED; an input that
+// fails is written to testdata/fuzz, as the engine does.
 package fuzz
 
 import (
@@ -23,16 +22,17 @@ type T struct {
 	batch *batch // nil: every Frugal measures
 }
 
-// Helper does nothing: to mark a frame takes longer than most decoders do.
+// Helper does nothing: marking a frame takes longer than most decoders do.
 func (*T) Helper() {}
 
-// Frugal runs f and fails where it allocates more than most bytes. What others
-// have allocated is at times booked late, and counts along: the least of
-// several runs counts, so f must be one that can be repeated.
+// Frugal runs f and fails if f allocates more than most bytes. What others have
+// allocated is sometimes booked late and counted here, too, so f is run several
+// times and the smallest figure counts: f must be repeatable.
 //
-// Within a soak f runs once and counts as one execution, and what a batch of executions allocates together
-// is held against the least of their limits: where the sum is under it, each
-// is. Where it is not, every execution of the batch is measured by itself.
+// Within a soak f runs once and counts as one execution. What a batch of
+// executions allocates together is compared with the smallest of their limits: if
+// the sum is within it, so is each execution. Otherwise every execution of the
+// batch is measured by itself.
 func (t *T) Frugal(most uint64, f func()) {
 	if t.batch != nil {
 		t.batch.least = min(t.batch.least, most)
@@ -51,16 +51,16 @@ func (t *T) Frugal(most uint64, f func()) {
 	t.TB.Fatalf("it allocates %d bytes, more than %d", spent, most)
 }
 
-// Accepted tells that the input is one that the decoder takes. A soak changes
-// such inputs more often: what is wrong already is mostly refused for that.
+// Accepted says that the decoder accepts the input. A soak changes such inputs
+// more often: an input that is wrong already is mostly refused for that alone.
 func (t *T) Accepted() {
 	if t.batch != nil {
 		t.batch.accepted = true
 	}
 }
 
-// Allocated returns how many bytes this process has allocated so far, within
-// what the runtime keeps back for speed.
+// Allocated returns how many bytes this process has allocated so far. The last
+// ones may be missing: the runtime books them late, for speed.
 func Allocated() uint64 {
 	s := [1]metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(s[:])
@@ -108,8 +108,8 @@ func run(f *testing.F, engine any, call func(*T, input)) {
 	newSoak(f, o, corpus, call).run()
 }
 
-// collect runs the whole corpus, what is in testdata too, and returns it, in an
-// order that does not change: seeds may come out of a map.
+// collect runs the whole corpus, including what is in testdata, and returns it in
+// a fixed order: seeds may come out of a map.
 func collect(f *testing.F, engine any) (corpus []input) {
 	f.Helper()
 	body := reflect.ValueOf(engine)

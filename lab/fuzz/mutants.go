@@ -9,18 +9,19 @@ import (
 	"slices"
 )
 
-// maxChanges bounds how many changes are made to a seed at the least, one upon
-// another; each further one is half as likely.
+// maxChanges bounds how many changes, one on top of another, every mutant gets at
+// least; each further one is half as likely as the one before.
 const maxChanges = 16
 
-// mutants makes the inputs of a soak: a mutant is a seed, changed by what a
-// generator draws that only the soak's seed and the mutant's number set going.
+// mutants makes the inputs of a soak. A mutant is a changed seed; the changes
+// come from a generator that is seeded with nothing but the soak's seed and the
+// mutant's number.
 type mutants struct {
 	corpus []input
 	good   []input // accepted seeds and mutants, a ring
-	next   int     // place in it
+	next   int     // place in the ring
 	seed   uint64
-	least  int // changes of each
+	least  int // changes of each mutant, at least
 	draw   draw
 	editor editor
 	out    input
@@ -42,10 +43,10 @@ func newMutants(seed uint64, corpus []input) *mutants {
 	return m
 }
 
-// more lets the mutants to come have more changes each.
+// more gives each later mutant more changes.
 func (m *mutants) more() { m.least = min(m.least+1, maxChanges) }
 
-// at returns mutant i. It is good until the next call.
+// at returns mutant i, which is valid until the next call.
 func (m *mutants) at(i uint64) input {
 	m.draw.pcg.Seed(m.seed, i)
 	copy(m.out, m.pick())
@@ -64,8 +65,8 @@ func (m *mutants) at(i uint64) input {
 	return m.out
 }
 
-// maxGood is how many accepted inputs are at hand, and maxLonger by how many
-// bytes one may be longer than every seed.
+// maxGood is how many accepted inputs are kept, and maxLonger by how many bytes
+// one may be longer than the longest seed.
 const (
 	maxGood   = 512
 	maxLonger = 256
@@ -95,8 +96,8 @@ func clone(in input) input {
 	return out
 }
 
-// pick draws a seed, the short ones more often: they cost less, and most of what
-// can be wrong is wrong in them, too.
+// pick draws a seed, short ones more often: they cost less, and show most of what
+// can be wrong, too.
 func (m *mutants) pick() input {
 	from := m.corpus
 	if len(m.good) > 0 && m.draw.below(2) == 0 {
@@ -138,7 +139,7 @@ func (m *mutants) change(v any, changes int) any {
 	}
 }
 
-// near returns a number of some bits near v, or of any magnitude.
+// near returns a number of width bits that is near v, or of any magnitude.
 func (d *draw) near(v uint64, width int) uint64 {
 	switch d.below(5) {
 	case 0:
@@ -154,19 +155,20 @@ func (d *draw) near(v uint64, width int) uint64 {
 	}
 }
 
-// draw draws numbers. What math/rand/v2 puts around the generator would take
-// longer than the changes do.
+// draw draws numbers straight from the generator: what math/rand/v2 puts around
+// it would take longer than the changes do.
 type draw struct{ pcg rand.PCG }
 
 func (d *draw) number() uint64 { return d.pcg.Uint64() }
 
-// below returns a number from 0 to n-1, as even as changes need them.
+// below returns a number from 0 to n-1, evenly enough for changes.
 func (d *draw) below(n int) int {
 	hi, _ := bits.Mul64(d.pcg.Uint64(), uint64(n))
 	return int(hi)
 }
 
-// magnitude returns a number of up to some bits, all lengths being alike.
+// magnitude returns a number of up to width bits, every length being equally
+// likely.
 func (d *draw) magnitude(width int) uint64 {
 	return d.pcg.Uint64() >> (64 - width) >> d.below(width)
 }

@@ -32,8 +32,8 @@ func TestScan(t *testing.T) {
 	}
 }
 
-// What is changed as CBOR is mostly CBOR still, at every depth; else all mutants
-// would fail at their first byte.
+// CBOR that was changed as CBOR is mostly CBOR still, at every depth. Otherwise
+// all mutants would fail at their first byte.
 func TestMutantsAreMeaningful(t *testing.T) {
 	inner := append([]byte{0x58, byte(len(someMap))}, someMap...)
 	frame := append([]byte{7, 0, 0, byte(len(inner) + 3), 0xa1, 0x61, 'x'}, inner...)

@@ -9,8 +9,8 @@ import (
 // seenBits is how many bits remember the inputs: 16 MiB.
 const seenBits = 27
 
-// seen tells inputs apart for certain: what it calls the first was not there
-// before. Of ten million new ones it takes less than four in a hundred for old.
+// seen remembers inputs. One that it calls new certainly is; of ten million new
+// ones it takes less than four in a hundred for old.
 type seen []uint64
 
 func newSeen() seen { return make(seen, 1<<seenBits/64) }

@@ -12,21 +12,22 @@ import (
 	"time"
 )
 
-// What asks for a soak, and from where it begins.
+// The environment variables that ask for a soak and seed it.
 const (
 	Variable     = "CAIRN_SOAK" // executions of each target; Fuzz tests that go test runs become soaks
 	seedVariable = "CAIRN_SEED"
 )
 
-// maxBatch is over how many executions memory is measured at once.
+// maxBatch is for how many executions together memory is measured.
 const maxBatch = 64
 
-// window is after how many mutants a soak looks back at whether they were new:
-// where less than three of four were, the next get more changes each.
+// window is after how many mutants a soak looks back at how many of them were
+// new: if fewer than three of four were, the next ones get more changes each.
 const window = 1 << 13
 
-// collectAt is how much garbage there may be for each byte in use, in percent:
-// nearly nothing is in use, and the collector would run all the time.
+// collectAt is how much garbage there may be for each byte in use, in percent.
+// Hardly anything is in use, so at the default the collector would run all the
+// time.
 const collectAt = 400
 
 type options struct {
@@ -38,7 +39,7 @@ func fromEnvironment() (o options, err error) {
 	if o.executions, err = number(Variable); err != nil || o.executions == 0 {
 		return o, err
 	}
-	o.seed, err = number(seedVariable) // others read it, too, and otherwise
+	o.seed, err = number(seedVariable) // only for a soak: other tests give the variable another meaning
 	return o, err
 }
 
@@ -55,7 +56,7 @@ func number(variable string) (uint64, error) {
 	return n, nil
 }
 
-// batch is what some executions have in common.
+// batch is the account of some executions that are measured together.
 type batch struct {
 	least    uint64 // the least limit of any, in bytes
 	ran      uint64
@@ -72,7 +73,7 @@ type soak struct {
 	seen    seen
 
 	tried   uint64 // mutants
-	fresh   uint64 // of these, such as had not been there
+	fresh   uint64 // of these, new ones
 	ran     uint64 // executions on fresh ones
 	size    uint64 // of the next batch, in mutants
 	current input  // what is being executed
@@ -102,7 +103,7 @@ func (s *soak) run() {
 		s.ran, s.fresh, s.tried, s.options.seed, (ownCPU() - cpu).Seconds(), time.Since(began).Seconds())
 }
 
-// learn finds out which seeds are accepted. They do not count.
+// learn finds out which seeds are accepted. These executions do not count.
 func (s *soak) learn() {
 	b := new(batch)
 	for _, in := range s.mutants.corpus {
@@ -112,8 +113,8 @@ func (s *soak) learn() {
 	s.mutants.adopt(b.good)
 }
 
-// window tries some mutants in batches, and once more one by one where a batch
-// allocates too much to tell whether each of it was within its limit.
+// window tries some mutants in batches, and tries them again one by one where a
+// batch allocates too much to tell whether each execution was within its limit.
 func (s *soak) window() {
 	end := s.tried + window
 	for s.tried < end && s.ran < s.options.executions {
@@ -166,8 +167,8 @@ func (s *soak) execute(t *T, in input) {
 	}
 }
 
-// report writes the input that was being executed when the body panicked or
-// failed to where go test finds it again.
+// report writes the input on which the body panicked or failed to where go test
+// finds it again.
 func (s *soak) report() {
 	if s.current == nil {
 		return

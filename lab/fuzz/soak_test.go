@@ -28,7 +28,7 @@ func (w *watched) Fatalf(form string, a ...any) {
 	w.FailNow()
 }
 
-// soaked soaks a body to its end, whatever that is, in an empty folder.
+// soaked soaks a body in an empty folder until it ends or fails.
 func soaked(t *testing.T, executions uint64, corpus []input, call func(*T, input)) (*soak, *watched) {
 	t.Helper()
 	t.Chdir(t.TempDir())
@@ -70,14 +70,15 @@ func TestSoakCountsDifferentInputs(t *testing.T) {
 	}
 }
 
-// What is accepted becomes a seed: inputs many steps from the corpus are met.
+// Accepted inputs become seeds, so that a soak reaches inputs many changes away
+// from the corpus.
 func TestSoakBuildsOnWhatIsAccepted(t *testing.T) {
 	longest := func(accept bool) (most int) {
 		soaked(t, 20_000, []input{{[]byte{0x80}}}, func(t *T, in input) {
 			t.Frugal(1<<30, func() {})
 			b := in[0].([]byte)
 			if items := scan(b, nil); len(items) == 0 || items[0].major != majorArray || items[0].end != len(b) || len(items) != 1+int(items[0].arg) {
-				return // an array of plain items
+				return // only an array of plain items counts
 			}
 			most = max(most, len(b))
 			if accept {
@@ -131,8 +132,8 @@ func TestSoakKeepsWhatFails(t *testing.T) {
 
 var kept []byte // so that it is allocated
 
-// A batch that allocates more than one execution may is told from one in which
-// an execution does.
+// A batch that allocates more in all than one execution may is told from a batch
+// in which a single execution does.
 func TestSoakMeasuresBatches(t *testing.T) {
 	_, w := soaked(t, 2_000, []input{{someMap}}, func(t *T, _ input) {
 		t.Frugal(1<<20, func() { kept = make([]byte, 600<<10) })
