@@ -1,5 +1,5 @@
-// Package liar makes nodes lie: wrappers round a node's handler that answer
-// every message falsely, each in a way of its own. Networks must bear them.
+// Package liar makes nodes lie: wrappers round a node's handler that answer every
+// message falsely, each in a way of its own. Networks must tolerate them.
 //
 // It is for tests and testnets; nothing in package node can do this.
 package liar
@@ -30,14 +30,14 @@ const (
 	Stall      Lie = "stall"       // answers only when the asker has long given up
 	Boast      Lie = "boast"       // offers endless space, proves everything, and knows only liars
 	WrongChunk Lie = "wrong-chunk" // proves another chunk than the one that an audit selects
-	BadNonce   Lie = "bad-nonce"   // gives half of a challenge that is too short
+	BadNonce   Lie = "bad-nonce"   // gives a half of a challenge that is too short
 	Recruit    Lie = "recruit"     // names one peer as holder of every slot, and as candidate
-	Away       Lie = "away"        // is away for ever, by its own word, and serves nothing
-	Suspended  Lie = "suspended"   // misses its disk for ever, by its own word
+	Away       Lie = "away"        // is away for ever, as it says itself, and serves nothing
+	Suspended  Lie = "suspended"   // misses its disk for ever, as it says itself
 	Withhold   Lie = "withhold"    // proves all that it holds, and lets nobody read it
-	Excuse     Lie = "excuse"      // lives, and refuses each audit for another good reason
-	TwoFaced   Lie = "two-faced"   // true to half of the peers, and dead to the others
-	Invent     Lie = "invent"      // gives shards with a descriptor that fits them and no segment
+	Excuse     Lie = "excuse"      // lives, and refuses every audit, each time for another good reason
+	TwoFaced   Lie = "two-faced"   // honest to half of the peers, and dead to the others
+	Invent     Lie = "invent"      // gives shards with a descriptor that fits them, but belongs to no segment
 )
 
 // All names every lie.
@@ -45,8 +45,8 @@ func All() []Lie {
 	return []Lie{WrongBytes, Swap, Deny, Refuse, Forget, Stall, Boast, WrongChunk, BadNonce, Recruit, Away, Suspended, Withhold, Excuse, TwoFaced, Invent}
 }
 
-// Proves are the lies of holders that keep what they hold and pass every audit:
-// what they do to others they do as members in good standing.
+// Proves returns the lies of holders that keep what they hold and pass every
+// audit: they lie as members in good standing.
 func Proves() []Lie { return []Lie{Forget, Recruit, Withhold} }
 
 // Wrap returns a handler that lies where h would tell the truth.
@@ -92,7 +92,7 @@ func (h *handler) early(ctx context.Context, from protocol.Remote) error {
 	return nil
 }
 
-// deadTo reports whether one with two faces shows a peer that of the dead.
+// deadTo reports whether a two-faced node plays dead to a peer.
 func (h *handler) deadTo(from protocol.Remote) bool { return h.secret(from)[0]&1 == 0 }
 
 // scramble overwrites b with noise.
@@ -155,7 +155,7 @@ func (h *handler) Put(ctx context.Context, from protocol.Remote, r *protocol.Put
 	return h.Handler.Put(ctx, from, r, body)
 }
 
-// noReads refuses what gives bytes to readers.
+// noReads refuses requests for bytes, if that is the lie.
 func (h *handler) noReads() error {
 	switch h.lie {
 	case Withhold:
@@ -178,7 +178,7 @@ func (h *handler) Get(ctx context.Context, from protocol.Remote, r *protocol.Get
 	return m, raw, release, err
 }
 
-// spoil makes a shard or slice false, and what is said of it.
+// spoil falsifies a shard or slice, and what the reply says of it.
 func (h *handler) spoil(m *protocol.GetReply, raw []byte) []byte {
 	switch h.lie {
 	case WrongBytes:
@@ -200,8 +200,8 @@ func (h *handler) spoil(m *protocol.GetReply, raw []byte) []byte {
 	return raw
 }
 
-// invented returns a descriptor that bears out false bytes: it is well formed,
-// and another segment's.
+// invented returns a descriptor that confirms false bytes: it is well formed, but
+// names another segment.
 func invented(desc []byte, slot int, raw []byte) []byte {
 	d, err := protocol.ParseDescriptor(desc)
 	if err != nil || slot < 0 || slot >= len(d.Roots) {
@@ -226,7 +226,7 @@ func (h *handler) Have(ctx context.Context, from protocol.Remote, r *protocol.Ha
 		return nil, err
 	}
 	if h.lie == WrongBytes || h.lie == Swap || h.lie == Invent {
-		all := *r // the digests, to falsify them
+		all := *r // asks for the digests, to falsify them
 		all.Root = nil
 		r = &all
 	}

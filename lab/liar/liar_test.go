@@ -78,8 +78,8 @@ func audit(t *testing.T, h protocol.Handler, d *protocol.Descriptor) error {
 	return c.Check(ref, d, raw)
 }
 
-// What a lie makes of an audit of a shard that is there: nil, or an error of
-// that kind.
+// TestAuditOfLiars audits a shard that is there: for each lie the result is nil,
+// or an error of that kind.
 func TestAuditOfLiars(t *testing.T) {
 	shard := make([]byte, 64*protocol.LeafSize)
 	for i := range shard {
@@ -99,8 +99,8 @@ func TestAuditOfLiars(t *testing.T) {
 	}
 }
 
-// Who excuses itself proves nothing, ever; who has two faces shows each peer the
-// same one.
+// A node that excuses itself never proves anything; a two-faced node always shows
+// a peer the same face.
 func TestExcusesAndFaces(t *testing.T) {
 	shard := make([]byte, 4*protocol.LeafSize)
 	outboard, root := protocol.Outboard(shard)
@@ -132,8 +132,8 @@ func TestExcusesAndFaces(t *testing.T) {
 	}
 }
 
-// The descriptor that is made for false bytes bears them out, and is no
-// segment's.
+// The descriptor that is made for false bytes confirms them, and belongs to no
+// segment.
 func TestInvent(t *testing.T) {
 	shard := make([]byte, 2*protocol.LeafSize)
 	_, root := protocol.Outboard(shard)

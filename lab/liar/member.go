@@ -11,13 +11,13 @@ import (
 
 // Lies in what members of a group ask one another.
 
-// secret is this liar's own half in the asker's place, the same for both halves
-// of a challenge, on whatever stream they come.
+// secret is the half of a challenge that the liar puts in place of the asker's.
+// It is the same in both steps of a challenge, on whatever streams they come.
 func (h *handler) secret(from protocol.Remote) protocol.Half {
 	return protocol.Half(protocol.Sum(append(binary.BigEndian.AppendUint64(nil, h.seed), from.Peer...)))
 }
 
-// Audit takes a challenge that it means to cheat.
+// Audit accepts a challenge that it will cheat in.
 func (h *handler) Audit(ctx context.Context, from protocol.Remote, r *protocol.AuditRequest) (*protocol.AuditReply, error) {
 	if err := h.early(ctx, from); err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func (h *handler) Reveal(ctx context.Context, from protocol.Remote, r *protocol.
 	return m, raw, release, nil
 }
 
-// allRefused has a reply prove nothing, for one reason.
+// allRefused makes a reply prove nothing, for one reason.
 func allRefused(m *protocol.RevealReply, c protocol.Code) []byte {
 	for i := range m.Results {
 		m.Results[i], m.Lengths[i] = c, 0
@@ -76,7 +76,7 @@ func allRefused(m *protocol.RevealReply, c protocol.Code) []byte {
 	return nil
 }
 
-// excuse draws a refusal with which nothing seems to be wrong.
+// excuse draws a refusal that looks harmless.
 func (h *handler) excuse() error {
 	good := [...]protocol.Code{protocol.CodeUnavailable, protocol.CodeCapped, protocol.CodeSuspended, protocol.CodeDisputed, protocol.CodeVersion}
 	h.mu.Lock()
@@ -84,7 +84,7 @@ func (h *handler) excuse() error {
 	return protocol.Refuse(good[h.rng.IntN(len(good))], "another time")
 }
 
-// coin is thrown.
+// coin is true half of the time.
 func (h *handler) coin() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -106,7 +106,7 @@ func (h *handler) Beat(ctx context.Context, from protocol.Remote, r *protocol.Be
 	case Suspended:
 		m.SuspendedUntil = protocol.MaxInt
 	case Boast:
-		m.Clock = protocol.MaxInt // and all leases are over
+		m.Clock = protocol.MaxInt // so that all leases would be over
 	case Swap:
 		m.Clock, m.Draining = 0, !m.Draining
 	case WrongBytes:

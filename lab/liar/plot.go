@@ -13,10 +13,11 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// Plot is what a member of a group does of its own accord, where Wrap is what
-// it answers: it has accomplices named and let in, asks for the slots of the
-// living, borrows what it need not mend, and offers false facts and shards.
-// Everything in it is well formed; some of it is signed, by the wrong key.
+// Plot is what a member of a group does of its own accord, while Wrap is what it
+// answers: it tries to have accomplices named and let in, asks for the slots of
+// living holders, borrows shards that it need not mend, and offers false facts
+// and shards. Everything in it is well formed; some of it is signed, but by the
+// wrong key.
 type Plot struct {
 	Network     string
 	Caller      *protocol.Caller // from the peer that plots
@@ -26,15 +27,14 @@ type Plot struct {
 	Table       []byte
 	Slots       int
 	Segments    []protocol.SegmentID // some of the group's
-	Accomplices []protocol.Envelope  // candidates that it would have
+	Accomplices []protocol.Envelope  // candidates that it wants in the group
 	Rng         *mathrand.Rand
 }
 
 // plotPatience is how long one request of a plot may take.
 const plotPatience = 10 * time.Second
 
-// Tell tries everything on one peer that is honest. Whatever comes of it is
-// ignored.
+// Tell tries everything but Crowd on one honest peer, and ignores the results.
 func (p *Plot) Tell(ctx context.Context, to peer.ID) {
 	p.Name(ctx, to)
 	p.forgeHandover(ctx, to)
@@ -47,10 +47,10 @@ func (p *Plot) Tell(ctx context.Context, to peer.ID) {
 func (p *Plot) ask(ctx context.Context, f func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(ctx, plotPatience)
 	defer cancel()
-	_ = f(ctx) // it is refused, or believed: the honest show which
+	_ = f(ctx) // it is refused, or believed: the honest nodes show which
 }
 
-// Name names a member candidates for all slots.
+// Name names accomplices to a member, as candidates for all slots.
 func (p *Plot) Name(ctx context.Context, to peer.ID) {
 	for slot := range p.Slots {
 		r := &protocol.NominateRequest{Group: p.Group, Slot: slot, Record: p.Record, Table: p.Table, Bytes: 1, Candidate: p.accomplice()}
@@ -65,8 +65,8 @@ func (p *Plot) accomplice() protocol.Envelope {
 	return p.Accomplices[p.Rng.IntN(len(p.Accomplices))]
 }
 
-// Crowd asks a member for all slots, as a candidate would, and leaves no room
-// for one.
+// Crowd asks a member for all slots, as a candidate would, so that no room is
+// left for a real one.
 func (p *Plot) Crowd(ctx context.Context, to peer.ID) {
 	for slot := range p.Slots {
 		p.ask(ctx, func(ctx context.Context) error {
@@ -75,8 +75,8 @@ func (p *Plot) Crowd(ctx context.Context, to peer.ID) {
 	}
 }
 
-// forgeHandover asks for a slot of another with a handover that its holder never
-// signed.
+// forgeHandover asks for another holder's slot, with a handover that this holder
+// never signed.
 func (p *Plot) forgeHandover(ctx context.Context, to peer.ID) {
 	slot := p.Rng.IntN(p.Slots)
 	forged, err := protocol.SignHandover(p.Key, p.Network, p.Group, slot, p.Caller.Network().Self())
@@ -100,7 +100,7 @@ func (p *Plot) borrow(ctx context.Context, to peer.ID) {
 	}
 }
 
-// deceive beats with excuses, a false clock and a renewal that is none, and
+// deceive sends a beat with excuses, a false clock and an invalid renewal, and
 // offers a grant, a delete and a renewal that the owner never signed.
 func (p *Plot) deceive(ctx context.Context, to peer.ID) {
 	forged := p.forge()
