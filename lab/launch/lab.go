@@ -21,12 +21,12 @@ const (
 // Config says which program is run, where and how.
 type Config struct {
 	Binary     string   // path of the cairn program
-	NodeBinary string   // of another one for the nodes, with the same flags; empty: Binary
+	NodeBinary string   // path of another program for the nodes, which takes the same flags; empty: Binary
 	Dir        string   // of the homes; empty: a temporary folder, removed by Close
 	Network    string   // name; empty: the program's default
 	Donate     string   // what each node gives, as --donate takes it; empty: DefaultDonate
 	Listen     []string // multiaddrs; empty: 127.0.0.1, TCP and QUIC, ports chosen by the system
-	NodeArgs   []string // further flags of every node; --listen and --donate here or of a node alone replace the above
+	NodeArgs   []string // further flags of every node; --listen and --donate in it, or of one node alone, replace the above
 	Env        []string // KEY=value, on top of this process's environment without CAIRN_…
 }
 
@@ -89,7 +89,7 @@ func (l *Lab) Node(peer string) *Node {
 	return nil
 }
 
-// Bootstrap returns an address of each of at most most nodes that run, are not
+// Bootstrap returns one address each of at most most nodes that run, are not
 // frozen and are not in skip.
 func (l *Lab) Bootstrap(most int, skip ...*Node) []string {
 	var out []string
@@ -113,10 +113,10 @@ func contains(list []*Node, n *Node) bool {
 	return false
 }
 
-// AddNodes starts count more nodes at once, each bootstrapped by up to three
-// that run already; where none runs, the first of them is started alone. It
-// returns when all are ready, or with the first error, which tells what the
-// node last said.
+// AddNodes starts count more nodes together, each bootstrapped by up to three
+// that run already; if none runs, the first of them is started alone. It returns
+// when all are ready, or with the first error, which repeats what the node last
+// said.
 func (l *Lab) AddNodes(ctx context.Context, count int, args ...string) ([]*Node, error) {
 	var made []*Node
 	if len(l.Bootstrap(1)) == 0 && count > 0 {
@@ -172,8 +172,8 @@ func (l *Lab) Close() error {
 	return errors.Join(errs...)
 }
 
-// env is the environment of every process of the lab: nothing of the caller's
-// own settings of the program reaches it.
+// env returns the environment of every process of the lab, which is free of the
+// caller's own settings of the program.
 func (l *Lab) env() []string {
 	var out []string
 	for _, kv := range os.Environ() {

@@ -16,7 +16,7 @@ import (
 	"syscall"
 )
 
-// Bounds of what is kept of a node's words.
+// Bounds of what is kept of a node's output.
 const (
 	maxLine  = 1 << 20 // bytes of one line of its output
 	tailSize = 2 << 10 // bytes of its log that an error repeats
@@ -48,7 +48,7 @@ type readyEvent struct {
 	Addrs []string `json:"addrs"`
 }
 
-// Peer returns the node's peer ID, empty before it was ready once.
+// Peer returns the node's peer ID, empty until it was ready for the first time.
 func (n *Node) Peer() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -202,7 +202,7 @@ func watch(out io.Reader, log io.Writer, ready chan<- readyEvent) {
 			}
 		}
 	}
-	_, _ = io.Copy(log, out) // a longer line than any: drained, so that the node does not block
+	_, _ = io.Copy(log, out) // a line longer than maxLine: drained, so that the node does not block
 }
 
 // tail returns the end of the log, for an error.
@@ -217,8 +217,8 @@ func (n *Node) tail() string {
 	return strings.TrimSpace(string(b))
 }
 
-// Kill ends the node by SIGKILL and waits for its end. A node that does not
-// run is killed already.
+// Kill ends the node by SIGKILL and waits for its end. It does nothing to a node
+// that does not run.
 func (n *Node) Kill() error { return n.end((*os.Process).Kill) }
 
 func (n *Node) end(by func(*os.Process) error) error {
@@ -255,8 +255,8 @@ func (n *Node) Terminate(ctx context.Context) (int, error) {
 	}
 }
 
-// Restart starts a node again that has ended, with the home that it had and
-// further flags behind those that it had, and waits until it is ready.
+// Restart starts an ended node again, with its home and its flags, then further
+// flags, and waits until it is ready.
 func (n *Node) Restart(ctx context.Context, args ...string) error {
 	if n.Running() {
 		return fmt.Errorf("restart %s: it runs", n.Name)

@@ -19,8 +19,8 @@ type Result struct {
 // Home returns a home for a client of the lab, by name. The program makes it.
 func (l *Lab) Home(name string) string { return filepath.Join(l.dir, name) }
 
-// Command prepares the program with a client's home. What it is given on its
-// standard input is no argument: secrets go there.
+// Command prepares the program with a client's home. Secrets belong on its
+// standard input, not among its arguments.
 func (l *Lab) Command(ctx context.Context, home string, args ...string) *exec.Cmd {
 	all := []string{"--home", home, "--no-mdns"}
 	if l.cfg.Network != "" {
