@@ -11,8 +11,8 @@ import (
 )
 
 // lossy gets the file with as many holders frozen as may be lost, then with as
-// many killed: the first byte of the first get after the kill, and the cost of
-// those that follow. It must come last: the dead stay dead.
+// many killed. It measures the time to the first byte right after either, and the
+// cost of gets past the killed ones. It must come last: the dead stay dead.
 func (n *network) lossy(ctx context.Context) (row, []figure, error) {
 	victims := n.lab.Nodes()[n.profile.K:]
 	frozen, err := n.firstByte(ctx, victims, (*launch.Node).Freeze)

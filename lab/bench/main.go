@@ -1,6 +1,6 @@
 //go:build linux
 
-// Command bench measures put and get through real node processes beside a
+// Command bench measures put and get through real node processes, next to a
 // yardstick taken in the same run: the bytes that they must move, through the
 // same libraries, with no protocol. What counts is the ratio; absolute figures
 // depend on the machine and on what else it does.
@@ -71,8 +71,8 @@ func exitOn(err error) {
 	}
 }
 
-// memoryDir returns the system's folder in memory, where disks cost no more
-// than they must, or "" where it is missing or too small for all the runs.
+// memoryDir returns the system's folder in memory, where the disk's part is
+// smallest, or "" if it is missing or too small for all the runs.
 func memoryDir(s settings) string {
 	const shm = "/dev/shm"
 	var fs unix.Statfs_t
@@ -105,7 +105,7 @@ func bench(ctx context.Context, s settings) error {
 		r.Figures = append(append(r.Figures, idle...), mended...)
 		err = errors.Join(within("idle", failed), within("repair", notMended))
 	}
-	return errors.Join(err, s.tell(r)) // what was measured is told, whatever failed
+	return errors.Join(err, s.tell(r)) // what was measured is printed, whatever failed
 }
 
 // within says in which measurement something failed.

@@ -32,7 +32,7 @@ type network struct {
 	dir   string
 	lab   *launch.Lab
 	links []string
-	yard  *yardstick // nil: nothing is measured beside it
+	yard  *yardstick // nil: nothing is measured next to it
 }
 
 func measureNetwork(ctx context.Context, s settings) (report, error) {
@@ -70,8 +70,8 @@ func measureNetwork(ctx context.Context, s settings) (report, error) {
 	return r, err
 }
 
-// startNetwork starts so many nodes in a new lab, with further flags. close ends
-// it.
+// startNetwork starts a number of nodes in a new lab, with further flags. close
+// ends it.
 func startNetwork(ctx context.Context, s settings, nodes int, args ...string) (*network, error) {
 	if _, err := processCPU(os.Getpid()); err != nil {
 		return nil, err
@@ -100,8 +100,8 @@ func (n *network) close() {
 	_ = os.RemoveAll(n.dir)
 }
 
-// measure repeats a measurement, each time beside the bare work, if there is one,
-// and takes each figure's median.
+// measure repeats a measurement, each time next to bare, the yardstick's work, if
+// there is one, and takes each figure's median.
 func (n *network) measure(ctx context.Context, f func(context.Context) (run, error), bare func() error) (row, error) {
 	var cpu, yard, ratio, rate, rss, first []float64
 	for range n.rounds {
@@ -180,9 +180,10 @@ func (n *network) command(ctx context.Context, home string, in io.Reader, out io
 	return r, nil
 }
 
-// pump runs cmd with its output going through a pipe of our own, so that the
-// time of the first byte is seen. It returns the peak of its resident memory;
-// the kernel's own count would begin with ours, from before the exec.
+// pump runs cmd with its output going through a pipe of our own, so that the time
+// of the first byte is seen. It returns the peak of cmd's resident memory; the
+// kernel's own figure would begin with that of this process, from before the
+// exec.
 func pump(cmd *exec.Cmd, out io.Writer) (peak int64, err error) {
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {

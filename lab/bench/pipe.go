@@ -13,11 +13,12 @@ import (
 	"strconv"
 )
 
-// The far ends of pipes that the yardstick reads its source from and writes what it
-// gets to, as the program under measurement does. They are processes of their own:
-// the time of who gives and who takes is in neither measurement.
+// The far ends of the pipes that the yardstick reads its source from and writes
+// its result to, as the program under measurement does. They are processes of
+// their own, so that the time of giving and taking the bytes is in neither
+// measurement.
 const (
-	feedMode  = "feed"  // BYTES: writes as many
+	feedMode  = "feed"  // with BYTES: writes that many
 	drainMode = "drain" // reads until the end
 )
 
@@ -43,8 +44,8 @@ func source(seed byte, n int64) io.Reader {
 	return io.LimitReader(rand.NewChaCha8([32]byte{seed}), n)
 }
 
-// feed returns a pipe that n bytes come by. done waits for the far end, and is to be
-// called once all were read.
+// feed returns a pipe that delivers n bytes. done waits for the far end; call it
+// once all were read.
 func feed(n int64) (in io.Reader, done func() error, err error) {
 	cmd := exec.Command("/proc/self/exe", feedMode, strconv.FormatInt(n, 10))
 	in, err = cmd.StdoutPipe()

@@ -17,22 +17,24 @@ import (
 	"github.com/cairnstore/cairn/lab/launch"
 )
 
-// hasty is a network whose nodes live through a day in 43 s and take who is
-// silent for 20 s for gone.
+// hasty are the flags of a network in which a day lasts 43 s, and a node that is
+// silent for 20 s is considered gone.
 var hasty = []string{
 	"--time-scale", "0.0005", "--beat-every", "2h", "--absent-after", "8h", "--gone-after", "12h", "--lease-scale", "1", "--log-level", "info",
 }
 
-// repairPatience is how long holders may take to find others gone, to draw
+// repairPatience is how long holders may take to consider others gone, to draw
 // candidates and to make the shards again.
 const repairPatience = 5 * time.Minute
 
-// repairRest is how long nothing is made until that was all: members leave a segment
-// alone as soon as more than r hold it, though a slot may still be vacant.
+// repairRest is after how long without a new shard the repair counts as finished:
+// members leave a segment alone as soon as more than r hold it, though a slot may
+// still be vacant.
 const repairRest = 90 * time.Second
 
 // measureRepair compares how fast members repair with how fast the file is read:
-// for one new holder, then for as many as are lost when they repair.
+// with one new holder, then with as many as have been lost by the time they
+// repair.
 func measureRepair(ctx context.Context, s settings) (list []figure, err error) {
 	for _, c := range []struct {
 		what   string
@@ -51,10 +53,10 @@ func measureRepair(ctx context.Context, s settings) (list []figure, err error) {
 	return list, nil
 }
 
-// repairRate kills so many holders of a file that the others repair it, in a
-// network of their own with some nodes to take their places. It returns how many
-// bytes repairers fetched in a second in which any of them repaired, in MB, and
-// that as a part of what a get had before.
+// repairRate kills just so many holders of a file that the others repair it, in a
+// network of its own with spare nodes to take their places. It returns how many
+// MB a second the repairers fetched while at least one of them repaired, and that
+// as a fraction of the rate of a get before.
 func (s settings) repairRate(ctx context.Context, spares int) (rate, part float64, err error) {
 	n, err := startNetwork(ctx, s, s.profile.N+spares, hasty...)
 	if err != nil {
@@ -120,7 +122,7 @@ type repaired struct {
 
 var errNoRepair = errors.New("the lost shards are not made again")
 
-// repairs waits until so many shards were made again, or no more are.
+// repairs waits until that many shards were made again, or no more are made.
 func (n *network) repairs(ctx context.Context, shards int) ([]repaired, error) {
 	last, before := time.Now(), 0
 	for patience := repairPatience; ; {
@@ -189,6 +191,6 @@ func fetched(list []repaired) (bytes int64, busy time.Duration) {
 }
 
 func (r repaired) begun() time.Time {
-	took, _ := time.ParseDuration(r.Took) // a node's own word
+	took, _ := time.ParseDuration(r.Took) // as the node says itself
 	return r.Time.Add(-took)
 }

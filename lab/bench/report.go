@@ -18,7 +18,7 @@ type report struct {
 	Figures []figure `json:"figures"`
 }
 
-// row is a way of the whole file, beside its yardstick.
+// row is a put or get of the whole file, next to its yardstick.
 type row struct {
 	Name   string  `json:"name"`
 	CPU    float64 `json:"cpuSecondsPerGiB"` // of all processes

@@ -17,7 +17,7 @@ import (
 // smallFiles is how many files a session packs.
 const smallFiles = 1000
 
-// smallSizes are the sizes in bytes, with what is asked of a put and of a get.
+// smallSizes are the sizes in bytes, with the targets of a put and of a get.
 var smallSizes = []struct {
 	size     int64
 	put, get string // files a second

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// tlsLink copies bytes over loopback connections with TLS 1.3, one a slot, as
-// libp2p's do. The far end reads each frame and answers with one byte.
+// tlsLink copies bytes over loopback connections with TLS 1.3, one for each slot,
+// as libp2p's do. The far end reads each frame and answers with one byte.
 type tlsLink struct {
 	listener net.Listener
 	conf     *tls.Config
@@ -118,5 +118,5 @@ func (l *tlsLink) close() {
 	for _, c := range l.conns {
 		errs = append(errs, c.Close())
 	}
-	_ = errors.Join(errs...) // of a link on this machine, at its end
+	_ = errors.Join(errs...) // errors of closing a link on this machine do not matter
 }

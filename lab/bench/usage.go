@@ -25,7 +25,8 @@ func ownCPU() time.Duration {
 
 // processCPU returns the processor time of another process: of its threads, in
 // nanoseconds each. The kernel's own sum counts in hundredths of a second, which
-// for ten nodes is as much as a change is worth. Go hardly ever ends a thread.
+// for ten nodes is as much as the changes to be measured. Threads that have ended
+// are missing, but Go hardly ever ends one.
 func processCPU(pid int) (total time.Duration, err error) {
 	dir := filepath.Join("/proc", strconv.Itoa(pid), "task")
 	threads, err := os.ReadDir(dir)

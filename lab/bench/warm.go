@@ -23,11 +23,12 @@ import (
 )
 
 const (
-	networkName = "cairn" // that of the program, unless told otherwise
+	networkName = "cairn" // the program's default
 	meetTimeout = 10 * time.Second
 )
 
-// warm is a client in this process: one whose start costs nothing any more.
+// warm is a client in this process, whose start is over and costs nothing any
+// more.
 type warm struct {
 	*client.Client
 	net   *counted
@@ -35,7 +36,7 @@ type warm struct {
 	owner *client.Owner
 }
 
-// counted is a Network that counts what is asked of the DHT.
+// counted is a Network that counts the questions to the DHT.
 type counted struct {
 	protocol.Network
 	asked atomic.Int64
@@ -53,7 +54,7 @@ func (c *counted) Providers(ctx context.Context, key protocol.Key) iter.Seq[peer
 	return c.Network.Providers(ctx, key)
 }
 
-// client starts a client in this process, one with keys of its own if owns.
+// client starts a client in this process. It has keys of its own if owns is true.
 func (n *network) client(ctx context.Context, name string, owns bool) (*warm, error) {
 	var boot []peer.AddrInfo
 	for _, text := range n.lab.Bootstrap(3) {
@@ -165,7 +166,7 @@ func (n *network) ranges(ctx context.Context) ([]figure, error) {
 	}, nil
 }
 
-// readRange reads one range, and counts whom it asked.
+// readRange reads one range, and counts the holders that were asked.
 func (n *network) readRange(ctx context.Context, f *client.File, off int64) (took time.Duration, touched int, err error) {
 	before, err := n.gets(ctx)
 	if err != nil {
@@ -231,8 +232,8 @@ func (n *network) announced(ctx context.Context) (sum int64, err error) {
 	return sum, err
 }
 
-// questions counts what a put and a get ask of the DHT that need nothing of it:
-// into a group that is open, and of holders that the link names.
+// questions counts what a put and a get ask of the DHT although they should not
+// need it: a put into an open group, and a get from holders that the link names.
 func (n *network) questions(ctx context.Context) ([]figure, error) {
 	before, err := n.announced(ctx)
 	if err != nil {

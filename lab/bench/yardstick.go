@@ -18,9 +18,9 @@ import (
 	"github.com/cairnstore/cairn/storage/erasure"
 )
 
-// yardstick does the bare work of size bytes segment by segment, as put and get
-// must, each stage through the library that they use. It is taken beside each
-// measurement: what a machine does in a second changes within a minute.
+// yardstick does the bare work that put and get must do on size bytes, segment by
+// segment, each stage through the library that they use. It is taken next to each
+// measurement, because what a machine does in a second changes within a minute.
 type yardstick struct {
 	settings
 	link *tlsLink
@@ -46,8 +46,8 @@ func (w *yardstick) close() {
 	_ = os.RemoveAll(w.dir)
 }
 
-// cost returns what one of its works takes, in CPU seconds for each GiB of user
-// data.
+// cost returns what one piece of its work takes, in CPU seconds for each GiB of
+// user data.
 func (w *yardstick) cost(work func() error) (float64, error) {
 	before := ownCPU()
 	if err := work(); err != nil {
@@ -56,8 +56,8 @@ func (w *yardstick) cost(work func() error) (float64, error) {
 	return perGiB(ownCPU()-before, w.size), nil
 }
 
-// blank returns n shards of size bytes, 64 bytes apart: those of a power of two
-// would fall into the same cache sets.
+// blank returns n shards of size bytes, 64 bytes apart: shards at multiples of a
+// power of two would fall into the same cache sets.
 func blank(n int, size int64) [][]byte {
 	mem, out := make([]byte, int64(n)*(size+64)), make([][]byte, n)
 	for i := range out {
@@ -67,9 +67,9 @@ func blank(n int, size int64) [][]byte {
 }
 
 // put reads each byte from a pipe, seals it once, codes it, hashes the n shards,
-// copies them over TLS, hashes each again where it arrives and appends it to a log
-// that is synced. Its logs are new files, and those of the puts before stay: nodes,
-// too, write to memory or disk that nobody had just before.
+// copies them over TLS, hashes each again where it arrives and appends it to a
+// log that is synced. Its logs are new files, and those of earlier puts stay:
+// nodes, too, write to memory or disk that was not in use just before.
 func (w *yardstick) put() (err error) {
 	code, err := erasure.New(w.profile.K, w.profile.N)
 	if err != nil {
@@ -113,8 +113,8 @@ func (w *yardstick) segments() int64 {
 	return (w.size + segment - 1) / segment
 }
 
-// store carries each shard over TLS, and hashes and appends it at the other
-// end, all slots at once, as a put does.
+// store carries each shard over TLS, and hashes and appends it at the other end,
+// all slots in parallel, as a put does.
 func (w *yardstick) store(shards [][]byte, logs []*os.File) error {
 	var all errgroup.Group
 	for i, s := range shards {
@@ -122,7 +122,7 @@ func (w *yardstick) store(shards [][]byte, logs []*os.File) error {
 			if err := w.link.copy(i, s); err != nil {
 				return err
 			}
-			protocol.Outboard(s) // its root, and what slices are cut by
+			protocol.Outboard(s) // its root, and the tree that slices are cut with
 			if _, err := logs[i].Write(s); err != nil {
 				return err
 			}
@@ -188,7 +188,7 @@ func openTo(out io.Writer, key seal.Key, sealed []byte) error {
 	return nil
 }
 
-// load reads the shards of a segment, all at once, and carries each over TLS.
+// load reads the shards of a segment, all in parallel, and carries each over TLS.
 func (w *yardstick) load(shards [][]byte, logs []*os.File, segment int64) error {
 	var all errgroup.Group
 	for i, s := range shards {
@@ -228,7 +228,7 @@ func hashAll(shards [][]byte) {
 	}
 }
 
-// sealInto seals plain as one extent and lays it over the data shards.
+// sealInto seals plain as one extent and spreads it over the data shards.
 func sealInto(plain []byte, data [][]byte) error {
 	s, err := seal.NewSealer(rand.Reader)
 	if err != nil {
