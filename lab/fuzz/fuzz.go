@@ -3,9 +3,9 @@
 // as a soak (Variable), which runs it on millions of mutants of the target's
 // corpus in one goroutine of one process.
 //
-// A soak counts executions of decoders: each call of T.Frugal is one, and no two
-// are on the same input. What it tries follows from CAIRN_SEED; an input that
-// fails is written to testdata/fuzz, as the engine does.
+// A soak counts executions of decoders: each call of T.Frugal is one. It tries no
+// input twice. What it tries follows from CAIRN_SEED; an input that fails is
+// written to testdata/fuzz, as the engine does.
 package fuzz
 
 import (

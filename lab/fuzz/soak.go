@@ -39,7 +39,7 @@ func fromEnvironment() (o options, err error) {
 	if o.executions, err = number(Variable); err != nil || o.executions == 0 {
 		return o, err
 	}
-	o.seed, err = number(seedVariable) // only for a soak: other tests give the variable another meaning
+	o.seed, err = number(seedVariable) // only for a soak: other tests read it, too, in ways of their own
 	return o, err
 }
 
