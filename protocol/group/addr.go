@@ -8,12 +8,12 @@ import (
 )
 
 // carrierNAT is shared address space (RFC 6598): a peer seen there is behind
-// the same carrier, or in the same overlay network, as oneself.
+// the same carrier, or in the same overlay network, as this peer.
 var carrierNAT = netip.MustParsePrefix("100.64.0.0/10")
 
-// Prefixes by which an IPv6 network reaches IPv4. What stands behind them is
-// judged by the IPv4 address: to a host with NAT64 all of the IPv4 world would
-// be one domain, and a 6to4 /48 is a single IPv4 address.
+// Prefixes by which an IPv6 network reaches IPv4. An address in them is judged by
+// the IPv4 address that it contains: otherwise all of the IPv4 world would be one
+// domain to a host with NAT64, and a 6to4 /48 is a single IPv4 address.
 var (
 	nat64   = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052
 	sixToIV = netip.MustParsePrefix("2002::/16")    // RFC 3056
@@ -29,8 +29,8 @@ func IsPrivate(a netip.Addr) bool {
 
 // Observed reads the address at which a connection sees its peer: the IP
 // address, and the relay between if there is one (then the address is the
-// relay's). Both are zero where m does not tell them; an address that cannot
-// be a peer's (unspecified, multicast) counts as untold.
+// relay's). Each is zero where m does not contain it; an address that cannot
+// be a peer's (unspecified, multicast) counts as missing.
 func Observed(m multiaddr.Multiaddr) (addr netip.Addr, relay peer.ID) {
 	var last peer.ID
 	multiaddr.ForEach(m, func(c multiaddr.Component) bool {

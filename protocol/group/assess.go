@@ -13,10 +13,10 @@ type Condition uint8
 const (
 	Full    Condition = iota // all n slots count: never repaired
 	Enough                   // more than r: nothing to do
-	Unclear                  // too few holders audited by oneself to tell: audit first
+	Unclear                  // too few holders that this member has audited to tell: audit first
 	Lazy                     // r or fewer: back to n
 	Urgent                   // too few answer, whatever is held: back to n, and the absent are replaced
-	Beyond                   // fewer than k: cannot be repaired, unless somebody returns
+	Beyond                   // fewer than k: cannot be repaired, unless a holder returns
 )
 
 // String names the condition in lower case.
@@ -27,21 +27,21 @@ func (c Condition) String() string {
 // NeedsRepair reports whether the segment is work for its repairer.
 func (c Condition) NeedsRepair() bool { return c == Lazy || c == Urgent }
 
-// UrgentBelow returns how many slots must answer lest repair is urgent:
+// UrgentBelow returns the number of answering slots below which repair is urgent:
 // k + ⌈(r−k)/2⌉.
 func UrgentBelow(p protocol.Profile) int { return p.K + (p.R-p.K+1)/2 }
 
 // Count is a segment's health as one member sees it, in slots: each counts once,
-// however many hold it.
+// however many peers hold it.
 type Count struct {
 	Holding   int // with a holder that is neither gone nor failed, passed this member's audits lately, and does not lack the segment
 	Unaudited int // with no such holder, but with one that lacks only the audit
-	Answering int // of both, with such a holder that has not been silent for the 4 hours of UrgentAfter
+	Answering int // of both, those with such a holder that has been silent for less than UrgentAfter, 4 hours
 }
 
-// Assess tells what a segment needs. What is not audited yet may be held: it
-// never makes a segment look lost, nor keeps one from looking lost that would be
-// so with all of it. Some nanoseconds.
+// Assess tells what a segment needs. Unaudited slots may hold their shards: a
+// segment looks lost only if it would be lost even with all of them. It takes some
+// nanoseconds.
 func Assess(p protocol.Profile, c Count) Condition {
 	most := c.Holding + c.Unaudited
 	switch {
@@ -59,9 +59,9 @@ func Assess(p protocol.Profile, c Count) Condition {
 	return Enough
 }
 
-// Endangered orders segments by how soon they may be lost: by how many holders
-// can leave until fewer than k are left, urgent ones before others, and those
-// that nobody ever saw safe after all others. Less is sooner: cmp.Compare.
+// Endangered ranks a segment by how soon it may be lost, lower is sooner
+// (cmp.Compare): by how many holders can leave before fewer than k are left; of
+// equals, urgent ones first; and those that nobody ever saw safe after all others.
 func Endangered(p protocol.Profile, c Count, wasSafe bool) int {
 	score := 2 * (c.Holding + c.Unaudited - p.K)
 	if Assess(p, c) != Urgent {
@@ -73,19 +73,19 @@ func Endangered(p protocol.Profile, c Count, wasSafe bool) int {
 	return score
 }
 
-// View is what a member makes of the others of a group: sets of seats by index.
+// View is how a member judges the others of a group: sets of seats by index.
 // liveness.Standing.Mark and audit.Record.Mark fill it in; this node's own seat
-// belongs in Living alone. Make one for each pass over the group, and after each
+// belongs in Living only. Make one for each pass over the group, and after each
 // change of the seats; it is a value and refers to nothing.
 type View struct {
 	Gone      Set // gone, or failed by this member's audits
-	Weak      Set // does not count as holding, though claims may keep it its slot
+	Weak      Set // does not count as holding, though what it said of itself may keep it its slot
 	Absent    Set // silent for AbsentAfter at least, excused or not
 	Silent    Set // silent for UrgentAfter at least
-	Unheard   Set // never answered this member, which has asked
+	Unheard   Set // never answered this member, though asked
 	Living    Set // work may fall to it
-	Unaudited Set // no audit of this member's counts
-	Released  Set // handed its slot over; the caller's to add
+	Unaudited Set // has not passed this member's audits lately
+	Released  Set // handed its slot over; the caller adds these
 }
 
 // Tally counts segments of one group. It is a value of some 200 bytes; make it
@@ -95,10 +95,10 @@ type View struct {
 type Tally struct {
 	slots     []uint8 // by seat
 	sound     Set     // seats that hold
-	unaudited Set     // seats that hold, for all that is known
-	answering Set     // of both
+	unaudited Set     // seats that may hold: only the audit is missing
+	answering Set     // of both, those that answer
 	doubled   Set     // slots with two seats or more
-	whole     Count   // of a segment that nobody lacks
+	whole     Count   // of a segment that no seat lacks
 }
 
 // NewTally prepares the counting of a group's segments. slots gives each seat's
@@ -117,8 +117,8 @@ func NewTally(slots []uint8, v View) Tally {
 	return t
 }
 
-// Count counts a segment that the seats of a set lack: by their own Have, by
-// this member's audit, or by their confession. An empty set is the common case.
+// Count counts a segment that the seats in lacking lack: as their own Have says,
+// as this member's audit found, or as they confessed. Mostly the set is empty.
 func (t *Tally) Count(lacking Set) Count {
 	c := t.whole
 	for i, w := range lacking {
@@ -152,12 +152,12 @@ func (t *Tally) count(lacking Set) Count {
 	}
 }
 
-// Reached returns the seats that hold a segment, those of a set apart, passed
+// Reached returns the seats, without those in except, that hold a segment, passed
 // this member's audits lately, and answer.
 func (t *Tally) Reached(except Set) Set { return t.sound.And(t.answering).Without(except) }
 
-// Slots returns the slots with a holder of a segment, for all that is known,
-// those of a set of seats apart: repair makes the others.
+// Slots returns the slots that have a holder of a segment as far as is known,
+// seats in except not counted. Repair makes the shards of all other slots.
 func (t *Tally) Slots(except Set) Set {
 	return t.bySlot(t.sound.Or(t.unaudited).Without(except))
 }

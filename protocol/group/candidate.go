@@ -7,17 +7,17 @@ import (
 )
 
 // MinUptime is the measured availability below which a node is not eligible:
-// none of the ladder's profiles bears worse.
+// none of the ladder's profiles tolerates less.
 const MinUptime = 0.5
 
-// Candidate is a node as the one who draws sees it.
+// Candidate is a node as the peer that draws sees it.
 type Candidate struct {
 	Peer   peer.ID
 	Addr   netip.Addr // as observed, the relay's if there is one; zero: unknown
-	Relay  peer.ID    // through which alone it is reached; "": none
+	Relay  peer.ID    // the only way to it leads through this relay; "": none
 	Free   int64      // bytes that it offers
 	Own    bool       // the owner's own node
-	Uptime float64    // share of time that oneself found it up, 0 … 1; 0: not measured
+	Uptime float64    // share of the time that the drawing peer found it up, 0 … 1; 0: not measured
 }
 
 // Domain returns the candidate's failure domain. A relayed peer shares that of
@@ -32,14 +32,14 @@ func (c *Candidate) Domain(private bool) Domain {
 	return AddrDomain(c.Addr)
 }
 
-// eligible reports whether the node may be asked for need bytes.
+// eligible reports whether the node may be asked to keep need bytes.
 func (c *Candidate) eligible(need int64) bool {
 	return c.Free >= need && (c.Uptime == 0 || c.Uptime >= MinUptime)
 }
 
-// Private reports whether the network is private to this session: an address
-// was observed, and every one observed is private. Advertised addresses are no
-// observations.
+// Private reports whether this session counts the network as private: some
+// address was observed, and all that were are private. Advertised addresses do
+// not count.
 func Private(seen []Candidate) bool {
 	known := false
 	for i := range seen {
@@ -54,16 +54,16 @@ func Private(seen []Candidate) bool {
 	return known
 }
 
-// Domains returns the number of failure domains with an eligible node. Leave
-// out nodes without room before.
+// Domains returns the number of failure domains with an eligible node. The
+// caller leaves out nodes without room.
 func Domains(cands []Candidate, private bool) int {
 	return newRoster(cands, func(c *Candidate) bool { return c.eligible(0) }, private).len()
 }
 
-// Spread says how members lie over failure domains.
+// Spread says how members are spread over failure domains.
 type Spread struct {
-	Domains int // that hold a member
-	Wide    int // prefixes (/16, /32) that hold a member; a domain without one counts as one
+	Domains int // with a member
+	Wide    int // wide prefixes (/16, /32) with a member; a domain that lies in none counts as one
 	Doubled int // members beyond the first of their domain
 	Crowded int // members beyond MaxPerWide in their wide prefix
 }
@@ -91,9 +91,9 @@ func SpreadOf(members []Candidate, private bool) Spread {
 }
 
 // HostileHint reports whether all candidates lie in so few wide prefixes that
-// the profile of their domains cannot be filled with MaxPerWide in each: the
-// sign of a bootstrap that shows only its own nodes, or of a network that
-// lives in one machine room. prefixes is how many there are.
+// the profile for their number of domains cannot be filled with MaxPerWide in
+// each: the sign of a bootstrap that shows only its own nodes, or of a network
+// that lives in one machine room. prefixes is how many wide prefixes there are.
 func HostileHint(cands []Candidate, private bool) (prefixes int, warn bool) {
 	if private {
 		return 0, false

@@ -23,15 +23,15 @@ const (
 type domainKind uint8
 
 const (
-	unknownDomain domainKind = iota // peers whose address nobody told
-	lanDomain                       // peers of one's own network
+	unknownDomain domainKind = iota // peers whose address is not known
+	lanDomain                       // peers on this peer's own network
 	prefixDomain                    // peers behind one public prefix
 	relayDomain                     // peers behind one relay of unknown address
-	peerDomain                      // a peer for itself, on a private network
+	peerDomain                      // a peer by itself, on a private network
 )
 
-// Domain is a failure domain: nodes that may well leave together, or belong to
-// one hand. Domains are equal under == when they are the same.
+// Domain is a failure domain: nodes that may well leave together, or be run by
+// the same person. Domains are equal under == when they are the same.
 type Domain struct {
 	kind   domainKind
 	prefix netip.Prefix

@@ -79,7 +79,7 @@ func TestDrawWholeWidePrefix(t *testing.T) {
 }
 
 // Three /16 of five /24 each: the caps allow six members, the profile wants
-// fourteen, so the prefixes fill evenly and the spread tells it.
+// fourteen, so the prefixes fill evenly and SpreadOf shows it.
 func TestDrawBeyondWideCap(t *testing.T) {
 	var cands []Candidate
 	for wide := range 3 {
@@ -145,7 +145,7 @@ func TestDrawOwnLast(t *testing.T) {
 	if len(slots) != 3 || !slots[2].Own {
 		t.Fatalf("own node not last: %v", slots)
 	}
-	// A second peer of a strange domain does not come before it.
+	// The second peer of another domain does not come before it.
 	cands := []Candidate{own, at(0, 0, 1), at(0, 0, 2), at(1, 0, 1)}
 	for seed := range uint64(50) {
 		draw := Draw(cands, p, 1, false, seeded(seed))
@@ -309,7 +309,7 @@ func checkAssign(t *rapid.T, draw []Candidate, p protocol.Profile, private bool,
 	if s.Doubled != 0 {
 		t.Fatalf("assigned %+v", s)
 	}
-	// Nobody is crowded while a domain within the caps went without.
+	// No wide prefix is above its cap while a domain within the caps has no slot.
 	for _, a := range answers {
 		if s.Crowded == 0 || a.Own || slices.Contains(slots, a) {
 			continue

@@ -6,7 +6,7 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// WorstDomains is how many failure domains the safety gauge lets leave.
+// WorstDomains is how many failure domains the safety gauge supposes to leave.
 const WorstDomains = 5
 
 // Holder is a candidate that holds a slot.
@@ -15,19 +15,19 @@ type Holder struct {
 	Candidate
 }
 
-// Health is what the safety gauge shows of one segment, or of a group's lowest.
+// Health is what the safety gauge shows of one segment, or of a group's worst.
 type Health struct {
 	Reachable  int // slots with a holder that was reached
 	Needed     int // slots that give the segment back
 	Domains    int // failure domains that these holders span
-	AfterWorst int // slots left when the WorstDomains that hold most of them leave
+	AfterWorst int // slots left when the WorstDomains domains that hold the most leave
 }
 
 // Lost reports whether fewer slots than needed were reached.
 func (h Health) Lost() bool { return h.Reachable < h.Needed }
 
-// HealthOf measures the holders that were reached. Two holders of one slot are
-// one shard: the slot counts for the one named first.
+// HealthOf measures the holders that were reached. Two holders of one slot hold
+// the same shard: the slot counts once, for the holder named first.
 func HealthOf(p protocol.Profile, reached []Holder, private bool) Health {
 	var taken [protocol.MaxShards]bool
 	slots := make(map[Domain]int)
@@ -51,8 +51,8 @@ func HealthOf(p protocol.Profile, reached []Holder, private bool) Health {
 }
 
 // Remaining returns how many slots are left when the worst domains, those that
-// hold most slots, leave, and whether these still give a segment back.
-// slotsByDomain has one count a domain, in any order, and is left as it is.
+// hold the most slots, leave, and whether the slots left still give a segment
+// back. slotsByDomain has one count per domain, in any order, and is not changed.
 func Remaining(slotsByDomain []int, k, worst int) (left int, readable bool) {
 	counts := slices.Clone(slotsByDomain)
 	slices.SortFunc(counts, func(a, b int) int { return b - a })

@@ -45,7 +45,7 @@ func TestHealthOf(t *testing.T) {
 	if h != (Health{Reachable: 6, Needed: 2, Domains: 6, AfterWorst: 1}) || h.Lost() {
 		t.Errorf("full group: %+v", h)
 	}
-	// Surplus holders, slots that are none and a crowded domain flatter nobody.
+	// Surplus holders, slots out of range and a crowded domain improve nothing.
 	odd := []Holder{{0, at(0, 0, 1)}, {0, at(1, 0, 1)}, {-1, at(2, 0, 1)}, {6, at(3, 0, 1)}, {200, at(3, 0, 1)}, {5, at(0, 0, 2)}}
 	if h := HealthOf(p, odd, false); h != (Health{Reachable: 2, Needed: 2, Domains: 1}) {
 		t.Errorf("odd holders: %+v", h)
@@ -72,7 +72,7 @@ func TestAnnouncers(t *testing.T) {
 		if !slices.Equal(Announcers(g, mixed), want) {
 			t.Fatal("order, vacancies or repetitions change who announces")
 		}
-		// Who leaves is replaced, and nobody else changes.
+		// A member that leaves is replaced, and nobody else changes.
 		if len(members) > MaxAnnouncers {
 			less := slices.DeleteFunc(slices.Clone(members), func(id peer.ID) bool { return id == want[0] })
 			if !slices.Equal(Announcers(g, less)[:MaxAnnouncers-1], want[1:]) {

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// LeaseSettings are the durations of leases, each in one place. Scale makes a
-// testnet's of them.
+// LeaseSettings are the durations of leases, each in one place. Scale shortens
+// them for a testnet.
 type LeaseSettings struct {
-	First    time.Duration // for which the first renewal holds
-	Ripen    time.Duration // after the first renewal until another makes the lease long
-	Long     time.Duration // for which a renewal of a long lease holds
+	First    time.Duration // how long a renewal holds while the lease is not long
+	Ripen    time.Duration // from learning of the group until a renewal makes the lease long
+	Long     time.Duration // how long a renewal of a long lease holds
 	Frozen   time.Duration // from the end of the lease until it expires
-	Ahead    time.Duration // by which a renewal may be dated ahead of the clock
-	Distrust time.Duration // after a step of the wall clock in which nothing expires, on the watch
+	Ahead    time.Duration // how far ahead of the clock a renewal may be dated
+	Distrust time.Duration // how long nothing expires after a step of the wall clock, by the watch
 }
 
 const day = 24 * time.Hour
@@ -23,7 +23,7 @@ func DefaultLeaseSettings() LeaseSettings {
 	return LeaseSettings{First: 60 * day, Ripen: 30 * day, Long: 365 * day, Frozen: 91 * day, Ahead: day, Distrust: 7 * day}
 }
 
-// Scale multiplies every duration by factor. Dates have whole seconds.
+// Scale multiplies every duration by factor. Dates are in whole seconds.
 func (s LeaseSettings) Scale(factor float64) LeaseSettings {
 	for _, d := range [...]*time.Duration{&s.First, &s.Ripen, &s.Long, &s.Frozen, &s.Ahead, &s.Distrust} {
 		*d = time.Duration(float64(*d) * factor)
@@ -35,29 +35,31 @@ func (s LeaseSettings) Scale(factor float64) LeaseSettings {
 // value of 24 bytes. NewLease begins one.
 type Lease struct {
 	Known int64 // Unix seconds of this node's clock when it came to know the group
-	Last  int64 // Unix seconds that the newest renewal bears; 0: none came
+	Last  int64 // date of the newest renewal, Unix seconds; 0: none came
 	Long  bool  // the owner has come back, or others kept the group before this node did
 }
 
-// NewLease begins a lease when a node comes to know a group. joined tells that it
-// was not there when the group was formed: it entered to repair it, cannot know
-// how old the group is, and takes it for an old one, lest the holders that
-// replace others give up before those do. Until a renewal comes either lasts for
-// First, so that joining prolongs nothing.
+// NewLease begins a lease when a node comes to know a group. joined says that the
+// node was not there when the group was formed but entered to repair it. Such a
+// node cannot know how old the group is and assumes that it is old: otherwise
+// holders that replace others would give the group up before the older ones do.
+// Until a renewal comes, either kind of lease lasts for First, so that joining
+// prolongs nothing.
 func NewLease(now time.Time, joined bool) Lease { return Lease{Known: now.Unix(), Long: joined} }
 
 // Renewed takes note of a renewal dated at, in Unix seconds. ok is false, and
-// nothing changes, where the date is more than Ahead of this node's clock: it has
-// to wait. One older than the newest changes nothing either.
+// nothing changes, if the date is more than Ahead in front of this node's clock:
+// the renewal has to wait. One older than the newest changes nothing either.
 //
-// A lease becomes long by a renewal dated Ripen after this node came to know the
-// group: whoever signs can choose the date, but not that moment.
+// A lease becomes long by a renewal dated at least Ripen after this node came to
+// know the group: the signer can choose the date, but not when the node came to
+// know the group.
 func (l Lease) Renewed(set *LeaseSettings, at int64, now time.Time) (next Lease, ok bool) {
 	clock := now.Unix()
 	if at > clock+seconds(set.Ahead) {
 		return l, false
 	}
-	l.Known = min(l.Known, clock) // a clock that was ahead at the first has been put right
+	l.Known = min(l.Known, clock) // if the clock was ahead at first and has been put right since
 	l.Long = l.Long || at >= l.Known+seconds(set.Ripen)
 	l.Last = max(l.Last, at)
 	return l, true
@@ -79,13 +81,13 @@ func (s LeaseState) String() string { return [...]string{"alive", "frozen", "exp
 // Clocks is what a node knows of the time of day when it asks about leases.
 type Clocks struct {
 	Own     time.Time
-	Median  time.Time // of the neighbours' clocks (MedianOffset); zero: no neighbour told
-	Stepped bool      // the own clock stepped within Distrust (liveness.Watch.Stepped)
+	Median  time.Time // of the neighbours' clocks (MedianOffset); zero: no neighbour told its own
+	Stepped bool      // this node's clock stepped within Distrust (liveness.Watch.Stepped)
 }
 
 // State returns what the lease allows. The earlier of the two clocks decides, so
-// that neither a wrong clock of one's own nor wrong neighbours end a lease before
-// its time; without a neighbour's, or after a step, nothing expires.
+// that neither a wrong clock of this node nor wrong neighbours can end a lease
+// before its time. Without a neighbour's clock, or after a step, nothing expires.
 func (l Lease) State(set *LeaseSettings, c Clocks) LeaseState {
 	now := c.Own
 	if !c.Median.IsZero() && c.Median.Before(now) {
@@ -113,9 +115,9 @@ func (l Lease) End(set *LeaseSettings) int64 {
 
 // MedianOffset returns the middle one of the neighbours' clocks, each given in
 // seconds as its distance from this node's watch when it was heard: the watch
-// cannot step, so what was heard before the own clock stepped stays right. Of an
-// even number it is the earlier middle. It sorts offsets; ok is false where there
-// are none. The median is the watch now plus this.
+// cannot step, so what was heard before this node's clock stepped stays right. Of
+// an even number it is the earlier of the middle two. It sorts offsets; ok is
+// false where there are none. The median clock is the watch now plus this.
 func MedianOffset(offsets []int64) (seconds int64, ok bool) {
 	if len(offsets) == 0 {
 		return 0, false

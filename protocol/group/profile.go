@@ -2,7 +2,7 @@ package group
 
 import "github.com/cairnstore/cairn/protocol"
 
-// MaxSegments is how many segments one group is ever granted.
+// MaxSegments is the most segments that one group is ever granted.
 const MaxSegments = protocol.MaxGroupSegments
 
 // bytesPerData is how many sealed bytes a group takes for each data shard.
@@ -12,7 +12,7 @@ const bytesPerData = 1 << 30
 // safe: with fewer, one death leaves nothing to spare.
 const minSpare = 2
 
-// step is one rung of the ladder: the profile from so many domains on.
+// step is one rung of the ladder: the profile for that many domains or more.
 type step struct {
 	domains int
 	profile protocol.Profile
@@ -48,14 +48,14 @@ func NotSafe(p protocol.Profile) bool { return p.N-p.K < minSpare }
 // many acceptances form a group: ⌈(r+n)/2⌉.
 func SafeAt(p protocol.Profile) int { return (p.R + p.N + 1) / 2 }
 
-// WriteQuorum returns W, how many members must take a pointer: ⌈(r+n)/2⌉.
+// WriteQuorum returns W, how many members must accept a pointer: ⌈(r+n)/2⌉.
 func WriteQuorum(p protocol.Profile) int { return SafeAt(p) }
 
 // ConfirmCount returns how many members of different failure domains confirm a
-// pointer that was read: n − W + 1, so that they meet every write.
+// pointer that was read: n − W + 1, so that one of them took part in every write.
 func ConfirmCount(p protocol.Profile) int { return p.N - WriteQuorum(p) + 1 }
 
-// AskCount returns how many candidates are asked for a slot: n + ⌊n/10⌋.
+// AskCount returns how many candidates are asked to take a slot: n + ⌊n/10⌋.
 func AskCount(p protocol.Profile) int { return p.N + p.N/10 }
 
 // MaxBytes returns the most sealed bytes that one group takes: k × 1 GiB.

@@ -16,8 +16,8 @@ var profiles = []protocol.Profile{
 	{K: 1, R: 2, N: 3}, {K: 1, R: 1, N: 2}, {K: 1, R: 1, N: 1}, {K: 3, R: 3, N: 3},
 }
 
-// In every count of every profile: one holder more, one audit more, one answer
-// more never makes a segment worse, nor puts it before others in the queue.
+// In every count of every profile: one more holder, audit or answer never makes a
+// segment worse, nor moves it up in the queue.
 func TestMoreIsNeverWorse(t *testing.T) {
 	for _, p := range profiles {
 		for holding := range p.N + 1 {
@@ -53,8 +53,8 @@ func drawSet(t *rapid.T, n int, name string) (s Set) {
 	return s
 }
 
-// Tally agrees with counting slot by slot, and one seat less in any set of what
-// is wrong never lowers a count.
+// Tally agrees with counting slot by slot, and one seat less in any set of faults
+// never lowers a count.
 func TestTallyAgainstPlainCounting(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 30).Draw(t, "slots")
@@ -109,9 +109,9 @@ func plainCount(n int, slots []uint8, v View, lacking Set) (c Count) {
 	return c
 }
 
-// Whatever peers ask and whoever leaves, of those whom MayEnter lets in nobody sits
-// twice, and where the owner drew one of each domain no domain ever
-// holds two slots, nor a wide prefix three.
+// Whichever peers ask and leave, MayEnter never seats one twice, and where the
+// owner drew one peer of each domain, no domain ever holds two slots, nor a wide
+// prefix three.
 func TestSeatsKeepTheirPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := rapid.SampledFrom(profiles[2:5]).Draw(t, "profile")

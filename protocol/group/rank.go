@@ -10,7 +10,7 @@ import (
 )
 
 // Key is a member's name where work falls to members by lot: the first 8 bytes
-// of a BLAKE3-256 digest. Make it once a peer, with KeyOf, and keep it.
+// of a BLAKE3-256 digest. Make it once per peer, with KeyOf, and keep it.
 type Key uint64
 
 // KeyOf returns a peer's Key: of "cairn/key/" ‖ its ID. One hash, some 100 ns.
@@ -20,9 +20,9 @@ func KeyOf(p peer.ID) Key {
 }
 
 // DomainKey returns the name under which a failure domain takes part in a lot,
-// so that many peers of one domain get no more of it than one. One hash. Only
-// public prefixes are the same to all who look; other domains stand for
-// whoever is in them, and are their members' own keys.
+// so that many peers of one domain have no better chance than one. One hash. Only
+// public prefixes look the same to every member; in any other domain each
+// member's key is its own.
 func DomainKey(d Domain, member Key) Key {
 	if d.kind != prefixDomain {
 		return member
@@ -34,7 +34,7 @@ func DomainKey(d Domain, member Key) Key {
 }
 
 // Lot is something that falls to one of many: the audit of a shard in a cycle,
-// the repair of a segment on a day. All members draw it alike, without a word.
+// the repair of a segment on a day. All members draw it alike, without a message.
 type Lot uint64
 
 // NewLot returns the lot of a purpose in a group at a number of its clock (a
@@ -56,8 +56,8 @@ func (l Lot) Of(i int) Lot { return Lot(mix(uint64(l) + (uint64(i)+1)*0x9e3779b9
 // Rank returns the member's place in the order of the lot, lowest first.
 func (l Lot) Rank(k Key) uint64 { return mix(uint64(l) ^ uint64(k)) }
 
-// Share returns a number from 0 until n that the lot alone decides, each as
-// likely as any other.
+// Share returns a number from 0 to n−1 that the lot alone decides, each as likely
+// as any other.
 func (l Lot) Share(n uint64) uint64 {
 	hi, _ := bits.Mul64(uint64(l.Of(-2)), n)
 	return hi
@@ -90,10 +90,11 @@ func (l Lot) Place(members []Key, among Set, self int) int {
 	return before
 }
 
-// Turn returns the index of the member whose turn it is: that in place step of
-// the order, counted round. Members with one key count as one, so that with
-// DomainKeys turns go over domains; of these own decides, each one's own key. -1
-// where the set is empty. O(step × len(members)), step after counting round.
+// Turn returns the index of the member whose turn it is: the one in place step of
+// the order, counted round; -1 where the set is empty. Members with the same key
+// count as one, so that with DomainKeys the turns go round the domains; among them
+// own, each member's own key, decides. O(step × len(keys)), step after counting
+// round.
 func (l Lot) Turn(keys, own []Key, among Set, step int) int {
 	rank, last, places := uint64(0), -1, 0
 	for ; places <= step; places++ {
@@ -109,21 +110,21 @@ func (l Lot) Turn(keys, own []Key, among Set, step int) int {
 	return l.Turn(keys, own, among, step%places)
 }
 
-// doubt is of how many members one may see that they live and another not, and
-// both still bear each other's turns.
+// doubt is on how many members two peers may disagree whether they live, and
+// still accept each other's turns.
 const doubt = 2
 
-// Plausible reports whether it may be a member's turn at a step as it sees the
-// others, though not as this node does: those before it in the order whom this
-// node sees dead may live, and of those whom it sees living some may not answer
-// the other. O(len(keys)).
+// Plausible reports whether it may be a member's turn at a step as that member
+// sees the others, though not as this node does: of those before it in the order,
+// some that this node considers dead may live, and some that it considers living
+// may not answer that member. O(len(keys)).
 func (l Lot) Plausible(keys []Key, living Set, step, self int) bool {
 	least, most := l.Place(keys, living, self), l.Place(keys, UpTo(len(keys)), self)
 	round := living.Count() // places are counted round
 	return least-doubt <= step && step <= most+doubt || step >= round
 }
 
-// after returns the first in the order behind a rank, or of all.
+// after returns the first member in the order, behind a rank or of all; -1: none.
 func (l Lot) after(keys, own []Key, among Set, rank uint64, behind bool) int {
 	best, least, tie := -1, uint64(0), uint64(0)
 	for i, k := range keys {
@@ -139,8 +140,8 @@ func (l Lot) after(keys, own []Key, among Set, rank uint64, behind bool) int {
 }
 
 // mix is a bijection of 64 bits in which every bit of the result depends on
-// every bit of x (the finalizer of MurmurHash3). It need not resist anybody:
-// keys and lots are digests, and whoever grinds a peer ID wins one lot by it.
+// every bit of x (the finalizer of MurmurHash3). It need not resist attacks: keys
+// and lots are digests, and grinding a peer ID wins no more than one lot.
 func mix(x uint64) uint64 {
 	x = (x ^ x>>33) * 0xff51afd7ed558ccd
 	x = (x ^ x>>33) * 0xc4ceb9fe1a85ec53

@@ -26,7 +26,8 @@ func TestLotVector(t *testing.T) {
 	}
 }
 
-// Work falls to all alike, and one member's leaving moves nobody else's.
+// Each member gets the same share of the work, and when one leaves, only its own
+// work moves.
 func TestLotIsFair(t *testing.T) {
 	const members, lots = 30, 30_000
 	all := keys(members)
@@ -70,7 +71,7 @@ func TestShare(t *testing.T) {
 
 const lotVector = "d203c482fd261604 1b7267be831f1f94 7e5b173d69464120 1"
 
-// Turns go round over domains, and within one to one member.
+// Turns go round the domains, and within a domain fall to one member.
 func TestTurn(t *testing.T) {
 	own := keys(12)
 	domains := make([]Key, 12)

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// MaxPerWide is how many members may lie in one /16 (IPv6: /32), where the
-// profile can be filled so.
+// MaxPerWide is how many members may lie in one /16 (IPv6: /32), as long as the
+// profile can be filled that way.
 const MaxPerWide = 2
 
 // roster holds candidates by failure domain, in the order in which domains and
@@ -22,12 +22,12 @@ type roster struct {
 type household struct {
 	Domain
 	peers []int32 // into roster.cands
-	own   bool    // nobody but the owner lives there
+	own   bool    // all its nodes are the owner's own
 	rank  int32   // place among the domains of its wide prefix, from 1; 0: it has none
 }
 
-// newRoster sorts those candidates that keep admits into domains. A peer that
-// appears twice counts where it appears first.
+// newRoster sorts the candidates that keep admits into domains. A peer that
+// appears twice counts once, where it appears first.
 func newRoster(cands []Candidate, keep func(*Candidate) bool, private bool) *roster {
 	r := &roster{cands: cands}
 	index := make(map[Domain]int32, len(cands))
@@ -92,9 +92,9 @@ func (r *roster) shuffle(rng *rand.Rand) {
 }
 
 // order returns the peers in the order in which they should be taken for n
-// slots: one of each domain within MaxPerWide; where these are fewer than n,
-// the domains beyond it; the owner's own; and only where there are fewer than
-// n domains, second and further peers of each.
+// slots: one of each domain within MaxPerWide; if these are fewer than n, one of
+// each domain beyond it; then the owner's own; and only if there are fewer than n
+// domains, second and further peers of each.
 func (r *roster) order(n int) []Candidate {
 	slices.SortStableFunc(r.domains, func(a, b household) int { return ownLast(a.own, b.own) })
 	r.number()
@@ -125,7 +125,7 @@ func (r *roster) order(n int) []Candidate {
 	return out
 }
 
-// number counts the domains of each wide prefix, in their order.
+// number gives the domains of each wide prefix their ranks, in their order.
 func (r *roster) number() {
 	inWide := make(map[netip.Prefix]int32)
 	for i := range r.domains {

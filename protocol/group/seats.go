@@ -8,7 +8,7 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// maxHolders is how many living holders keep others who held a slot before from
+// maxHolders is how many living holders a slot must have to keep former ones from
 // coming back to it: its holder and one surplus.
 const maxHolders = 2
 
@@ -23,23 +23,23 @@ type Seat struct {
 
 // Seats is who holds and who held which slot of a group, as one member believes.
 // It begins as the owner's table and changes by proof only: a peer enters by its
-// own request and after passing this member's audit, and leaves by this member's
-// verdict or its own word. No member believes another's table, and two that differ
-// do no harm.
+// own request and after passing this member's audit, and leaves when this member
+// judges so or the peer itself hands over. No member believes another's table, and
+// two that differ do no harm.
 //
 // Peers that hold a slot are addressed by index into Held; every change may move
 // indexes, so make a new View after one. Methods that decide do not allocate.
 type Seats struct {
 	Profile protocol.Profile
 	Same    uint8  // the most holders that the owner drew into one domain, as first seen
-	Near    uint8  // the same of one wide prefix
+	Near    uint8  // the same for one wide prefix
 	Held    []Seat // by slot
 	Former  []Seat // held their slot before
 }
 
 // NewSeats returns the table that the owner signed. holders are by slot, ""
-// where it is vacant; domain tells where this member sees each, the zero Domain
-// where it has not seen it yet: then Observe tells later.
+// where it is vacant; domain tells where this member sees each: the zero Domain
+// if it has not seen it yet, and Observe will add it.
 func NewSeats(p protocol.Profile, holders []peer.ID, domain func(peer.ID) Domain) *Seats {
 	s := &Seats{Profile: p}
 	for slot, id := range holders[:min(len(holders), p.N)] {
@@ -56,8 +56,8 @@ func (s *Seats) Find(id peer.ID) int {
 	return slices.IndexFunc(s.Held, func(x Seat) bool { return x.Peer == id })
 }
 
-// Keys and Slots list what lots and tallies ask for, by index; they allocate,
-// and hold until the next change.
+// Keys lists the key of each seat, by index. Like DomainKeys and Slots it
+// allocates, and its result holds until the next change.
 func (s *Seats) Keys() []Key {
 	out := make([]Key, len(s.Held))
 	for i := range s.Held {
@@ -66,7 +66,7 @@ func (s *Seats) Keys() []Key {
 	return out
 }
 
-// DomainKeys lists the key of each seat's failure domain, by index. One hash a
+// DomainKeys lists the key of each seat's failure domain, by index. One hash per
 // seat.
 func (s *Seats) DomainKeys() []Key {
 	out := make([]Key, len(s.Held))
@@ -85,9 +85,9 @@ func (s *Seats) Slots() []uint8 {
 	return out
 }
 
-// Vacant returns the slots without a holder: nobody has a seat there who is not
-// gone, failed, or on its way out by its own word; while repair is urgent, nor
-// one who is not absent.
+// Vacant returns the slots without a holder: those in which every seat's peer is
+// gone, has failed, or has handed the slot over. While repair is urgent, absent
+// peers count as no holders either.
 func (s *Seats) Vacant(v View, urgent bool) Set {
 	out := v.Gone.Or(v.Released)
 	if urgent {
@@ -102,15 +102,15 @@ func (s *Seats) Vacant(v View, urgent bool) Set {
 	return vacant
 }
 
-// Answer is what a request to enter comes to.
+// Answer is the outcome of a request to enter.
 type Answer uint8
 
-// The answers. Only Welcome lets in; what refuses now may let in later.
+// The answers. Only Welcome lets the peer in; one refused now may get in later.
 const (
 	Welcome   Answer = iota // may enter, once it has passed the audit of its slot
 	Seated                  // has this seat already
 	NoSlot                  // the profile has no such slot
-	Occupied                // the slot has a holder, and the peer never held it
+	Occupied                // the slot has a holder and the peer never held it, or has maxHolders
 	Elsewhere               // the peer has a seat in another slot
 	Crowded                 // too many of its failure domain or wide prefix hold slots
 )
@@ -121,9 +121,9 @@ func (a Answer) String() string {
 }
 
 // MayEnter tells whether a peer may take a slot by its own request. Ask before
-// the audit, and again after it. A slot whose holder never answered
-// this member is open to whoever proves that it holds it, though not vacant: it
-// is not to be filled by drawing. O(seats).
+// the audit, and again after it. A slot whose holder never answered this member is
+// not vacant, so nobody is drawn for it, but it is open to a peer that proves that
+// it holds it. O(seats).
 func (s *Seats) MayEnter(x Seat, v View, urgent bool) Answer {
 	if int(x.Slot) >= s.Profile.N {
 		return NoSlot
@@ -137,7 +137,7 @@ func (s *Seats) MayEnter(x Seat, v View, urgent bool) Answer {
 		}
 	}
 	open := v
-	open.Gone = v.Gone.Or(v.Unheard) // who joined late must not take the long dead for holders
+	open.Gone = v.Gone.Or(v.Unheard) // a member that joined late must not count peers long dead as holders
 	vacant := s.Vacant(open, urgent)
 	switch {
 	case !vacant.Has(int(x.Slot)) && (!s.held(x) || s.living(x.Slot, v) >= maxHolders):
@@ -148,10 +148,11 @@ func (s *Seats) MayEnter(x Seat, v View, urgent bool) Answer {
 	return Welcome
 }
 
-// Fits reports whether a peer of a failure domain keeps the group's spread in a
-// slot: no other slot's holder in its domain, fewer than MaxPerWide in its wide
-// prefix; or no more than in the most crowded that the owner drew, for in small
-// networks there are no others. O(seats).
+// Fits reports whether a peer of a failure domain may take a slot without spoiling
+// the group's spread: no other slot's holder is in its domain, and fewer than
+// MaxPerWide are in its wide prefix; or, with this peer, there are no more than in
+// the most crowded that the owner drew, because a small network has no better.
+// O(seats).
 func (s *Seats) Fits(slot int, d Domain, v View) bool {
 	same, near := s.around(d, func(i int) bool { return int(s.Held[i].Slot) != slot && !v.Gone.Has(i) })
 	return same < max(1, int(s.Same)) && near < max(MaxPerWide, int(s.Near))
@@ -180,7 +181,7 @@ func (s *Seats) Observe(i int, d Domain) {
 	x := &s.Held[i]
 	first := x.Domain == Domain{}
 	if x.Domain = d; !first || !x.Drawn || d == (Domain{}) {
-		return // who moves later does not loosen the caps
+		return // a peer that moves later does not loosen the caps
 	}
 	same, near := s.around(d, func(j int) bool { return s.Held[j].Drawn })
 	s.Same, s.Near = max(s.Same, uint8(same)), max(s.Near, uint8(near))

@@ -27,8 +27,7 @@ func leave(s *Seats, i int) {
 	s.Held = slices.Delete(s.Held, i, i+1)
 }
 
-// enter gives a peer that may enter its seat; those of the slot who are out of it
-// leave.
+// enter gives a peer that may enter its seat; the slot's seats in out leave.
 func enter(s *Seats, x Seat, out Set) {
 	for i := len(s.Held) - 1; i >= 0; i-- {
 		if s.Held[i].Peer == x.Peer || s.Held[i].Slot == x.Slot && out.Has(i) {
@@ -78,8 +77,8 @@ func TestMayEnter(t *testing.T) {
 	}
 }
 
-// The caps are the draw's, or what the owner could not do better than; who moves
-// later does not loosen them.
+// The caps are those of the draw, or the best that the owner could do; a peer that
+// moves later does not loosen them.
 func TestCaps(t *testing.T) {
 	in := func(b, c byte) Domain { return AddrDomain(netip.AddrFrom4([4]byte{20, b, c, 1})) }
 	seats := func(domains ...Domain) *Seats {

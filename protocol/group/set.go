@@ -7,14 +7,14 @@ import (
 )
 
 // MaxMembers is how many members a Set can hold, and the most that a node keeps
-// of one group: two for each of the most slots that there are.
+// of one group: two for each slot of the largest group that there can be.
 const MaxMembers = 2 * protocol.MaxShards
 
-// Set is a set of members or of slots by index, 0 until MaxMembers. The zero Set
-// is empty. It is a value of 32 bytes and refers to nothing.
+// Set is a set of members or of slots by index, below MaxMembers. The zero Set is
+// empty. It is a value of 32 bytes and refers to nothing.
 type Set [MaxMembers / 64]uint64
 
-// UpTo returns the set of 0 until n.
+// UpTo returns the set of 0 to n−1.
 func UpTo(n int) (s Set) {
 	for i := range s {
 		switch rest := n - 64*i; {
@@ -30,7 +30,7 @@ func UpTo(n int) (s Set) {
 // Has reports whether i is in the set.
 func (s Set) Has(i int) bool { return uint(i) < MaxMembers && s[i>>6]&(1<<(i&63)) != 0 }
 
-// Add puts i into the set. An i that no set can hold is left out.
+// Add puts i into the set. An i that no set can hold is ignored.
 func (s *Set) Add(i int) {
 	if uint(i) < MaxMembers {
 		s[i>>6] |= 1 << (i & 63)
@@ -44,7 +44,7 @@ func (s *Set) Remove(i int) {
 	}
 }
 
-// Count returns how many there are in the set.
+// Count returns how many members the set has.
 func (s Set) Count() (n int) {
 	for _, w := range s {
 		n += bits.OnesCount64(w)

@@ -32,8 +32,8 @@ func TestDayAt(t *testing.T) {
 	}
 }
 
-// A slot's drawer is one of the living, another after six hours, and a domain
-// with many members draws no more often than one with one.
+// A slot's drawer is a living member, another one after six hours, and a domain
+// with many members draws no more often than a domain with one.
 func TestDrawer(t *testing.T) {
 	const members = 10 // of which 5 … 9 share a domain
 	own := keys(members)
@@ -87,8 +87,8 @@ func TestRedraw(t *testing.T) {
 	}
 }
 
-// Whoever's turn it is may draw, whoever is far from it may not: neither as
-// others see it who see two members fewer or more.
+// The member whose turn it is may draw, also in the eyes of others that see two
+// members fewer or more; a member far from its turn may not.
 func TestPlausibleDrawer(t *testing.T) {
 	g := protocol.GroupID{5}
 	keys := make([]Key, 20)
