@@ -111,7 +111,7 @@ func withID(id peer.ID, addrs []multiaddr.Multiaddr) []multiaddr.Multiaddr {
 	}
 	out, err := peer.AddrInfoToP2pAddrs(&peer.AddrInfo{ID: id, Addrs: addrs})
 	if err != nil {
-		return nil // an ID that libp2p itself made
+		return nil // cannot happen: libp2p itself made the ID
 	}
 	return out
 }

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// settleTime is how long a routing table that grows is left alone before
+	// settleTime is how long a routing table that has grown may settle before
 	// all keys are announced to it again.
 	settleTime = time.Second
 	// againAfter is the least time between two such announcements.
@@ -27,18 +27,18 @@ const (
 )
 
 // announcer keeps keys announced. kad-dht's sweeping provider does the work:
-// it visits the key space in order and gives each server all its keys at once.
-// What it does not do is seen to here:
+// it visits the key space in order and gives each server all its keys together.
+// The announcer makes up for what the provider does not do well:
 //
-//   - it takes a lookup that found nobody for a success, and sleeps for up to a
-//     minute where there is nobody to ask: its lookups wait for somebody;
-//   - it does not notice that a network outgrew the peers that hold the
+//   - it considers a lookup that found nobody a success, and sleeps for up to a
+//     minute where there is nobody to ask: here its lookups wait for somebody;
+//   - it does not notice that a network has outgrown the peers that hold the
 //     records: when the routing table has doubled, all is announced again;
-//   - records of others die with the servers that restart: each peer records
-//     its own keys, and tells of them when it is asked itself;
-//   - it begins with some lookups that measure the network, be there anything
-//     to announce or not: clients, which announce nothing, start none. Nodes
-//     do: what the lookups tell them of others is of use to them.
+//   - records are lost when the servers that hold them restart: each peer also
+//     records its own keys, and tells of them when it is asked itself;
+//   - it begins with some lookups that measure the network, even if there is
+//     nothing to announce: a client starts none before it announces something.
+//     Nodes do: what the lookups tell them of other peers is useful to them.
 type announcer struct {
 	h *Host
 
@@ -91,7 +91,7 @@ func (h *Host) newProvider() (*provider.SweepingProvider, error) {
 	)
 }
 
-// close stops announcing; records of before live on for their time.
+// close stops announcing; records made before live until they expire.
 func (a *announcer) close() {
 	a.mu.Lock()
 	a.closed = true
@@ -122,8 +122,8 @@ func (r patientRouter) GetClosestPeers(ctx context.Context, key string) ([]peer.
 	return found, err
 }
 
-// run announces all keys again whenever the routing table has doubled, be it
-// since it last did or since it last shrank.
+// run announces all keys again whenever the routing table has doubled since the
+// last time, or since it shrank.
 func (a *announcer) run(ctx context.Context) {
 	told := 0 // peers in the table that were told, or fewer
 	for {
@@ -184,8 +184,8 @@ func (a *announcer) again() error {
 }
 
 // Announce keeps this peer announced in the DHT as a provider of keys, until
-// Withdraw or Close. It returns at once; where nobody can be told yet, they
-// are told when they come. A key that is announced already costs nothing.
+// Withdraw or Close. It returns immediately; servers that are not there yet are
+// told when they come. A key that is announced already costs nothing.
 func (h *Host) Announce(keys ...protocol.Key) error {
 	a := h.announcer
 	var fresh []multihash.Multihash
@@ -201,14 +201,14 @@ func (h *Host) Announce(keys ...protocol.Key) error {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		for _, k := range keys {
-			delete(a.keys, k) // or the next call would take them for announced
+			delete(a.keys, k) // or the next call would consider them announced
 		}
 		return fmt.Errorf("announce: %w", err)
 	}
 	return nil
 }
 
-// tell records keys here and has others told.
+// tell records keys here and makes the provider announce them to others.
 func (a *announcer) tell(fresh []multihash.Multihash) error {
 	if len(fresh) == 0 {
 		return nil
@@ -225,7 +225,7 @@ func (a *announcer) tell(fresh []multihash.Multihash) error {
 	return p.StartProviding(false, fresh...)
 }
 
-// Withdraw stops announcing keys. Records made before fade within 48 hours.
+// Withdraw stops announcing keys. Records made before expire within 48 hours.
 func (h *Host) Withdraw(keys ...protocol.Key) error {
 	a := h.announcer
 	var gone []multihash.Multihash

@@ -28,18 +28,18 @@ type book struct {
 
 type contact struct {
 	addrs  []multiaddr.Multiaddr // the newest first
-	sure   map[string]bool       // addrs, in bytes, that are no hints
+	sure   map[string]bool       // those of addrs, in bytes, that are more than hints
 	seen   time.Time             // last spoken to; zero: never
 	serves bool                  // spoke our protocol; only these are saved and told
 	pinned bool                  // given by the user: never forgotten
-	signed protocol.Envelope     // its newest word on its addresses; nil: none; not saved
+	signed protocol.Envelope     // its newest signed record of its addresses; nil: none; not saved
 }
 
 func newBook() *book {
 	return &book{known: make(map[peer.ID]*contact), wake: make(chan struct{}, 1)}
 }
 
-// get returns a peer's entry, making one. The caller holds mu.
+// get returns a peer's entry, making one if there is none. The caller holds mu.
 func (b *book) get(p peer.ID) *contact {
 	c := b.known[p]
 	if c == nil {
@@ -65,7 +65,7 @@ func (b *book) forgetOne() {
 	delete(b.known, oldest)
 }
 
-// addresses puts addresses in front of those known. The caller holds mu.
+// addresses puts addrs in front of those known. The caller holds mu.
 func (c *contact) addresses(addrs []multiaddr.Multiaddr, sure bool) (changed bool) {
 	for _, a := range slices.Backward(addrs) {
 		if sure && !c.sure[string(a.Bytes())] {
@@ -85,7 +85,7 @@ func (c *contact) addresses(addrs []multiaddr.Multiaddr, sure bool) (changed boo
 	return changed
 }
 
-// drop forgets the oldest address: of the hints, while there are any. The
+// drop forgets the oldest hint, or the oldest address if none is a hint. The
 // caller holds mu.
 func (c *contact) drop() {
 	i := len(c.addrs) - 1
@@ -99,7 +99,8 @@ func (c *contact) drop() {
 	c.addrs = slices.Delete(c.addrs, i, i+1)
 }
 
-// trust notes addresses that the user gave (pinned) or the local network told.
+// trust notes addresses that the user gave (pinned) or that were found on the
+// local network.
 func (b *book) trust(info peer.AddrInfo, pinned bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -143,7 +144,7 @@ func (b *book) spoke(p peer.ID, now time.Time) {
 	}
 }
 
-// signed keeps a peer's own word on its addresses, if it serves.
+// signed keeps a peer's own signed record of its addresses, if it serves.
 func (b *book) signed(p peer.ID, e protocol.Envelope) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -161,7 +162,7 @@ func (b *book) envelopeOf(p peer.ID) protocol.Envelope {
 	return nil
 }
 
-// stopped notes that a peer does not serve any more.
+// stopped notes that a peer no longer serves.
 func (b *book) stopped(p peer.ID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -171,8 +172,8 @@ func (b *book) stopped(p peer.ID) {
 	}
 }
 
-// isSure reports whether an address of a peer is more than a hint. An address
-// of a name (DNS) vouches for whatever the name stands for.
+// isSure reports whether an address of a peer is more than a hint. If the user
+// gave a DNS name for the peer, every address is: the name may stand for any.
 func (b *book) isSure(p peer.ID, a multiaddr.Multiaddr) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -189,7 +190,7 @@ func (b *book) isSure(p peer.ID, a multiaddr.Multiaddr) bool {
 	})
 }
 
-// any reports whether an address that is known of some peer is as asked for.
+// any reports whether is holds for some address of some peer.
 func (b *book) any(is func(multiaddr.Multiaddr) bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -211,7 +212,7 @@ func (b *book) addrs(p peer.ID) []multiaddr.Multiaddr {
 	return nil
 }
 
-// peers returns who serves, the most recently spoken to first.
+// peers returns the peers that serve, the most recently spoken to first.
 func (b *book) peers() []peer.ID {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -32,11 +32,11 @@ type bookFile struct {
 type savedPeer struct {
 	ID    string   `json:"id"`
 	Addrs []string `json:"addrs"`
-	Sure  int      `json:"sure"` // how many of Addrs, from the first, led to the peer
+	Sure  int      `json:"sure"` // how many of the first Addrs are more than hints
 	Seen  int64    `json:"seen"` // Unix seconds
 }
 
-// Remembered reads which peers the file of a Config's Book holds, the most
+// Remembered returns the peers in a file that Config.Book named, the most
 // recently spoken to first. A missing file holds none.
 func Remembered(path string) ([]peer.AddrInfo, error) {
 	b := newBook()
@@ -67,7 +67,7 @@ func (b *book) load(path string) error {
 	return b.decode(raw)
 }
 
-// decode adds what a file held. Entries that make no sense are passed over.
+// decode adds what a file held. Entries that make no sense are skipped.
 func (b *book) decode(raw []byte) error {
 	var file bookFile
 	if err := json.Unmarshal(raw, &file); err != nil {
@@ -102,7 +102,7 @@ func (b *book) decode(raw []byte) error {
 	return nil
 }
 
-// encode renders the book and takes it for saved.
+// encode renders the book and marks it as saved.
 func (b *book) encode() ([]byte, error) {
 	file := bookFile{Version: bookVersion, Peers: []savedPeer{}}
 	ids := b.peers()

@@ -9,18 +9,18 @@ import (
 	"github.com/multiformats/go-multiaddr"
 )
 
-// How often hints may send us to one neighbourhood.
+// How often hints may send us to one address prefix.
 const (
 	hintDials   = 4 // dials a minute to a prefix
 	hintWindow  = time.Minute
 	hintBits4   = 24
 	hintBits6   = 48
-	sameDial    = 10 * time.Second // dials of one endpoint within it count once
-	maxPrefixes = 8192             // under watch at a time
+	sameDial    = 10 * time.Second // dials of one endpoint within this time count once
+	maxPrefixes = 8192             // watched at a time
 )
 
 // dialBudget counts the dials that hints cause, so that nobody can turn a
-// network's peers upon a third party. TCP and QUIC on one port are one dial.
+// network's peers against a third party. TCP and QUIC on one port are one dial.
 type dialBudget struct {
 	mu   sync.Mutex
 	seen map[netip.Prefix][]hintDial // the oldest first; guarded by mu

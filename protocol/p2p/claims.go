@@ -14,22 +14,21 @@ const (
 	maxKeyNarrow     = 3      // of one key, from one /24 (IPv6: /48)
 	maxPeerClaims    = 20_000 // of one peer
 	claimRenewal     = time.Hour
-	claimCost        = 128 // bytes that a claim takes, and beside it
+	claimCost        = 128 // bytes that a claim takes; in addition
 	claimKeyCost     = 208 // the first claim of a key,
 	claimantCost     = 160 // of a peer,
 	contributorCost  = 416 // of an origin
 	claimantIDLength = 38  // bytes of an Ed25519 peer ID
 )
 
-// claims are what peers say that they provide, by key. Whoever announces costs
-// itself nothing, so all of it is bounded (SPEC.md, Finding):
+// claims are what peers say that they provide, by key. Announcing costs a peer
+// nothing, so all of it is bounded (SPEC.md, Finding):
 //
 //   - a key that is full drops the claim whose origin is the most crowded
 //     there, the newest of equals: a liar with a few prefixes pushes out its
-//     own, never those who come one by one from elsewhere;
-//   - a peer that is full is refused;
-//   - memory that is full is taken from the origin with the most claims, its
-//     oldest first.
+//     own claims, never those of single peers from elsewhere;
+//   - a peer at its limit is refused;
+//   - when memory is full, the origin with the most claims loses its oldest.
 //
 // This peer's own claims are exempt. Not safe for concurrent use.
 type claims struct {
@@ -92,14 +91,14 @@ func (c *claims) find(key, peer string) *claim {
 	return nil
 }
 
-// fresh reports whether a peer's claim of a key, as it comes from at, is held
-// already and was told not long ago: to tell it again changes nothing.
+// fresh reports whether a peer's claim of a key from this origin is held already
+// and was told recently: telling it again changes nothing.
 func (c *claims) fresh(key, peer string, at origin, now time.Time) bool {
 	v := c.find(key, peer)
 	return v != nil && v.from.id.at == at && now.Sub(v.at) < claimRenewal
 }
 
-// add keeps a claim, or not. It reports which.
+// add keeps a claim if the bounds allow it, and reports whether it did.
 func (c *claims) add(key, peer string, at origin, now time.Time) bool {
 	if old := c.find(key, peer); old != nil {
 		if old.from.id.at == at {
@@ -204,10 +203,10 @@ func (c *claims) left(f *contributor) {
 	}
 }
 
-// crowded returns the claim that a key must drop for the one just added, or
-// nil: that one itself where its prefix has its share, else, where there are
-// too many in all, one from the prefix of which there are most, wide prefixes
-// compared before narrow ones, the newest of equals.
+// crowded returns the claim that a key must drop for the one just added, or nil:
+// the new one itself if its narrow prefix had its share already; else, if there
+// are too many in all, one from the most crowded prefix, wide prefixes compared
+// before narrow ones, the newest of equals.
 func (c *claims) crowded(added *claim) *claim {
 	list := c.keys[added.key]
 	if len(list) <= maxKeyNarrow || added.by.peer == c.self {

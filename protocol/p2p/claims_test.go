@@ -75,10 +75,10 @@ func TestClaimsOfOneKeyFromOnePrefix(t *testing.T) {
 	c.check(t)
 }
 
-// A liar with a few prefixes must not keep out those who come one by one from
-// elsewhere, whoever comes first.
+// A liar with a few prefixes must not keep out single peers from elsewhere,
+// whichever come first.
 func TestMostCrowdedPrefixYields(t *testing.T) {
-	const honest = 16 // as many members announce a group
+	const honest = 16 // how many members announce a group
 	for _, first := range []string{"liars", "honest"} {
 		c := newClaims("self", maxClaimBytes)
 		lie := func() {
@@ -110,7 +110,7 @@ func TestMostCrowdedPrefixYields(t *testing.T) {
 	}
 }
 
-// A flood takes the room of who floods, however many identities it has.
+// A flood costs only the flooder its room, however many identities it has.
 func TestLargestContributorIsEvictedFirst(t *testing.T) {
 	const donors, each = 20, 500
 	c := newClaims("self", 2*donors*each*(claimCost+claimKeyCost+34))
@@ -192,7 +192,7 @@ func TestClaimsAtRandom(t *testing.T) {
 	}
 }
 
-// What a claim is said to cost must be what it costs, or the bound is none.
+// A claim must cost as many bytes as are counted for it, or the bound is void.
 func TestClaimsCostWhatTheyAreSaidTo(t *testing.T) {
 	for name, of := range map[string]func(i int) (key, peer string, at origin){
 		"all new": func(i int) (string, string, origin) {

@@ -41,7 +41,7 @@ type Config struct {
 	// concerns servers only.
 	Public string
 	// PortMap lets a server whose Public is PublicAuto ask the router to open
-	// its port, once a peer was seen at a public address.
+	// its port, once a peer has been seen at a public address.
 	PortMap bool
 	// Bootstrap are peers to begin with. They may lie in private ranges.
 	Bootstrap []peer.AddrInfo
@@ -58,7 +58,7 @@ type Config struct {
 	// Registerer gathers libp2p's metrics; nil: none are kept.
 	Registerer prometheus.Registerer
 
-	// Of tests with a simulated transport:
+	// For tests with a simulated transport:
 	options []libp2p.Option
 	probe   func(multiaddr.Multiaddr) error
 }

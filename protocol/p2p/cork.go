@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// tlsRecord is the most that one record of TLS carries, in bytes, and
-	// leastRecord less than what those carry that crypto/tls begins a
-	// connection with. What fits into one record is a single write anyway.
+	// tlsRecord is the most bytes that one TLS record carries. leastRecord is less
+	// than even the small records carry with which crypto/tls begins a connection:
+	// up to that, what is written fits into one record and is a single write anyway.
 	tlsRecord   = 16 << 10
 	leastRecord = 1 << 10
 
@@ -24,15 +24,15 @@ const (
 	// frame of the muxer, in records with their headers and tags.
 	corkSize = muxMessage / tlsRecord * (tlsRecord + maxTLSOverhead)
 
-	// maxTLSOverhead is the most that a record may be longer than what it
-	// carries (RFC 8446, 5.2, and its header).
+	// maxTLSOverhead is by how many bytes, at most, a record is longer than what
+	// it carries (RFC 8446, 5.2, and its header).
 	maxTLSOverhead = 256 + 5
 )
 
 // corkedTLS is libp2p's TLS with fewer and larger writes to the socket.
 // crypto/tls makes a system call for each record of 16 KiB, or of 1 KiB at
-// first; each is a segment on its own way through the kernel, ends in a packet
-// that is not full, and wakes the reader.
+// first; each goes through the kernel separately, ends in a packet that is not
+// full, and wakes the reader.
 type corkedTLS struct{ *libp2ptls.Transport }
 
 func newTLS(id libprotocol.ID, key crypto.PrivKey, muxers []upgrader.StreamMuxer) (*corkedTLS, error) {
@@ -91,7 +91,7 @@ type cork struct {
 	held   bool
 	buf    *[corkSize]byte // nil while nothing is gathered
 	n      int             // bytes gathered
-	failed error           // a record is lost: none that follows would open
+	failed error           // a record was lost: none after it could be decrypted
 }
 
 var corkBuffers = sync.Pool{New: func() any { return new([corkSize]byte) }}

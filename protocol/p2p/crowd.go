@@ -15,15 +15,15 @@ import (
 )
 
 // crowdControl adds to libp2p's resource manager what that cannot count: what
-// the peers of one origin have open together. Its limits are those of peers,
-// which are free, of single addresses, and of all; between them one address
-// with a few dozen identities takes all streams there are, and a peer that
-// opens streams on which it says nothing takes the room in which everybody
-// begins. Only what others open is counted.
+// the peers of one origin have open together. libp2p limits single peers, whose
+// IDs are free, single addresses, and the total. Without more, one address with a
+// few dozen identities could take all streams there are, and a peer that opens
+// streams and says nothing on them could take all the room for streams whose
+// protocol is not known yet. Only what others open is counted.
 type crowdControl struct {
 	network.ResourceManager
 	shaking *tally // connections that are not authenticated
-	mute    *tally // streams whose protocol is not known
+	mute    *tally // streams whose protocol is not known yet
 	streams *tally
 	pace    *protocol.Pace[peer.ID] // of opening streams
 
@@ -60,12 +60,12 @@ func (c *crowdControl) OpenConnection(dir network.Direction, fd bool, at multiad
 	return &crowdConn{ConnManagementScope: s, c: c, from: from, known: known}, nil
 }
 
-// OpenStream counts a stream that a peer opens by that one's origin.
+// OpenStream counts a stream that a peer opens by the peer's origin.
 func (c *crowdControl) OpenStream(p peer.ID, dir network.Direction) (network.StreamManagementScope, error) {
 	if dir != network.DirInbound {
 		return c.ResourceManager.OpenStream(p, dir)
 	}
-	// Each costs this peer some 100 µs, which a request on an open one does not.
+	// Each new stream costs this peer some 100 µs; a request on an open one does not.
 	if !c.pace.Take(p, 1, time.Now()) {
 		return nil, fmt.Errorf("stream of %s: too many a second: %w", p, network.ErrResourceLimitExceeded)
 	}

@@ -23,10 +23,10 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 )
 
-// A port at which nobody listens refuses TCP at once and is silent over QUIC:
-// what follows keeps the second from hiding the first, so that a dead peer is
-// given up in milliseconds on a machine or local network, and in quicTimeout
-// elsewhere.
+// A port at which nobody listens refuses TCP immediately but is silent over QUIC.
+// What follows keeps the silence from hiding the refusal, so that a dead peer is
+// given up in milliseconds on the same machine or local network, and in
+// quicTimeout elsewhere.
 const (
 	quicTimeout      = 3 * time.Second // a handshake is one round trip
 	quicTimeoutLocal = time.Second
@@ -40,7 +40,7 @@ var errRefused = errors.New("refused over TCP")
 // (WSAECONNREFUSED).
 const windowsRefused = syscall.Errno(10061)
 
-// refusals remembers for some seconds who refused TCP.
+// refusals remembers for some seconds which peers refused TCP at which IP.
 type refusals struct {
 	now func() time.Time
 	mu  sync.Mutex
@@ -56,8 +56,8 @@ func newRefusals(now func() time.Time) *refusals {
 	return &refusals{now: now, at: make(map[refuser]time.Time)}
 }
 
-// note keeps the outcome of a TCP dial, if it was refused: a node that is just
-// stopping resets it instead.
+// note remembers that a TCP dial was refused, or reset, as by a node that is just
+// stopping.
 func (r *refusals) note(p peer.ID, a multiaddr.Multiaddr, err error) {
 	ip, ok := addrIP(a)
 	if !ok || !isRefusal(err) {
@@ -114,7 +114,7 @@ func (t *tcpTransport) Dial(ctx context.Context, a multiaddr.Multiaddr, p peer.I
 	return t.DialWithUpdates(ctx, a, p, nil)
 }
 
-// DialWithUpdates connects to a peer and tells how far it is.
+// DialWithUpdates connects to a peer and reports its progress.
 func (t *tcpTransport) DialWithUpdates(ctx context.Context, a multiaddr.Multiaddr, p peer.ID, tell chan<- transport.DialUpdate) (transport.CapableConn, error) {
 	c, err := t.TcpTransport.DialWithUpdates(ctx, a, p, tell)
 	if err != nil {
@@ -124,7 +124,7 @@ func (t *tcpTransport) DialWithUpdates(ctx context.Context, a multiaddr.Multiadd
 	return c, nil
 }
 
-// quicTransport is libp2p's, less patient.
+// quicTransport is libp2p's with shorter timeouts.
 type quicTransport struct {
 	transport.Transport
 	refusals *refusals
@@ -144,7 +144,7 @@ func newQUIC(r *refusals) any {
 // Dial connects to a peer.
 func (t *quicTransport) Dial(ctx context.Context, a multiaddr.Multiaddr, p peer.ID) (transport.CapableConn, error) {
 	if punching, _, _ := network.GetSimultaneousConnect(ctx); punching {
-		return t.Transport.Dial(ctx, a, p) // through a NAT: has a time of its own
+		return t.Transport.Dial(ctx, a, p) // through a NAT: it has a timeout of its own
 	}
 	patience := quicTimeout
 	if !manet.IsPublicAddr(a) {

@@ -22,9 +22,9 @@ const (
 )
 
 // diversity keeps one address prefix from filling the routing table. Private
-// and loopback addresses are exempt: a testnet has no others. kad-dht's own
-// filter is absent with a prefix like ours, groups all unknown IPv6 networks
-// as one and would leave a testnet three peers.
+// and loopback addresses are exempt: a testnet has no others. kad-dht does not
+// use its own filter under a protocol prefix like ours; besides, that filter
+// treats all unknown IPv6 networks as one and would leave a testnet three peers.
 type diversity struct {
 	net network.Network
 
@@ -85,7 +85,7 @@ func (d *diversity) Allow(g peerdiversity.PeerGroupInfo) bool {
 	return true
 }
 
-// Increment counts a peer that entered the table; kad-dht calls it once an
+// Increment counts a peer that entered the table; kad-dht calls it once per
 // address.
 func (d *diversity) Increment(g peerdiversity.PeerGroupInfo) {
 	d.mu.Lock()

@@ -7,16 +7,16 @@
 // Dialling.
 //
 // A Host is made by New. Nodes run a DHT server and listen; clients have a
-// fresh identity and only ask: they listen only where holders may sit behind
-// NATs, and tell nobody. Bulk goes over TCP and TLS,
-// which costs a third of QUIC's CPU; QUIC is dialled where TCP does not answer.
+// fresh identity and only ask: they listen only where holders may be behind
+// NATs, and tell nobody. Bulk goes over TCP and TLS, which costs a third of
+// QUIC's CPU; QUIC is dialled where TCP does not answer.
 //
-// What other peers say of addresses is a hint. Where the network is public,
-// that is, once a peer has been seen at a public address, hints into private
-// ranges are not dialled, and others at most a few times a minute to a prefix.
+// Addresses that other peers tell are hints. Once the network is public, that
+// is, once a peer has been seen at a public address, hints into private ranges
+// are not dialled, and others at most a few times a minute per prefix.
 //
 // Whether others can dial a node is judged in reach.go and told to libp2p by
-// reachwatch.go, which makes the DHT's mode, relays and addresses follow;
+// reachwatch.go, so that the DHT's mode, relays and addresses follow;
 // relay.go, punch.go and portmap.go are the ways through a NAT
 // (docs/decisions/0008).
 package p2p

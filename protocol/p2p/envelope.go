@@ -23,9 +23,9 @@ type envelopeCache struct {
 	seq   uint64                // guarded by mu
 }
 
-// EnvelopeOf returns the newest signed peer record that a connected peer gave
-// of itself; nil: it gave none, or serves nobody. Peers hand a new one to all
-// that are connected as soon as their addresses change.
+// EnvelopeOf returns the newest signed peer record that a connected peer sent of
+// itself; nil: it sent none, or serves nobody. A peer sends a new one to all
+// connected peers as soon as its addresses change.
 func (h *Host) EnvelopeOf(p peer.ID) protocol.Envelope {
 	if !h.connected(p) {
 		return nil

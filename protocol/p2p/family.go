@@ -11,10 +11,9 @@ import (
 )
 
 // familyGate is the gate, and refuses public IPv6 addresses while this machine
-// has no way to them. The dial would fail anyhow; but of a dial that AutoNAT's
-// server was asked for, a failure is the asker's: a donor that only IPv6 reaches
-// would be told by every peer without IPv6 that nobody reaches it. Who refuses
-// is not counted.
+// has no route to them. Such a dial fails anyway. But when we dial back for
+// AutoNAT, a failed dial counts against the asker, while a refused one does not:
+// without this, peers without IPv6 would report an IPv6-only donor as unreachable.
 type familyGate struct {
 	*gate
 	route func() bool // to public IPv6 addresses
@@ -28,7 +27,7 @@ func (g familyGate) InterceptAddrDial(p peer.ID, a multiaddr.Multiaddr) bool {
 	return g.gate.InterceptAddrDial(p, a)
 }
 
-// routeKnown is how long it is believed whether there is a route.
+// routeKnown is how long the last look for a route is believed.
 const routeKnown = time.Minute
 
 // routeIPv6 returns a function that reports whether the machine has a route to
@@ -47,7 +46,7 @@ func routeIPv6(now func() time.Time, look func() bool) func() bool {
 	}
 }
 
-// lookIPv6 asks the system for a route. To connect a UDP socket sends nothing.
+// lookIPv6 asks the system for a route. Connecting a UDP socket sends nothing.
 func lookIPv6() bool {
 	c, err := net.Dial("udp6", "[2000::1]:9")
 	if err != nil {

@@ -21,8 +21,8 @@ import (
 // empty: a peer that was just met enters it some milliseconds later.
 const tableWait = 3 * time.Second
 
-// clientChecks is how many peers a client asks something at a time before they
-// enter its routing table. Others enter when a lookup has led to them.
+// clientChecks is how many peers at a time a client tests with a request before
+// they enter its routing table. Others enter once a lookup has led to them.
 const clientChecks = 3
 
 // startDHT joins the network's DHT: providers only, under the network's own
@@ -46,9 +46,9 @@ func (h *Host) startDHT() error {
 		dht.RoutingTablePeerDiversityFilter(newDiversity(h.host.Network())),
 	}
 	if !h.cfg.Server {
-		// Most clients are gone within seconds. What they look up themselves
-		// fills their table; looking up more beforehand costs every node some,
-		// and so does a question to everybody who is met.
+		// Most clients are gone within seconds. Their own lookups fill their
+		// table; more lookups beforehand would burden every node, and so would a
+		// test of every peer that they meet.
 		opts = append(opts, dht.DisableAutoRefresh(), dht.LookupCheckConcurrency(clientChecks))
 	}
 	d, err := dht.New(guarded(h.host), opts...)
@@ -56,8 +56,8 @@ func (h *Host) startDHT() error {
 		return fmt.Errorf("start DHT: %w", err)
 	}
 	h.dht, h.records = d, kept
-	// Nobody can be in the table yet: this host does not listen, and no
-	// bootstrap peers were named to the DHT, which would dial them in New.
+	// Nobody can be in the table yet: this host does not listen, and the DHT was
+	// given no bootstrap peers, which it would dial in New.
 	rt := d.RoutingTable()
 	added, removed := rt.PeerAdded, rt.PeerRemoved
 	rt.PeerAdded = func(p peer.ID) { added(p); h.table.fire() }
@@ -73,7 +73,7 @@ func (h *Host) filterAddrs(addrs []multiaddr.Multiaddr) []multiaddr.Multiaddr {
 	return addrs
 }
 
-// awaitTable waits until the routing table has a peer. It reports whether it
+// awaitTable waits until the routing table has a peer, and reports whether it
 // has.
 func (h *Host) awaitTable(ctx context.Context) bool {
 	for {
@@ -114,15 +114,15 @@ func (h *Host) Closest(ctx context.Context, key protocol.Key) ([]peer.ID, error)
 }
 
 // Providers yields the peers that claim to provide key, each once, as they are
-// found. It asks everybody that the lookup leads to: to stop at some count
-// would let liars hide the others. Addresses that come along are learnt.
+// found. It asks every peer that the lookup leads to: stopping at some count
+// would let liars hide the others. Addresses that come with them are learnt.
 func (h *Host) Providers(ctx context.Context, key protocol.Key) iter.Seq[peer.ID] {
 	return func(yield func(peer.ID) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		wait, ready := context.WithTimeout(ctx, tableWait)
 		defer ready()
-		h.awaitTable(wait) // or else only what is recorded here is found
+		h.awaitTable(wait) // without one, only what is recorded here is found
 		seen := map[peer.ID]bool{h.Self(): true}
 		for found := range h.dht.FindProvidersAsync(ctx, cid.NewCidV1(cid.Raw, hashOf(key)), 0) {
 			h.Learn(found)

@@ -76,8 +76,8 @@ func TestWithdraw(t *testing.T) {
 	}
 }
 
-// TestForgedProviders has a thousand liars before the one that holds the key.
-// Of these a node keeps so many; the one tells of itself.
+// TestForgedProviders has a thousand liars announce a key before its one holder.
+// A node keeps a bounded number of them; the holder tells of itself when asked.
 func TestForgedProviders(t *testing.T) {
 	const liars = 1000
 	first := startNode(t, Config{})
@@ -142,8 +142,9 @@ func TestAlone(t *testing.T) {
 	}
 }
 
-// TestNothingToAnnounce checks that a client which announces nothing measures no
-// network for it, and that a withdrawal or the end needs no announcement before.
+// TestNothingToAnnounce checks that a client that announces nothing does not
+// measure the network, and that Withdraw and Close work without an Announce
+// before.
 func TestNothingToAnnounce(t *testing.T) {
 	client := startClient(t, Config{}, startNode(t, Config{}))
 	if err := client.Withdraw(testKey(t)); err != nil {

@@ -17,10 +17,10 @@ import (
 )
 
 // gate decides which addresses are dialled and who may connect. It stands
-// between libp2p and the sockets, so no way round it exists.
+// between libp2p and the sockets, so there is no way round it.
 type gate struct {
 	public atomic.Bool // a peer has been seen at a public address; never unset
-	// sure tells whether an address of a peer needs no hint: it was given by
+	// sure tells whether an address of a peer is more than a hint: it was given by
 	// the user, found on the local network, or led to that peer before.
 	sure  func(peer.ID, multiaddr.Multiaddr) bool
 	hints *dialBudget
@@ -34,10 +34,10 @@ type gate struct {
 var _ connmgr.ConnectionGater = (*gate)(nil)
 
 // maxShunned bounds the peers that are kept out at a time: a new identity costs
-// a liar nothing but a handshake, and these are counted by address.
+// a liar nothing but a handshake, and handshakes are limited by address.
 const maxShunned = 16_384
 
-// shun keeps a peer out until some time.
+// shun keeps a peer out for some time.
 func (g *gate) shun(p peer.ID, until time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -68,12 +68,12 @@ func (g *gate) saw(a multiaddr.Multiaddr) {
 	}
 }
 
-// InterceptPeerDial lets every peer of full order be dialled.
+// InterceptPeerDial lets a peer be dialled if its key is Ed25519, of full order.
 func (g *gate) InterceptPeerDial(p peer.ID) bool { return protocol.CheckPeer(p) == nil }
 
 // InterceptAddrDial applies the rules on hints (SPEC.md, Dialling).
 func (g *gate) InterceptAddrDial(p peer.ID, a multiaddr.Multiaddr) bool {
-	// A relay is dialled as itself, and passed the gate then.
+	// The relay itself is dialled first, and passes this gate by its own address.
 	if !g.public.Load() || relayed(a) || g.sure(p, a) {
 		return true
 	}

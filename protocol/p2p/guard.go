@@ -19,18 +19,17 @@ import (
 // Bounds of what the DHT takes from one peer.
 const (
 	maxKadRequest  = 16 << 10 // bytes of a request; kad-dht itself would take 4 MiB
-	maxKadStreams  = 2048     // open at once, of all peers,
+	maxKadStreams  = 2048     // open at a time, of all peers,
 	maxKadOrigin   = 256      // of one /24 (IPv6: /48),
 	maxKadPeer     = 16       // of one peer; kad-dht uses one or two
-	announceBurst  = 20_000   // announcements of a peer at once,
-	announceRate   = 10       // and a second after that
+	announceBurst  = 20_000   // announcements of a peer in one go,
+	announceRate   = 10       // and per second after that
 	maxPaced       = 65_536   // peers whose pace is watched
 	announcedAddrs = protocol.MaxEnvelopeAddrs
 )
 
 // guard looks at each request to the DHT before kad-dht does. It cannot answer
-// with an error: what is refused is emptied, for which kad-dht resets the
-// stream.
+// with an error: it empties what it refuses, and kad-dht then resets the stream.
 func (r *records) guard(_ context.Context, s network.Stream, req *pb.Message) {
 	if req.GetType() != pb.Message_ADD_PROVIDER {
 		return
@@ -47,8 +46,8 @@ func (r *records) guard(_ context.Context, s network.Stream, req *pb.Message) {
 	req.Key = r.sink
 }
 
-// ownEntry returns what a message says of the peer that sent it, once and with
-// few addresses, or nothing.
+// ownEntry returns what a message says of the peer that sent it, once and with a
+// bounded number of addresses, or nothing.
 func ownEntry(all []*pb.Message_Peer, sender peer.ID) []*pb.Message_Peer {
 	for _, p := range all {
 		if peer.ID(p.GetId()) == sender && len(p.Addresses()) > 0 {
@@ -59,8 +58,8 @@ func ownEntry(all []*pb.Message_Peer, sender peer.ID) []*pb.Message_Peer {
 	return nil
 }
 
-// guardedHost is the host as the DHT sees it: few streams of one peer and one
-// origin, and no large requests on them.
+// guardedHost is the host as the DHT sees it: the streams of one peer and one
+// origin are limited, and so are the requests on them.
 type guardedHost struct {
 	host.Host
 	streams *tally
@@ -85,7 +84,7 @@ func (g guardedHost) SetStreamHandler(id libprotocol.ID, handle network.StreamHa
 }
 
 // kadStream refuses to read a request that announces too great a length: kad-dht
-// takes as much memory as was announced, before any of it has come.
+// allocates as much memory as was announced before any of it has come.
 type kadStream struct {
 	network.Stream
 	in     *bufio.Reader

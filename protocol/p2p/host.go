@@ -42,16 +42,16 @@ type Host struct {
 	punched    punchCount
 	moved      sought
 	punching   bool          // it has ports to punch holes from
-	ready      chan struct{} // closed once it can answer whoever punches
+	ready      chan struct{} // closed once it can answer a peer that punches a hole
 	started    time.Time
 
 	envelope envelopeCache
 	serving  atomic.Int64 // peers connected that speak our protocol
 	dialling atomic.Int64 // remembered peers that are being dialled
 
-	met   chan struct{} // closed once such a peer was met
-	tried chan struct{} // closed once every peer known was tried
-	lost  *signal       // the last such peer is gone
+	met   chan struct{} // closed once a peer that speaks our protocol was met
+	tried chan struct{} // closed once every known peer was tried
+	lost  *signal       // the last peer that speaks our protocol is gone
 
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
@@ -61,8 +61,8 @@ type Host struct {
 var _ protocol.Network = (*Host)(nil)
 
 // New starts a peer: it listens, begins to dial the peers that it remembers
-// and those of cfg.Bootstrap, and returns at once; Wait tells when somebody
-// was met. It returns ErrPortTaken when a port to listen at is not free. The
+// and those of cfg.Bootstrap, and returns without waiting for them; Wait tells
+// when one was met. It returns ErrPortTaken when a port to listen at is not free. The
 // Host outlives ctx; Close ends it.
 func New(ctx context.Context, cfg Config) (*Host, error) {
 	cfg, err := cfg.withDefaults()
@@ -99,8 +99,7 @@ func (h *Host) remember() error {
 	return h.book.load(h.cfg.Book)
 }
 
-// start builds what a Host is made of. What was built when it fails is left
-// for Close.
+// start builds the parts of a Host. If it fails, Close frees those already built.
 func (h *Host) start(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -193,7 +192,7 @@ func (h *Host) ownAddrs() []multiaddr.Multiaddr {
 	return presentable(h.host.Addrs(), h.cfg.Listen, h.gate.public.Load())
 }
 
-// connected reports whether a peer is connected, be it through a relay.
+// connected reports whether a peer is connected, directly or through a relay.
 func (h *Host) connected(p peer.ID) bool {
 	c := h.host.Network().Connectedness(p)
 	return c == network.Connected || c == network.Limited
@@ -217,8 +216,8 @@ func (h *Host) RemoteAddr(p peer.ID) (addr multiaddr.Multiaddr, viaRelay, connec
 	return addr, viaRelay, addr != nil
 }
 
-// Shun ends all connections to a peer and lets it open none until some time.
-// This peer may still open one itself.
+// Shun ends all connections to a peer and lets it open none before until. This
+// peer may still open one itself.
 func (h *Host) Shun(p peer.ID, until time.Time) {
 	h.gate.shun(p, until)
 	if err := h.host.Network().ClosePeer(p); err != nil {

@@ -299,15 +299,15 @@ func TestRoguesOfOnePrefix(t *testing.T) {
 	})
 }
 
-// A peer that opens streams and says nothing on them is borne up to a number,
-// and another opens its own meanwhile.
+// A peer that opens streams and says nothing on them is tolerated up to a number,
+// and another peer can still open its own meanwhile.
 func TestMuteStreams(t *testing.T) {
 	node := startNode(t, Config{})
 	client := startClient(t, Config{}, node)
 	goroutines := runtime.NumGoroutine()
 	r := newRogue(t, node)
 	c := r.Network().ConnsToPeer(node.Self())[0]
-	for range 2*maxPeerMute - 8 { // QUIC and yamux open no more at once
+	for range 2*maxPeerMute - 8 { // QUIC and yamux open no more at a time
 		s, err := c.NewStream(deadline(t))
 		if err == nil {
 			_, err = s.Write([]byte{19}) // "/multistream/1.0.0" would follow
@@ -378,7 +378,7 @@ func TestShun(t *testing.T) {
 	})
 }
 
-// Somebody else behind the address of a peer is not taken for it, and does not
+// Another peer behind the address of a peer is not mistaken for it, and does not
 // keep it from being found at its own.
 func TestWrongPeerBehindRightAddress(t *testing.T) {
 	node, wrong := startNode(t, Config{}), startNode(t, Config{})

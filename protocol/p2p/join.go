@@ -11,25 +11,25 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// ErrAlone says that every peer known was tried and none answered.
+// ErrAlone says that every known peer was tried and none answered.
 var ErrAlone = errors.New("no peer answers")
 
 const (
 	dialsAtOnce    = 16
-	enoughPeers    = 8 // with as many, nobody is sought
-	enoughOfClient = 3 // likewise by a client, which dials those that it has to do with
+	enoughPeers    = 8 // with this many, a server seeks no more
+	enoughOfClient = 3 // the same for a client, which dials the peers that it needs anyway
 	clientStagger  = 50 * time.Millisecond
-	bootstrapAfter = time.Second     // remembered peers are dialled first, for so long
-	seekFirst      = time.Second     // alone: the next round starts after so long,
+	bootstrapAfter = time.Second     // head start of the remembered peers over the given ones
+	seekFirst      = time.Second     // while alone, the next round starts after this long,
 	seekMost       = time.Minute     // doubled each time up to this
 	seekFew        = 2 * time.Minute // not alone, but few
-	greeting       = time.Second     // from being connected to being known for one of ours
+	greeting       = time.Second     // from being connected to being known as one of ours
 	localGrace     = 2 * time.Second // what mDNS gets before this peer counts as alone
 )
 
 // Wait returns nil as soon as a peer that speaks our protocol was met. It
-// returns ErrAlone when all that are known were tried in vain (the search goes
-// on, and a later Wait may succeed), or ctx's error.
+// returns ErrAlone when all known peers were tried in vain (the search goes on,
+// and a later Wait may succeed), or ctx's error.
 func (h *Host) Wait(ctx context.Context) error {
 	select {
 	case <-h.met:
@@ -75,7 +75,7 @@ func (h *Host) join(ctx context.Context) {
 	}
 }
 
-// settle ends the first round.
+// settle ends the first round, once peers had time to answer or be found.
 func (h *Host) settle(ctx context.Context) {
 	grace := time.Duration(0)
 	if len(h.host.Network().Peers()) > 0 {
@@ -136,7 +136,8 @@ func (h *Host) seek(ctx context.Context) {
 	<-done
 }
 
-// hasEnough reports whether nobody is sought. Each peer costs a client a handshake.
+// hasEnough reports whether no more peers are sought. Each costs a client a
+// handshake.
 func (h *Host) hasEnough() bool {
 	if h.cfg.Server {
 		return h.Peers() >= enoughPeers
@@ -145,8 +146,8 @@ func (h *Host) hasEnough() bool {
 }
 
 // acquaintances returns the peers remembered, in the order in which they are
-// dialled: the newest first. Of those that a client dials at once one is drawn by
-// lot, lest it is the same few for ever who show it the network.
+// dialled: the newest first. A client draws one of the few that it dials by lot,
+// so that it does not see the network through the same few for ever.
 func (h *Host) acquaintances() []peer.ID {
 	list := h.book.peers()
 	if last := enoughOfClient - 1; !h.cfg.Server && len(list) > last {
@@ -156,7 +157,7 @@ func (h *Host) acquaintances() []peer.ID {
 	return list
 }
 
-// awaitGreeting gives peers that are being dialled a moment to turn out as ours.
+// awaitGreeting gives peers that are being dialled a moment to turn out to be ours.
 func (h *Host) awaitGreeting(ctx context.Context) {
 	if h.dialling.Load() == 0 && len(h.host.Network().Peers()) == 0 {
 		return // all have failed

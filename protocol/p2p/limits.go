@@ -28,9 +28,9 @@ const (
 	maxPeerMemory      = 160 << 20
 	maxHandshakeMemory = 64 << 20
 
-	// Of one peer, and of all peers of one /24 (IPv6: /48). The least that a
-	// stream reserves is 256 KiB, so those of one origin take at most a
-	// quarter of the memory, and windows do not grow into its second half.
+	// For one peer, and for all peers of one /24 (IPv6: /48). A stream reserves
+	// 256 KiB at least, so the streams of one origin take a quarter of the memory
+	// before their windows grow, and windows stop growing when half of it is taken.
 	streamRate          = 500 // streams a second that a peer opens,
 	streamBurst         = 2000
 	maxPeerMute         = 128
@@ -51,7 +51,7 @@ const (
 )
 
 // ownRanges are not counted by address: a testnet, or a household behind one
-// router, has one address for all. They hold what no stranger comes from:
+// router, has one address for all. No stranger comes from them: they are
 // loopback, private, link-local and documentation ranges.
 var ownRanges = []netip.Prefix{
 	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8"),

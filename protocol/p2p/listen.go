@@ -16,9 +16,9 @@ var ErrPortTaken = errors.New("port is taken")
 // windowsInUse is what Windows says of a port that is taken (WSAEADDRINUSE).
 const windowsInUse = syscall.Errno(10048)
 
-// listen opens the addresses. A taken port fails the whole: a node that hears
-// on half of its ports looks well and is not. What a machine has no network
-// for (IPv6, often) is passed over, as long as something is left.
+// listen opens the addresses. If one port is taken it fails: a node that listens
+// on half of its ports looks healthy and is not. Addresses for which the machine
+// has no network (often IPv6) are skipped, as long as one address is left.
 func (h *Host) listen() error {
 	var failed error
 	heard := 0
@@ -59,7 +59,7 @@ func PortFree(a multiaddr.Multiaddr) error { return probe(a) }
 
 // probe opens and closes the port in the plain way. libp2p shares ports
 // between processes of one user (SO_REUSEPORT), so a second node at a port
-// would start well and then hear every other connection.
+// would start without an error and then get every other connection.
 func probe(a multiaddr.Multiaddr) error {
 	base, _ := multiaddr.SplitFunc(a, func(c multiaddr.Component) bool { return c.Protocol().Code == multiaddr.P_QUIC_V1 })
 	network, at, err := manet.DialArgs(base)

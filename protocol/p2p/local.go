@@ -33,9 +33,8 @@ type localSearch struct {
 	seen map[peer.ID]bool // guarded by mu
 }
 
-// searchLocally looks for peers on the local network and, where this peer
-// listens, lets them find it. Where that is impossible it is as if there were
-// none.
+// searchLocally looks for peers on the local network and, if this peer listens,
+// lets them find it. If that is impossible, it behaves as if there were none.
 func (h *Host) searchLocally(ctx context.Context) *localSearch {
 	s := &localSearch{h: h, seen: make(map[peer.ID]bool)}
 	s.ctx, s.stop = context.WithCancel(ctx)
@@ -59,7 +58,8 @@ func (s *localSearch) close() {
 	s.wg.Wait()
 }
 
-// browse looks without being seen, which libp2p's service cannot.
+// browse looks for peers without announcing this one, which libp2p's service
+// cannot.
 func (s *localSearch) browse(name string) {
 	entries := make(chan *zeroconf.ServiceEntry, localEntries)
 	s.wg.Go(func() {
@@ -82,7 +82,7 @@ func (s *localSearch) browse(name string) {
 	})
 }
 
-// found takes the TXT records of one peer.
+// found handles the TXT records of one peer.
 func (s *localSearch) found(texts []string) {
 	var addrs []multiaddr.Multiaddr
 	for _, t := range texts {
@@ -101,8 +101,8 @@ func (s *localSearch) found(texts []string) {
 	}
 }
 
-// HandlePeerFound connects to a peer of the local network. Its addresses are
-// dialled though they are private.
+// HandlePeerFound connects to a peer on the local network. Its addresses are
+// dialled even if they are private.
 func (s *localSearch) HandlePeerFound(info peer.AddrInfo) {
 	if info.ID == s.h.Self() || protocol.CheckPeer(info.ID) != nil {
 		return

@@ -8,16 +8,16 @@ import (
 	"github.com/libp2p/go-libp2p/gologshim"
 )
 
-// libp2p and the DHT each log to standard error by themselves, and call
-// errors what is ordinary on a network of strangers: a peer that hangs up, a
-// listener that is closed. Both keep one log for the whole process, so the
-// first Host's is theirs. The DHT's can only be silenced.
+// libp2p and the DHT each log to standard error by themselves, and log as errors
+// what is ordinary on a network of strangers: a peer that hangs up, a listener
+// that is closed. Both have one log for the whole process, so libp2p logs to the
+// first Host's. The DHT's can only be silenced.
 func adoptLogs(l *slog.Logger) {
 	gologshim.SetDefaultHandler(demoted{l.Handler()})
 	golog.SetAllLoggers(golog.LevelFatal)
 }
 
-// demoted passes on warnings and errors, as details.
+// demoted passes on warnings and errors, at debug level.
 type demoted struct{ slog.Handler }
 
 // Enabled implements slog.Handler.

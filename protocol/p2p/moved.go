@@ -9,17 +9,17 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// Clients come with addresses of long ago, from links and from their book. A
-// peer that none of them leads to may live at another one.
+// Clients come with old addresses, from links and from their book. A peer that
+// none of them leads to may have moved to another one.
 const (
-	movedAfter = time.Second      // silent for so long, a peer is sought while it is dialled
-	movedFor   = 2 * time.Second  // what seeking may take
+	movedAfter = time.Second      // a peer silent for this long is also sought while it is dialled
+	movedFor   = 2 * time.Second  // how long seeking may take
 	movedAgain = 30 * time.Second // from one search for a peer to the next
 	maxMoved   = 1024
 )
 
-// sought remembers for whom the DHT was asked of late: who is gone for good
-// costs a lookup once in a while, not with every request.
+// sought remembers which peers the DHT was asked for recently, so that a peer
+// gone for good costs a lookup now and then, not one with every request.
 type sought struct {
 	mu sync.Mutex
 	at map[peer.ID]time.Time // guarded by mu
@@ -39,9 +39,9 @@ func (s *sought) claim(p peer.ID, now time.Time) bool {
 	return true
 }
 
-// openStream opens a stream at the addresses known of a peer. A client seeks
-// others in the DHT where these refuse or are silent. A node does not: whom it
-// has to speak to comes to it after a move, and its routing table is refreshed.
+// openStream opens a stream to a peer at the addresses known. If these refuse or
+// are silent, a client seeks others in the DHT. A node does not: the peers that it
+// has to speak to come to it after a move, and its routing table is refreshed.
 func (h *Host) openStream(ctx context.Context, to peer.ID) (network.Stream, error) {
 	if h.cfg.Server || h.connected(to) {
 		return h.host.NewStream(ctx, to, h.protocols...)
@@ -58,7 +58,7 @@ func (h *Host) openStream(ctx context.Context, to peer.ID) (network.Stream, erro
 			return
 		}
 		if h.seekMoved(ctx, to) {
-			stop() // libp2p would wait for the addresses that it began with
+			stop() // libp2p would go on waiting for the addresses that it began with
 		}
 	}()
 	s, err := h.host.NewStream(dialling, to, h.protocols...)
@@ -87,8 +87,8 @@ func (h *Host) seekMoved(ctx context.Context, p peer.ID) bool {
 	return h.connected(p)
 }
 
-// someoneToAsk reports whether the DHT has a peer to ask, and waits for one who
-// was just met or may still be.
+// someoneToAsk reports whether the DHT has a peer to ask. It waits for one that
+// was just met, or may still be met.
 func (h *Host) someoneToAsk(ctx context.Context) bool {
 	if h.dht.RoutingTable().Size() > 0 {
 		return true

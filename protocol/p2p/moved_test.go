@@ -28,8 +28,8 @@ func silentAddr(t *testing.T) multiaddr.Multiaddr {
 	return a
 }
 
-// TestMoved opens streams to a node of which a client knows an address only at
-// which nobody listens any more, or at which nobody answers.
+// TestMoved opens streams to a node when the client knows only an address at which
+// nobody listens any more, or at which nobody answers.
 func TestMoved(t *testing.T) {
 	for name, old := range map[string]func(*testing.T) multiaddr.Multiaddr{
 		"refused": func(t *testing.T) multiaddr.Multiaddr { return mustAddr(t, "/ip4/127.0.0.1/tcp/1") },
@@ -53,8 +53,8 @@ func TestMoved(t *testing.T) {
 	}
 }
 
-// TestGoneIsSoughtOnce checks that who is gone costs one lookup, and that a
-// network without anybody else fails as fast as before.
+// TestGoneIsSoughtOnce checks that a peer that is gone costs one lookup, and that
+// where there is no other peer, Open fails as fast as before.
 func TestGoneIsSoughtOnce(t *testing.T) {
 	client := startClient(t, Config{}, startNode(t, Config{}))
 	gone := peer.AddrInfo{ID: newPeerID(t), Addrs: []multiaddr.Multiaddr{mustAddr(t, "/ip4/127.0.0.1/tcp/1")}}

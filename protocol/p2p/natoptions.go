@@ -8,8 +8,8 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/protocol/holepunch"
 )
 
-// natOptions switch on what gets through NATs: for nodes all of it, for clients
-// that may meet nodes behind NATs the punching of holes.
+// natOptions switch on what gets through NATs: for nodes all of it; for clients
+// that may meet nodes behind NATs, hole punching only.
 func (h *Host) natOptions() []libp2p.Option {
 	var opts []libp2p.Option
 	if h.punching {

@@ -7,7 +7,7 @@ import (
 )
 
 // TestNetwork holds libp2p over loopback to what every network promises. Its
-// cases stand side by side: what they take is mostly waiting.
+// cases run in parallel: mostly they wait.
 func TestNetwork(t *testing.T) {
 	for _, c := range networktest.Cases() {
 		t.Run(c.Name, func(t *testing.T) {

@@ -8,10 +8,10 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// origin is where a peer is seen: what it asks of this one is counted by it,
-// since peer IDs are free and addresses are not. A relayed peer's is its
-// relay's. The zero origin stands for private and loopback addresses, which a
-// testnet or a household shares: nothing is counted by it.
+// origin is where a peer is seen. What peers ask of this one is counted by their
+// origins, because peer IDs are free and addresses are not. A relayed peer has
+// its relay's origin. The zero origin stands for private and loopback addresses,
+// which a testnet or a household shares: it has no limits.
 type origin struct {
 	narrow group.Domain // the /24, IPv6: /48
 	wide   netip.Prefix // the /16, IPv6: /32

@@ -11,7 +11,7 @@ import (
 
 // portMapper asks the router to open this peer's port (UPnP, NAT-PMP), but only
 // once a peer was seen at a public address: a network at home, or on one
-// machine, has no use for a door to the street. libp2p's manager does the work,
+// machine, needs no port open to the internet. libp2p's manager does the work,
 // searches for ten seconds at most, and gives the mapping back at the end.
 type portMapper struct {
 	net   network.Network
@@ -24,7 +24,7 @@ type portMapper struct {
 
 var _ basichost.NATManager = (*portMapper)(nil)
 
-// begin starts to ask. A nil mapper never does.
+// begin starts to ask the router. A nil mapper never does.
 func (m *portMapper) begin() {
 	if m == nil {
 		return
@@ -50,7 +50,7 @@ func (m *portMapper) mapped() bool {
 	return m != nil && slices.ContainsFunc(m.net.ListenAddresses(), func(a multiaddr.Multiaddr) bool { return m.GetMapping(a) != nil })
 }
 
-// GetMapping returns the outer address of a listening one, or nil.
+// GetMapping returns the router's address that leads to a listening one, or nil.
 func (m *portMapper) GetMapping(a multiaddr.Multiaddr) multiaddr.Multiaddr {
 	if now := m.current(); now != nil {
 		return now.GetMapping(a)

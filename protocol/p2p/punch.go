@@ -15,29 +15,29 @@ import (
 
 const (
 	// observers is how many peers must see this one at the same address before
-	// it is taken for its own, to be tested by AutoNAT. libp2p wants four, which
-	// a young network does not have. One would let any peer have us tell others
-	// of addresses that are not ours.
+	// the address is considered its own and tested by AutoNAT. libp2p wants four,
+	// which a young network does not have. With one, any peer could make us tell
+	// others of addresses that are not ours.
 	observers = 2
 
-	// readyWithin is how long after the start nobody is dialled through a relay
-	// who would try to punch a hole at once, and once only, while this peer does
-	// not know its own address yet.
+	// readyWithin is how long after the start this peer waits, until it knows its
+	// own address, before it dials a peer through a relay: that peer tries to punch
+	// a hole immediately, and only once.
 	readyWithin = 2 * time.Second
 )
 
 func init() { observedaddrs.ActivationThresh = observers }
 
-// punchListen are the ports of a peer that serves nobody: what a hole is
-// punched from.
+// punchListen are where a peer that serves nobody listens: it punches holes from
+// these ports.
 var punchListen = []multiaddr.Multiaddr{
 	multiaddr.StringCast("/ip4/0.0.0.0/tcp/0"), multiaddr.StringCast("/ip4/0.0.0.0/udp/0/quic-v1"),
 	multiaddr.StringCast("/ip6/::/tcp/0"), multiaddr.StringCast("/ip6/::/udp/0/quic-v1"),
 }
 
 // punches reports whether this peer may have to punch holes: whether it serves,
-// or some peer that it knows is not on its own network. A client of a network
-// at home opens no port, so no firewall asks about it.
+// or some peer that it knows is not on its own network. A client on a network at
+// home opens no port, so no firewall asks about it.
 func (h *Host) punches() bool {
 	if len(h.cfg.Listen) > 0 {
 		return h.cfg.Server
@@ -56,8 +56,8 @@ func (h *Host) openPunchPorts() {
 	}
 }
 
-// awaitPunchReady waits, shortly after the start, until this peer can answer
-// whoever is behind a relay and means to punch a hole.
+// awaitPunchReady waits, shortly after the start, until this peer can answer a
+// peer behind a relay that wants to punch a hole.
 func (h *Host) awaitPunchReady(ctx context.Context, p peer.ID) {
 	left := readyWithin - time.Since(h.started)
 	if !h.punching || left <= 0 || !slices.ContainsFunc(h.host.Peerstore().Addrs(p), relayed) {
@@ -72,8 +72,8 @@ func (h *Host) awaitPunchReady(ctx context.Context, p peer.ID) {
 	}
 }
 
-// punchCount counts the holes that were punched, and direct dials back to who
-// came through a relay.
+// punchCount counts the holes that were punched, and direct dials back to peers
+// that came through a relay.
 type punchCount struct{ atomic.Int64 }
 
 // Trace is called with everything that happens while holes are punched.

@@ -10,15 +10,15 @@ import (
 )
 
 // How long the dialler waits before it also tries the next address of a peer.
-// A dial that fails ends the wait: only silence costs it.
+// A dial that fails ends the wait: only silence costs all of it.
 const (
 	nextDelay = 100 * time.Millisecond // between two of one kind
 	// QUIC after TCP. A busy machine takes more than 300 ms for a handshake with
-	// a neighbour, and whoever wins carries the bulk: over QUIC at three times
-	// the CPU, and with 256 streams a connection at most (libp2p fixes that).
+	// a neighbour, and the connection that wins carries the bulk: QUIC at three
+	// times the CPU, and with 256 streams a connection at most (libp2p fixes that).
 	quicDelay      = 500 * time.Millisecond
 	quicDelayLocal = 2 * time.Second
-	relayDelay     = time.Second // relays after whatever is direct: from there, too, a direct way is sought
+	relayDelay     = time.Second // relays after all direct addresses, though a relayed connection also seeks a direct way
 )
 
 // Kinds of addresses in the order of dialling.
@@ -38,7 +38,7 @@ func rank(a multiaddr.Multiaddr) int {
 	return rankQUIC
 }
 
-// headStart is how long the kinds before an address's own are left alone.
+// headStart is how long earlier kinds of addresses are tried before this one's.
 func headStart(a multiaddr.Multiaddr) time.Duration {
 	switch {
 	case rank(a) == rankRelay:

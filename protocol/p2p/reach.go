@@ -47,17 +47,17 @@ type Reachability struct {
 
 // undecidedFor is how long it may stay open whether this peer can be dialled.
 // Where two or more peers can be asked, AutoNAT answers within 20 seconds; each
-// is asked once in two minutes, so to wait a little longer would not help where
-// there is but one. A young network has one or none: without a term, a donor
+// is asked once in two minutes, so waiting a little longer would not help where
+// there is only one. A young network has one or none: without a limit, a donor
 // behind a NAT would wait for ever, and be of no use to anybody.
 const undecidedFor = time.Minute
 
-// evidence is what is known at a moment of this peer's public addresses.
+// evidence is what is known about this peer's public addresses at some moment.
 type evidence struct {
 	public bool // the network is: a peer was seen at a public address
 	own    bool // one of the machine's interfaces has a public address
-	// How many public addresses others dialled, tried in vain, were not asked
-	// about yet.
+	// How many public addresses others have dialled, have tried in vain, and have
+	// not been asked about yet.
 	reachable, unreachable, unknown int
 }
 
@@ -73,16 +73,16 @@ type verdict struct {
 // judge decides whether others can dial this peer.
 type judge struct {
 	stated string    // Config.Public
-	last   verdict   // decided
-	since  time.Time // undecided since; zero: decided
+	last   verdict   // the last that was certain
+	since  time.Time // when it became undecided; zero: it is decided
 }
 
-// weigh decides. Without new evidence it need not be asked again before a time,
-// unless that is zero.
+// weigh returns the verdict, and when to ask again if no new evidence comes; zero
+// means never.
 //
-// A peer with a public address of its own counts as reachable until somebody
-// tried in vain: the first node of a network has nobody who could dial it, and
-// if it did not relay and serve the DHT, nobody could begin.
+// A peer with a public address of its own counts as reachable until somebody has
+// dialled it in vain: there is nobody to test the first node of a network, and if
+// it did not relay and serve the DHT, the network could not start.
 func (j *judge) weigh(e evidence, now time.Time) (v verdict, again time.Time) {
 	v, sure := j.certain(e)
 	if sure {

@@ -16,7 +16,7 @@ type step struct {
 	state  Reach
 	reason Reason
 	acts   network.Reachability
-	again  time.Duration // since the start; 0: not by itself
+	again  time.Duration // since the start; 0: never
 }
 
 const (
@@ -48,7 +48,7 @@ func TestJudge(t *testing.T) {
 		"behind a NAT that others tried": {"", []step{
 			{0, evidence{public: true}, ReachUnknown, ReasonEarly, unsure, undecidedFor},
 			{shortly, evidence{public: true, unreachable: 1}, ReachPrivate, ReasonFailed, relies, 0},
-			// A new address is seen: that alone makes it no server again.
+			// A new address is seen: that alone does not make it a server again.
 			{time.Hour, evidence{public: true, unreachable: 1, unknown: 1}, ReachPrivate, ReasonHidden, relies, 0},
 		}},
 		"behind a NAT with an open port": {"", []step{

@@ -38,11 +38,11 @@ func (s *reachState) set(v verdict, tested event.EvtHostReachableAddrsChanged) (
 	return before
 }
 
-// silenceAutoNAT keeps AutoNAT v1 from saying anything but "unknown", once. In
-// libp2p the DHT's mode, AutoRelay and the relay service follow its word, which
-// comes from servers that a new network lacks; AutoNAT v2 dials every address
-// and needs no server of its own kind, but nothing follows it. The watch over
-// reachability speaks instead, with v2's results.
+// silenceAutoNAT makes AutoNAT v1 say "unknown", once, and nothing else. In libp2p
+// the DHT's mode, AutoRelay and the relay service follow v1, whose results come
+// from servers that a new network lacks. AutoNAT v2 tests every address and is
+// served by every node, but nothing follows it. So the watch over reachability
+// speaks in v1's place, with v2's results.
 func silenceAutoNAT(cfg *libp2p.Config) error {
 	unknown := network.ReachabilityUnknown
 	cfg.AutoNATConfig.ForceReachability = &unknown
@@ -151,9 +151,9 @@ func relaysOf(addrs []multiaddr.Multiaddr) []peer.ID {
 }
 
 // tellable picks the addresses that this peer, and libp2p for it, tells others:
-// few enough for an envelope. Where it was found unreachable, public addresses
-// that work for nobody stand back behind those of its relays; hole punching
-// knows them all the same.
+// few enough for an envelope. If it was found unreachable and has relays, its own
+// public addresses, which work for nobody, are left out; hole punching still
+// knows them.
 func (h *Host) tellable(addrs []multiaddr.Multiaddr) []multiaddr.Multiaddr {
 	if !h.cfg.Server {
 		return nil

@@ -20,14 +20,14 @@ import (
 )
 
 // records keeps the DHT's provider records in memory, as the datastore that
-// kad-dht wants for them: its own map walks all records at each lookup, 80 ms
-// with 40,000 of them. Records are announced again every 22 hours, so a
-// restart needs no disk.
+// kad-dht wants for them: kad-dht's own map walks all records at each lookup,
+// 80 ms with 40,000 of them. Records are announced again every 22 hours, so
+// they need no disk to survive a restart.
 //
-// A datastore is not told who wrote, nor from where, and kad-dht holds back up
-// to 256 records that it answers from. So what others announce comes through
-// guard, before kad-dht sees it, and kad-dht's own copy is led to a key that
-// nobody can name.
+// A datastore is not told which peer wrote, nor from where, and kad-dht holds
+// back up to 256 records that it answers from. So guard records what others
+// announce before kad-dht sees it, and redirects kad-dht's own copy to a key that
+// nobody can guess.
 type records struct {
 	sink []byte // that key
 	now  func() time.Time
@@ -48,8 +48,8 @@ func newRecords(self peer.ID, most int, now func() time.Time) *records {
 	return r
 }
 
-// provide takes what a peer announces from an address. It reports false where
-// the peer has had its share of announcing.
+// provide records what a peer announces from an origin. It reports false if the
+// peer has had its share of announcing.
 func (r *records) provide(key []byte, p peer.ID, at origin) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -71,8 +71,8 @@ func isGroupKey(key []byte) bool {
 
 var errRecordKey = errors.New("not the name of a provider record")
 
-// split parts /providers/KEY/PEER into its key and its peer. peer is empty
-// where k names a key alone.
+// split parts /providers/KEY/PEER into its key and its peer. peer is empty if k
+// names only a key.
 func split(k string) (key, peer string, err error) {
 	rest, ok := strings.CutPrefix(k, kad.ProvidersKeyPrefix)
 	if !ok {
@@ -155,8 +155,8 @@ func (r *records) GetSize(ctx context.Context, k ds.Key) (int, error) {
 	return len(v), nil
 }
 
-// Query returns a snapshot: of one key, which costs as much as the key has
-// records, or of everything, whose entries are made as they are read.
+// Query returns a snapshot of one key's records, at a cost in proportion to their
+// number, or of all records. Entries are made as they are read.
 func (r *records) Query(_ context.Context, q query.Query) (query.Results, error) {
 	all := r.snapshot(q.Prefix)
 	next := func() (query.Result, bool) {
@@ -207,7 +207,7 @@ func (r *records) Sync(context.Context, ds.Key) error { return nil }
 func (r *records) Close() error { return nil }
 
 // noCache stands in for kad-dht's cache of provider sets, which would answer,
-// and grow, beside the bounds that records keeps.
+// and grow, outside the bounds that records keeps.
 type noCache struct{}
 
 func (noCache) Add(_, _ any) bool              { return false }

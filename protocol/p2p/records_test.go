@@ -135,8 +135,8 @@ func TestGuardOfAnnouncements(t *testing.T) {
 	}
 }
 
-// One peer may announce so many keys at once, and so many a second then. To
-// tell again what is known costs it nothing.
+// One peer may announce a number of keys in one go, and some per second after
+// that. Telling again what is known costs it nothing.
 func TestAnnouncementsOfOnePeerAreBounded(t *testing.T) {
 	now := claimTime
 	r := newRecords("self", maxClaimBytes, func() time.Time { return now })

@@ -27,7 +27,7 @@ import (
 // but not for a shard, nor for an owner with many holders behind one relay.
 const (
 	relayData     = 256 << 20 // bytes of a circuit in each direction
-	relayDuration = time.Hour // of a circuit
+	relayDuration = time.Hour // how long a circuit may last
 	relayRate     = 4 << 20   // bytes a second of all circuits together
 	relayBurst    = 1 << 20   // bytes
 	relayBuffer   = 16 << 10  // bytes copied at a time, two of them a circuit
@@ -52,8 +52,8 @@ const (
 )
 
 // relayMeter slows down and counts what is relayed. libp2p calls it after each
-// buffer that it has copied, so to wait here is to hold the circuit back; it
-// has no other place for a limit of bandwidth.
+// buffer that it has copied, so waiting here holds the circuit back; libp2p has
+// no other place for a limit on bandwidth.
 type relayMeter struct {
 	relay.MetricsTracer // nil where no metrics are kept
 	limit               *rate.Limiter
@@ -67,7 +67,7 @@ func newRelayMeter(metrics relay.MetricsTracer) *relayMeter {
 	return &relayMeter{MetricsTracer: metrics, limit: rate.NewLimiter(relayRate, relayBurst)}
 }
 
-// BytesTransferred is called after so many bytes were carried.
+// BytesTransferred is called after n bytes were carried.
 func (c *relayMeter) BytesTransferred(n int) {
 	c.bytes.Add(int64(n))
 	c.MetricsTracer.BytesTransferred(n)
@@ -94,14 +94,14 @@ func relayResources() relay.Resources {
 	}
 }
 
-// donorsOnly lets the network's own nodes be reached through this one, and
-// nobody else: the relay protocol itself knows no network.
+// donorsOnly lets only nodes of this network be reached through this one: the
+// relay protocol itself does not know what network a peer belongs to.
 type donorsOnly struct{ h *Host }
 
 // AllowReserve reports whether a peer that asks for a reservation serves.
 func (d donorsOnly) AllowReserve(p peer.ID, _ multiaddr.Multiaddr) bool { return d.h.knownToServe(p) }
 
-// AllowConnect lets everybody call: whom is decided by reservation.
+// AllowConnect lets every peer connect to those that AllowReserve let in.
 func (d donorsOnly) AllowConnect(peer.ID, multiaddr.Multiaddr, peer.ID) bool { return true }
 
 // knownToServe reports whether a connected peer speaks our protocol, waiting
@@ -176,8 +176,8 @@ func (h *Host) couldRelay() []peer.ID {
 func (h *Host) autoRelay() []autorelay.Option {
 	return []autorelay.Option{
 		autorelay.WithNumRelays(wantRelays),
-		// Whom the source yields is good enough: to wait for more to choose from
-		// would leave a small network without relays.
+		// Any peer that the source yields is good enough: waiting for more to
+		// choose from would leave a small network without relays.
 		autorelay.WithMinCandidates(1), autorelay.WithMaxCandidates(maxCandidates), autorelay.WithBootDelay(0),
 		autorelay.WithBackoff(relayRetry), autorelay.WithMinInterval(relaySeek),
 	}

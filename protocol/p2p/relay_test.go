@@ -88,7 +88,7 @@ func TestRelayServesItsOwnNetwork(t *testing.T) {
 	}
 }
 
-// TestRelayOfLittleUse: a relay with libp2p's usual limits breaks shards off.
+// TestRelayOfLittleUse: a relay with libp2p's usual limits would cut shards off.
 func TestRelayOfLittleUse(t *testing.T) {
 	relay := startRelay(t, libp2p.EnableRelayService())
 	hidden := startNode(t, Config{Public: PublicNo}, relay)

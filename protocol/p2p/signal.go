@@ -2,8 +2,8 @@ package p2p
 
 import "sync"
 
-// signal wakes whoever waits for a change. Unlike a channel it wakes all, and
-// unlike a condition it can be waited for beside a context.
+// signal wakes those that wait for a change. A send on a channel would wake only
+// one of them, and a sync.Cond cannot be waited for together with a context.
 type signal struct {
 	mu sync.Mutex
 	ch chan struct{} // closed at the next change; guarded by mu
@@ -11,8 +11,8 @@ type signal struct {
 
 func newSignal() *signal { return &signal{ch: make(chan struct{})} }
 
-// next returns a channel that is closed at the next change. It must be asked
-// for before the state is looked at.
+// next returns a channel that is closed at the next change. Call it before
+// looking at the state.
 func (s *signal) next() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,9 +17,9 @@ import (
 const (
 	hintTTL   = 30 * time.Minute // how long a hint is worth dialling
 	freshTTL  = 2 * time.Minute  // remembered addresses, while they are being dialled
-	searchFor = 3 * time.Second  // what finding a peer's addresses in the DHT may take of Open
+	searchFor = 3 * time.Second  // how much of Open may go into finding a peer's addresses in the DHT
 
-	busyTag   = "cairn/stream" // to the connection manager, of peers with open streams,
+	busyTag   = "cairn/stream" // tells the connection manager which peers have open streams,
 	busyValue = 20             // each of which counts more than a place in the DHT
 )
 
@@ -47,7 +47,7 @@ func (s *stream) Close() error {
 	return s.Stream.Close()
 }
 
-// Reset ends both directions at once.
+// Reset ends both directions immediately.
 func (s *stream) Reset() error {
 	s.release()
 	return s.Stream.Reset()
@@ -69,7 +69,7 @@ type inbound struct {
 	handle atomic.Pointer[func(protocol.Stream)]
 }
 
-// wait waits until there is a handle; it reports false where there is none in time.
+// wait waits until there is a handle; it reports false if there is none in time.
 func (i *inbound) wait(running context.Context) bool {
 	select {
 	case <-i.ready: // as for all streams but the first
@@ -87,16 +87,17 @@ func (i *inbound) wait(running context.Context) bool {
 }
 
 // Serve hands every stream that a peer opens to handle, in a goroutine of its
-// own. handle must end the stream. Streams of before the first call wait for it, for
-// 5 seconds at most. Only a Host of Config.Server takes any.
+// own. handle must end the stream. Streams that come before the first call wait
+// for it, for 5 seconds at most. Only a Host with Config.Server takes any.
 func (h *Host) Serve(handle func(protocol.Stream)) {
 	h.inbound.handle.Store(&handle)
 	h.inbound.first.Do(func() { close(h.inbound.ready) })
 }
 
-// offer tells peers that this one serves. It must stand before the first of them
-// connects: libp2p does not number the introductions, so of one from before and one
-// from after, under way at once, the older may be what the peer believes from then on.
+// offer tells peers that this one serves. It must be called before the first of
+// them connects: libp2p does not number the messages in which peers introduce
+// themselves, so if one from before and one from after are under way together,
+// the peer may go on believing the older.
 func (h *Host) offer(running context.Context) {
 	for _, id := range h.protocols {
 		h.host.SetStreamHandler(id, func(s network.Stream) {
@@ -112,11 +113,12 @@ func (h *Host) offer(running context.Context) {
 
 // Open opens a stream to a peer, in the highest protocol version that both
 // speak. A peer that is not connected is dialled at the addresses remembered
-// and learnt or, if there are none, at those that the DHT knows; by a client also
-// if these lead nowhere. It takes 5 seconds at most. A stream through a relay is
-// opened at once, and does not move when a hole is punched meanwhile; the next one
-// then goes straight. It returns ErrUnreachable, with the cause, when no address
-// works or the peer does not speak our protocol; ctx's error when that ends first.
+// and learnt or, if there are none, at those that the DHT knows; a client also
+// asks the DHT if those addresses lead nowhere. It takes 5 seconds at most. A
+// stream through a relay is opened immediately, and stays there if a hole is
+// punched meanwhile; the next one then goes direct. Open returns ErrUnreachable,
+// with the cause, if no address works or the peer does not speak our protocol;
+// ctx's error if that ends first.
 func (h *Host) Open(ctx context.Context, to peer.ID) (protocol.Stream, error) {
 	short, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
@@ -141,9 +143,9 @@ func (h *Host) Open(ctx context.Context, to peer.ID) (protocol.Stream, error) {
 	return nil, &unreachable{to, err}
 }
 
-// freshen makes a peer ready to be dialled: with what the book remembers, and
-// without libp2p's memory of failures, which can shut a peer out for minutes
-// after it is back. Who asks explicitly has a reason.
+// freshen makes a peer ready to be dialled: it adds what the book remembers, and
+// clears libp2p's memory of failures, which can shut a peer out for minutes after
+// it is back. An explicit request to dial it has a reason.
 func (h *Host) freshen(p peer.ID) {
 	if s, ok := h.host.Network().(*swarm.Swarm); ok {
 		s.Backoff().Clear(p)

@@ -265,13 +265,13 @@ func TestRestartedNodeIsReachedAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the client sees it go", func() bool { return client.Peers() == 0 })
-	for i := range 6 { // enough for libp2p to keep away for a good while
+	for i := range 6 { // enough for libp2p's backoff to last for a good while
 		started := time.Now()
 		if _, err := client.Open(deadline(t), node.Self()); err == nil {
 			t.Fatal("opened a stream to a dead node")
 		}
-		// The first may wait for a dial that the client began by itself when it
-		// saw the node go, whose end the node still heard over TCP.
+		// The first may wait for a dial that the client itself began when it saw the
+		// node go, and that the stopping node still accepted over TCP.
 		if took := time.Since(started); i > 0 && took > time.Second {
 			t.Fatalf("a dead node was given up after %v", took)
 		}
@@ -284,7 +284,7 @@ func TestRestartedNodeIsReachedAtOnce(t *testing.T) {
 	_ = s.Reset()
 }
 
-// TestBusyConnectionsAreKept looks at what decides which ones are trimmed.
+// TestBusyConnectionsAreKept looks at the value by which connections are trimmed.
 func TestBusyConnectionsAreKept(t *testing.T) {
 	node := startNode(t, Config{})
 	client := startClient(t, Config{}, node)

@@ -6,7 +6,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// tally counts what is open: in all, of each origin, of each peer.
+// tally counts and limits what is open: in all, of each origin, of each peer.
 type tally struct {
 	most, mostOrigin, mostPeer int
 

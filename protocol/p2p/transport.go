@@ -29,8 +29,8 @@ const (
 	newConn    = time.Minute
 
 	// muxMessage is the largest frame of a stream: with libp2p's 64 KiB, bulk
-	// costs a tenth to a quarter more. The window is left to grow: pinned to
-	// its start of 256 KiB it gives 3 MB/s at 50 ms round trip.
+	// costs a tenth to a quarter more. The window may grow to muxWindow: kept at
+	// its initial 256 KiB it would give 3 MB/s at 50 ms round trip.
 	muxMessage = 256 << 10
 	muxWindow  = 16 << 20
 
@@ -39,8 +39,8 @@ const (
 	userAgent = "cairn"
 )
 
-// options are libp2p's options for this host. It listens nowhere yet: what libp2p
-// does with a taken port is to go on without it, silently.
+// options are libp2p's options for this host. It does not listen yet: if a port
+// were taken, libp2p would silently go on without it.
 func (h *Host) options() ([]libp2p.Option, error) {
 	cfg := h.cfg
 	resources, err := newResources(cfg.Registerer != nil)
@@ -60,7 +60,7 @@ func (h *Host) options() ([]libp2p.Option, error) {
 		libp2p.Identity(cfg.Key),
 		libp2p.UserAgent(userAgent),
 		libp2p.NoListenAddrs,
-		libp2p.EnableRelay(), // as a transport; the line before switches it off
+		libp2p.EnableRelay(), // as a transport; NoListenAddrs alone would switch it off
 		libp2p.AddrsFactory(h.tellable),
 		silenceAutoNAT,
 		libp2p.Peerstore(store),
@@ -75,8 +75,8 @@ func (h *Host) options() ([]libp2p.Option, error) {
 		libp2p.Ping(false),
 		libp2p.WithDialTimeout(dialTimeout),
 		libp2p.SwarmOpts(swarm.WithDialRanker(rankDials)),
-		// With TCP dialled first, most QUIC dials are given up half-way: to
-		// count these as failures would switch QUIC off where it is needed.
+		// With TCP dialled first, most QUIC dials are given up half-way: if these
+		// counted as failures, QUIC would be switched off where it is needed.
 		libp2p.UDPBlackHoleSuccessCounter(nil),
 		libp2p.IPv6BlackHoleSuccessCounter(nil),
 	}
@@ -84,7 +84,8 @@ func (h *Host) options() ([]libp2p.Option, error) {
 	return append(opts, cfg.options...), nil
 }
 
-// roleOptions tell a client from a node, and metrics from none.
+// roleOptions are the options in which client and node differ, and metrics and
+// none.
 func (h *Host) roleOptions() []libp2p.Option {
 	opts := h.natOptions()
 	if h.cfg.Registerer != nil {

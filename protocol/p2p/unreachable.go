@@ -14,8 +14,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// unreachable says in a few words why a peer cannot be spoken to. What each of
-// its addresses answered, some lines of text, is in the log.
+// unreachable says in a few words why a peer cannot be spoken to. The log has
+// the outcome of each of its addresses, some lines of text.
 type unreachable struct {
 	peer  peer.ID
 	cause error
@@ -33,8 +33,8 @@ func (u *unreachable) Error() string {
 // Unwrap returns protocol.ErrUnreachable and the cause.
 func (u *unreachable) Unwrap() []error { return []error{protocol.ErrUnreachable, u.cause} }
 
-// whyUnreachable returns the reason that tells most, out of those of all
-// addresses.
+// whyUnreachable returns the reason that says the most, out of those of all
+// addresses; "" if none is common.
 func whyUnreachable(err error) string {
 	var (
 		other multistream.ErrNotSupported[string]

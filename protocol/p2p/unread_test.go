@@ -13,7 +13,7 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// sparing refuses every Put at once, and reads none of it.
+// sparing refuses every Put immediately, and reads none of it.
 type sparing struct{ protocol.Handler }
 
 func (sparing) Put(context.Context, protocol.Remote, *protocol.PutRequest, io.Reader) (*protocol.PutReply, error) {

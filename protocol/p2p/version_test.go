@@ -7,7 +7,7 @@ import (
 )
 
 // TestHighestCommonVersion: a peer offers every version up to its own, and two
-// peers speak the highest that both know, whoever of them asks.
+// peers speak the highest that both know, whichever of them asks.
 func TestHighestCommonVersion(t *testing.T) {
 	for _, c := range []struct{ node, client, spoken int }{
 		{1, 1, 1}, {1, 2, 1}, {2, 1, 1}, {2, 2, 2}, {3, 2, 2}, {2, 3, 2},

@@ -13,11 +13,11 @@ import (
 	"github.com/multiformats/go-multiaddr"
 )
 
-// eventBuffer is how many events of libp2p may wait for us; beyond it libp2p
+// eventBuffer is how many of libp2p's events may wait for us; beyond that, libp2p
 // itself would wait.
 const eventBuffer = 256
 
-// watch follows who comes, serves and goes.
+// watch follows which peers come, serve and go.
 func (h *Host) watch(ctx context.Context) error {
 	sub, err := h.host.EventBus().Subscribe([]any{
 		new(event.EvtPeerIdentificationCompleted),
@@ -117,7 +117,7 @@ func (w *watcher) came(p peer.ID, named []multiaddr.Multiaddr, reached multiaddr
 	}
 }
 
-// went notes that a peer is gone, or does not serve any more.
+// went notes that a peer is gone, or no longer serves.
 func (w *watcher) went(p peer.ID) {
 	if !w.serving[p] {
 		return
