@@ -16,13 +16,13 @@ import (
 
 // As in the real DHT.
 const (
-	recordLife    = 48 * time.Hour   // how long a claim outlives who stopped renewing it
-	closestPeers  = 20               // peers that a lookup of a key ends at
+	recordLife    = 48 * time.Hour   // how long a claim lives after its peer stopped renewing it
+	closestPeers  = 20               // how many peers a lookup of a key yields
 	lookupHops    = 3                // round trips of a lookup
 	lookupTimeout = 10 * time.Second // of a lookup that nobody answers
 )
 
-// claim is a peer's word that it provides a key.
+// claim is a peer's statement that it provides a key.
 type claim struct {
 	by        *Peer
 	withdrawn time.Time // zero: renewed while the peer is up
@@ -44,7 +44,7 @@ func (n *Net) Forge(key protocol.Key, ids ...peer.ID) {
 	n.forged[key] = append(n.forged[key], ids...)
 }
 
-// SilenceDHT makes lookups wait for nothing, or ends that.
+// SilenceDHT makes lookups wait in vain for an answer, or ends that.
 func (n *Net) SilenceDHT(silent bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -147,8 +147,8 @@ func (p *Peer) providers(key protocol.Key) []peer.ID {
 	})
 }
 
-// Closest returns the DHT servers that are up, within reach and nearest to
-// key, with their addresses learned; where no lookup succeeds, whom it knows.
+// Closest returns the DHT servers that are up, within reach and nearest to key,
+// with their addresses learned; if no server answers, it returns what Known does.
 func (p *Peer) Closest(ctx context.Context, key protocol.Key) ([]peer.ID, error) {
 	answered, err := p.lookup(ctx)
 	if err != nil {
@@ -176,7 +176,7 @@ func (p *Peer) Closest(ctx context.Context, key protocol.Key) ([]peer.ID, error)
 	return ids, nil
 }
 
-// lookup takes the time of one. It reports whether any server answered.
+// lookup takes as long as a lookup, and reports whether any server answered.
 func (p *Peer) lookup(ctx context.Context) (answered bool, err error) {
 	if err := p.awake(ctx); err != nil {
 		return false, err

@@ -12,7 +12,7 @@
 // Config.Seed and, for each pair of peers, the number of the stream between
 // them.
 //
-// Where it is kinder than the world: a reset or a stopped process is noticed
+// Where it is kinder than a real network: a reset or a stopped process is noticed
 // without keep-alives, the window grows again without a message, and the DHT
 // is one table that no peer serves badly.
 package memnet

@@ -18,8 +18,8 @@ type Link struct {
 func (l Link) random() bool { return l.Jitter > 0 || l.Loss > 0 }
 
 // SetLink sets one direction between two peers, for open streams too. What a
-// cut holds back arrives when it is mended, unless a deadline came first. A cut
-// in either direction ends the connection and makes dialling time out.
+// cut holds back arrives when the link is whole again, unless a deadline comes
+// first. A cut in either direction ends the connection and makes dialling time out.
 func (n *Net) SetLink(from, to peer.ID, l Link) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -28,7 +28,7 @@ func (n *Net) SetLink(from, to peer.ID, l Link) {
 }
 
 // Partition cuts peers of different sets from one another, in both directions.
-// Peers that no set names make up one set more. It replaces an earlier one.
+// Peers that no set names are one further set. It replaces an earlier partition.
 func (n *Net) Partition(sets ...[]peer.ID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -41,11 +41,11 @@ func (n *Net) Partition(sets ...[]peer.ID) {
 	n.refresh()
 }
 
-// SetRule has a function say how what one peer sends reaches another, wherever
-// it knows (ok); it goes before SetLink, and holds for peers that come later,
-// too. Setting one again makes all connections and open streams follow what it
-// says by then: that is how links flap. rule is called with the network's lock
-// held, often, and must always say the same until then. nil takes it away.
+// SetRule sets a function that says how what one peer sends reaches another,
+// where it returns ok. It takes precedence over SetLink, and also holds for peers
+// that come later. rule is called often, with the network's lock held, and must
+// not change its answers until SetRule is called again; then all connections and
+// open streams follow what it says by then, so links can flap. nil removes it.
 func (n *Net) SetRule(rule func(from, to peer.ID) (l Link, ok bool)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -88,14 +88,14 @@ func (n *Net) refresh() {
 	}
 }
 
-// bend tells a peer's streams how things are now.
+// bend gives a peer's streams the present state of their links.
 func (p *Peer) bend() {
 	for s := range p.streams {
 		p.net.bend(s)
 	}
 }
 
-// bend tells a stream how its two directions are now.
+// bend gives a stream the present state of its two directions.
 func (n *Net) bend(s *pair) {
 	a, b := s.ends[0].owner, s.ends[1].owner
 	frozen := a.frozen || b.frozen

@@ -107,7 +107,7 @@ func TestJitterKeepsOrder(t *testing.T) {
 	})
 }
 
-// A stream that was opened over a perfect link feels what the link becomes.
+// A stream that was opened over a perfect link is slowed when the link changes.
 func TestJitterComesLate(t *testing.T) {
 	bubble(t, Config{Seed: 4, Latency: time.Millisecond}, 2, func(t *testing.T, net *Net, p []*Peer) {
 		s := mustOpen(t, p[0], p[1])
@@ -182,7 +182,7 @@ func TestLoss(t *testing.T) {
 	})
 }
 
-// One seed gives the same fates again.
+// The same seed makes the same streams break.
 func TestLossIsReproducible(t *testing.T) {
 	var runs [2][]bool
 	for i := range runs {
@@ -251,7 +251,7 @@ func blackHole(t *testing.T, i int, s protocol.Stream) {
 	}
 }
 
-// A frozen process that is then killed is dead to others at once.
+// A frozen process that is then killed is dead to others immediately.
 func TestStopWhileFrozen(t *testing.T) {
 	bubble(t, Config{}, 2, func(t *testing.T, _ *Net, p []*Peer) {
 		s := mustOpen(t, p[0], p[1])
@@ -278,7 +278,7 @@ func TestPartition(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		net.Partition([]peer.ID{p[0].Self(), p[1].Self()}) // the others are a set as well
+		net.Partition([]peer.ID{p[0].Self(), p[1].Self()}) // the others are a further set
 		_ = across.SetReadDeadline(time.Now().Add(time.Minute))
 		if _, err := ask(across, []byte("cut off")); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("across: %v", err)
@@ -308,7 +308,7 @@ func TestPartition(t *testing.T) {
 	})
 }
 
-// What happened behind a cut shows when it is mended.
+// What happened behind a cut shows when the link is whole again.
 func TestStopBehindPartition(t *testing.T) {
 	bubble(t, Config{}, 2, func(t *testing.T, net *Net, p []*Peer) {
 		inbound := make(chan protocol.Stream, 1)
@@ -375,7 +375,7 @@ func TestWrapper(t *testing.T) {
 	})
 }
 
-// Over TCP nothing tells a writer that its reader closed.
+// As over TCP, nothing tells a writer that its reader closed.
 func TestWriterOutlivesReader(t *testing.T) {
 	bubble(t, Config{}, 2, func(t *testing.T, _ *Net, p []*Peer) {
 		p[1].Serve(func(s protocol.Stream) { _ = s.Close() })
@@ -390,8 +390,8 @@ func TestWriterOutlivesReader(t *testing.T) {
 	})
 }
 
-// A rule speaks for all pairs of peers, those that come later, too, and what it
-// says of one direction holds for that alone.
+// A rule holds for all pairs of peers, also of those that come later, and what it
+// says of one direction does not hold for the other.
 func TestRule(t *testing.T) {
 	bubble(t, Config{}, 3, func(t *testing.T, net *Net, p []*Peer) {
 		deaf, at := p[2].Self(), 1.0

@@ -80,10 +80,10 @@ func (l *lane) next() time.Time {
 	return time.Time{}
 }
 
-// drop forgets what nobody will read. It stays in the window: nobody took it.
+// drop forgets what nobody will read. It still counts against the window.
 func (l *lane) drop() { l.queue = nil }
 
-// after returns when something said now arrives, behind all that was written.
+// after returns when something sent now arrives, behind all that was written.
 func (l *lane) after(now time.Time) time.Time { return latest(l.last, now.Add(l.delay())) }
 
 func latest(t time.Time, others ...time.Time) time.Time {
@@ -105,10 +105,10 @@ func (l *lane) delay() time.Duration {
 // line is a peer's access in one direction, shared by all of its streams.
 type line struct {
 	mu   sync.Mutex
-	free time.Time // from when on it carries something new
+	free time.Time // when it can carry something new
 }
 
-// carry returns when n bytes that may begin at a time have passed.
+// carry returns when n bytes that may start at from have passed.
 func (l *line) carry(from time.Time, n int, rate int64) time.Time {
 	if rate <= 0 {
 		return from

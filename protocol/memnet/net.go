@@ -19,8 +19,8 @@ import (
 type Config struct {
 	Seed    uint64        // of all keys and all chance
 	Latency time.Duration // one way
-	Jitter  time.Duration // at most so much more, anew for each segment
-	Rate    int64         // bytes a second of each peer, up and down apart; 0: unlimited
+	Jitter  time.Duration // at most this much more, drawn for each segment
+	Rate    int64         // bytes a second of each peer, up and down separately; 0: unlimited
 	Loss    float64       // probability that an Open fails, and that a stream breaks midway
 }
 
@@ -57,10 +57,10 @@ func New(cfg Config) *Net {
 // PeerConfig says what a peer is.
 type PeerConfig struct {
 	Seed      [ed25519.SeedSize]byte // of its identity; zero: drawn from the network's seed
-	Addr      multiaddr.Multiaddr    // as others see it, perhaps of a circuit; nil: an address of its own in 10.0.0.0/8
+	Addr      multiaddr.Multiaddr    // as others see it, perhaps through a relay; nil: an address of its own in 10.0.0.0/8
 	Server    bool                   // serves the DHT: nodes do, clients do not
 	NoListen  bool                   // cannot be dialled, only dial
-	Rate      int64                  // bytes a second, up and down apart; 0: the network's
+	Rate      int64                  // bytes a second, up and down separately; 0: the network's
 	Bootstrap []peer.AddrInfo        // known from the start
 }
 
@@ -95,7 +95,7 @@ func (n *Net) Peer(cfg PeerConfig) *Peer {
 	return p
 }
 
-// identity never fails: any seed of that length is a key's.
+// identity never fails: any seed of that length makes a key.
 func identity(seed [ed25519.SeedSize]byte) (crypto.PrivKey, peer.ID) {
 	key, err := crypto.UnmarshalEd25519PrivateKey(ed25519.NewKeyFromSeed(seed[:]))
 	if err != nil {

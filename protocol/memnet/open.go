@@ -53,7 +53,7 @@ func (p *Peer) open(ctx context.Context, to peer.ID) (*end, error) {
 	return p.connected(to, nr)
 }
 
-// dial decides how long it takes to connect, and what comes of it.
+// dial decides how long it takes to connect, and with what outcome.
 func (p *Peer) dial(to peer.ID) (nr uint64, delay time.Duration, err error) {
 	n := p.net
 	n.mu.Lock()

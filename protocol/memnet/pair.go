@@ -71,8 +71,8 @@ func (e *end) die(err error) {
 	e.changed()
 }
 
-// breaks counts written bytes and ends the stream, for both at once, where the
-// connection is lost.
+// breaks counts written bytes. At the byte at which the connection is to be lost
+// it ends the stream for both ends at the same time.
 func (e *end) breaks(wrote int) bool {
 	if e.breaksAfter < 0 {
 		return false
@@ -92,7 +92,7 @@ func (p *pair) kill(owner *Peer) {
 	for i := range p.ends {
 		if e := &p.ends[i]; e.owner == owner {
 			e.die(errStopped)
-			p.lanes[i].resetDue = time.Now() // its system says so at once
+			p.lanes[i].resetDue = time.Now() // its operating system says so immediately
 		}
 	}
 	p.changed()
@@ -100,7 +100,7 @@ func (p *pair) kill(owner *Peer) {
 	p.forget()
 }
 
-// forget lets the peers drop a stream with which both are done.
+// forget drops the stream from both peers once both ends are closed or dead.
 func (p *pair) forget() {
 	p.mu.Lock()
 	done := p.ends[0].usable() != nil && p.ends[1].usable() != nil
@@ -116,7 +116,7 @@ func (p *pair) forget() {
 	}
 }
 
-// changed wakes whoever waits on the stream; the caller holds mu.
+// changed wakes those that wait on the stream; the caller holds mu.
 func (p *pair) changed() {
 	if p.news != nil {
 		close(p.news)

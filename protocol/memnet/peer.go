@@ -55,8 +55,8 @@ func (p *Peer) Key() crypto.PrivKey { return p.key }
 // AddrInfo returns where the peer can be dialled, as a hint for others.
 func (p *Peer) AddrInfo() peer.AddrInfo { return peer.AddrInfo{ID: p.id, Addrs: p.addrs()} }
 
-// Envelope returns the peer's signed record, which is without addresses where
-// it cannot be dialled.
+// Envelope returns the peer's signed record, without addresses if it cannot be
+// dialled.
 func (p *Peer) Envelope() (protocol.Envelope, error) {
 	p.net.mu.Lock()
 	defer p.net.mu.Unlock()
@@ -127,9 +127,9 @@ func (p *Peer) accept(s *end) {
 	})
 }
 
-// deepen has the goroutine's stack grow once, while there is next to nothing on
-// it. Else it grows three times at the bottom of a request's calls, each time
-// with all that is on it: a tenth of the cost of a simulated network.
+// deepen makes the goroutine's stack grow once, while there is next to nothing on
+// it. Otherwise it grows three times, deep in a request's calls, and each time all
+// that is on it is copied: a tenth of the cost of a simulated network.
 //
 //go:noinline
 func deepen() {
@@ -140,8 +140,8 @@ func deepen() {
 //go:noinline
 func touch(*[12 << 10]byte) {}
 
-// Stop makes the peer unreachable at once, as if its process was killed: its
-// streams are reset, new ones refused. It knows afterwards what it knew.
+// Stop makes the peer unreachable immediately, as if its process was killed: its
+// streams are reset, new ones refused. It keeps what it knows of other peers.
 func (p *Peer) Stop() { p.stop(false) }
 
 // Start makes a stopped peer reachable again; a closed one stays closed.
@@ -168,7 +168,7 @@ func (p *Peer) stop(forEver bool) {
 	p.melt()
 	p.backlog = nil
 	p.disconnect(func(peer.ID) bool { return true })
-	p.bend() // what a freeze held back no longer is
+	p.bend() // what a freeze held back is free again
 	streams := p.streams
 	p.streams = make(map[*pair]struct{})
 	if forEver && !p.closed {

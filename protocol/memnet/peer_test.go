@@ -40,8 +40,7 @@ func TestDialNeedsTheRightAddress(t *testing.T) {
 	})
 }
 
-// Whoever dials can be spoken to over the same connection, though nobody can
-// dial it.
+// A peer that nobody can dial can be spoken to over a connection that it opened.
 func TestNoListen(t *testing.T) {
 	bubble(t, Config{}, 1, func(t *testing.T, net *Net, p []*Peer) {
 		client := net.Peer(PeerConfig{NoListen: true, Bootstrap: []peer.AddrInfo{p[0].AddrInfo()}})

@@ -116,8 +116,8 @@ func (e *end) usable() error {
 }
 
 // Close lets what was written arrive, then the end of the stream. What the peer
-// still writes is lost, and when it has filled the window the peer waits, as
-// over TCP: only its deadline tells it.
+// still writes is lost, and once that fills the window the peer's writes block, as
+// over TCP, until its deadline.
 func (e *end) Close() error {
 	e.mu.Lock()
 	if e.usable() == nil {
@@ -132,7 +132,7 @@ func (e *end) Close() error {
 	return nil
 }
 
-// Reset ends both directions; the peer sees it once it can arrive, and loses
+// Reset ends both directions; the peer sees it as soon as it can arrive, and loses
 // what it has not read by then, even after a Close, as over QUIC.
 func (e *end) Reset() error {
 	e.mu.Lock()
