@@ -27,13 +27,13 @@ type Member struct {
 	// Serve sets what answers inbound streams, each in a goroutine of its own.
 	Serve func(func(protocol.Stream))
 
-	// Stop makes the member unreachable at once and for good.
+	// Stop makes the member unreachable immediately and for good.
 	Stop func()
 }
 
-// Start makes a network of three members that serve the DHT. b and c know a,
-// as their bootstrap; none knows more. Each serves something until a case says
-// otherwise, and has joined. It cleans up by t.Cleanup.
+// Start makes a network of three members that have joined and serve the DHT. b
+// and c know a, as their bootstrap, and nobody else. Each answers streams somehow
+// until a case says otherwise. Start cleans up by t.Cleanup.
 type Start func(t *testing.T) (a, b, c Member)
 
 // Case is one promise.
@@ -105,8 +105,8 @@ func record(t *testing.T, m Member) protocol.PeerRecord {
 	return rec
 }
 
-// open opens a stream from one member to another and says a first byte: some
-// networks tell the other side of a stream only then. It returns both ends,
+// open opens a stream from one member to another and writes a first byte: on some
+// networks the other side learns of a stream only then. It returns both ends,
 // with deadlines set.
 func open(t *testing.T, from, to Member) (near, far protocol.Stream) {
 	t.Helper()
@@ -173,7 +173,7 @@ func pattern(n int) []byte {
 	return b
 }
 
-// until tries again, as events allow, until ok or the case's patience ends.
+// until tries again every 100 ms until ok, or until the case's patience ends.
 func until(t *testing.T, what string, ok func(context.Context) bool) {
 	t.Helper()
 	ctx := within(t)

@@ -13,7 +13,7 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// stranger returns the ID of nobody.
+// stranger returns the ID of a peer that does not exist.
 func stranger(t *testing.T) peer.ID {
 	t.Helper()
 	pub, _, err := ed25519.GenerateKey(rand.Reader)
@@ -31,7 +31,8 @@ func stranger(t *testing.T) peer.ID {
 	return id
 }
 
-// unreachable: nobody by that ID, with no address and with another's.
+// unreachable: a peer that does not exist, without an address and at another's;
+// and the member itself.
 func unreachable(t *testing.T, start Start) {
 	a, b, _ := start(t)
 	nobody := stranger(t)
@@ -82,8 +83,8 @@ func cancelled(t *testing.T, start Start) {
 	}
 }
 
-// announce: what one member announces another finds by the key alone, and can
-// then speak to. b must not need to have met c.
+// announce: another member finds the announcer by the key alone, and can then
+// speak to it. b must find c without having met it.
 func announce(t *testing.T, start Start) {
 	_, b, c := start(t)
 	key := protocol.FindKey(protocol.GroupPrefix{1, 2, 3})
@@ -124,7 +125,7 @@ func nobodyAnnounced(t *testing.T, start Start) {
 	}
 }
 
-// closest: a lookup of any key meets peers that one can speak to.
+// closest: a lookup of any key finds peers that can be spoken to.
 func closest(t *testing.T, start Start) {
 	a, b, c := start(t)
 	c.Serve(echo)

@@ -102,8 +102,8 @@ func closeEnds(t *testing.T, start Start) {
 	}
 }
 
-// closedByReader: a writer whose reader closed is refused, or unheard, or waits;
-// libp2p's transports do each of these. It never waits beyond its deadline.
+// closedByReader: after the reader closed, a write fails, or is lost, or blocks;
+// libp2p's transports do each of these. It never blocks beyond its deadline.
 func closedByReader(t *testing.T, start Start) {
 	a, b, _ := start(t)
 	near, far := open(t, b, a)
@@ -144,11 +144,11 @@ func reset(t *testing.T, start Start) {
 	if _, err := near.Write([]byte("x")); err == nil {
 		t.Error("wrote on a stream reset by oneself")
 	}
-	_, _ = near.Close(), near.Reset() // whatever they return, they do
+	_, _ = near.Close(), near.Reset() // they may fail, but must return
 }
 
-// readDeadline: a deadline that passed is a timeout, and a later one gives the
-// stream back.
+// readDeadline: a read past its deadline is a timeout, and with a later deadline
+// the stream works again.
 func readDeadline(t *testing.T, start Start) {
 	a, b, _ := start(t)
 	near, far := open(t, b, a)
@@ -183,7 +183,7 @@ func writeDeadline(t *testing.T, start Start) {
 	}
 }
 
-// deadlineUnderWay: a deadline also ends the read that waits already.
+// deadlineUnderWay: a deadline also ends a read that is waiting already.
 func deadlineUnderWay(t *testing.T, start Start) {
 	a, b, _ := start(t)
 	_, far := open(t, b, a)
