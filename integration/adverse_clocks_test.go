@@ -8,9 +8,10 @@ import (
 const year = 365 * day
 
 // The wall clocks of four machines are set wrong, by hours and by years, while
-// another owner puts a file; they start anew so, and are put right: as machines
-// do that keep no time while they are off. For longer than nodes distrust a clock
-// after that no lease ends, and all members see alike.
+// another owner puts a file, and are put right. Then the machines restart with
+// wrong clocks that are put right, as machines do that keep no time while they are
+// off. No lease ends, also when nodes trust the clocks again, and all members
+// agree.
 func TestClocksJump(t *testing.T) {
 	lengthy(t)
 	disturb(t, 14, 20, 2, small, func(t *testing.T, a *adverse) {
@@ -53,7 +54,7 @@ func TestClocksJump(t *testing.T) {
 }
 
 // Two machines sleep for three days, as laptops do, and two for nine, so that
-// all others give them up: their wall clocks go on, and no other.
+// all others give them up: only their wall clocks go on.
 func TestMachinesSleep(t *testing.T) {
 	lengthy(t)
 	disturb(t, 15, 20, 3, small, func(t *testing.T, a *adverse) {

@@ -31,7 +31,7 @@ func TestPartitionOfADay(t *testing.T) {
 	})
 }
 
-// Links between machines, each for itself, come and go for two days.
+// Links between machines come and go for two days, each independently.
 func TestFlappingLinks(t *testing.T) {
 	lengthy(t)
 	disturb(t, 12, 20, 3, small, func(t *testing.T, a *adverse) {
@@ -50,10 +50,10 @@ func TestFlappingLinks(t *testing.T) {
 	})
 }
 
-// Of each direction between two machines every fourth loses all for two days, so
-// that in nine of sixteen pairs each can ask the other. A member may reach too few
-// of a group then and see hurry, and draw candidates, to whom the others grant
-// nothing. (At every third most holders would not be reached by most.)
+// For two days a quarter of all directions between machines lose everything, so
+// that in nine of sixteen pairs each can ask the other. A member may then reach too
+// few of a group, consider repair urgent and draw candidates; the others let none
+// of them in. (With a third, most members would not reach most holders.)
 func TestOneWayLoss(t *testing.T) {
 	lengthy(t)
 	disturb(t, 13, 20, 3, small, func(t *testing.T, a *adverse) {

@@ -28,7 +28,7 @@ func TestIsolatedAuditor(t *testing.T) {
 	})
 }
 
-// The disks of three machines are not there for two days.
+// The disks of three machines are missing for two days.
 func TestUnmountedDisks(t *testing.T) {
 	disturb(t, 17, 20, 3, small, func(t *testing.T, a *adverse) {
 		without := a.someOf(3, a.up())
@@ -47,10 +47,10 @@ func TestUnmountedDisks(t *testing.T) {
 	})
 }
 
-// Fifteen in a hundred machines leave for ever at once, all of them holders of
-// one group that has just one holder more than at which it would be repaired.
-// Nothing is lost; within two days enough answer again that there is no hurry, and
-// when the week of silence is over it has more than it is repaired at.
+// Fifteen percent of the machines leave for ever at the same time, all of them
+// holders of one group that has just one holder more than the number at which it is
+// repaired. Nothing is lost; within two days enough slots answer again that repair
+// is not urgent, and after the week of silence it has more than r holders again.
 func TestBurst(t *testing.T) {
 	lengthy(t)
 	disturb(t, 18, 60, 2, wide, func(t *testing.T, a *adverse) {

@@ -18,12 +18,11 @@ import (
 	cairnnode "github.com/cairnstore/cairn/node"
 )
 
-// twoBeats is within what time of a healing all members must see alike again.
+// twoBeats is how long after a healing all members must agree again.
 const twoBeats = 15 * time.Hour // 2 × 6 h, and a fifth for chance
 
 // adverse is a network whose machines are never switched off, with some groups
-// whose owners are away; a test does something to it, and looks at what the
-// members make of that.
+// whose owners are away. A test disturbs it and looks at how the members react.
 type adverse struct {
 	*moving
 	profile protocol.Profile
@@ -49,8 +48,8 @@ type chair struct {
 	slot  uint8
 }
 
-// disturb runs a test of a network of some machines and groups, which have been
-// audited and have come to rest.
+// disturb runs a test on a network of some machines and groups, once these have
+// been audited and the network has come to rest.
 func disturb(t *testing.T, seed uint64, nodes, groups int, p protocol.Profile, do func(t *testing.T, a *adverse)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -72,8 +71,8 @@ func disturb(t *testing.T, seed uint64, nodes, groups int, p protocol.Profile, d
 	})
 }
 
-// shards returns which machine holds shards of which slot; of two, the one to
-// which the owner did not give it.
+// shards returns which machine holds shards of which slot; of two, the one that
+// the owner did not give the slot to.
 func (a *adverse) shards() map[chair]int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -93,8 +92,8 @@ func (a *adverse) shards() map[chair]int {
 	return out
 }
 
-// replaced returns the slots whose shards another machine has as well as, or
-// instead of, the one that the owner gave it to.
+// replaced returns the slots whose shards are held by another machine than the one
+// that the owner gave the slot to, or by another one as well.
 func (a *adverse) replaced() (out []chair) {
 	for at, nr := range a.shards() {
 		if was, ok := a.seated[at]; !ok || was != nr {
@@ -104,8 +103,8 @@ func (a *adverse) replaced() (out []chair) {
 	return out
 }
 
-// pass lets time go by, and looks each hour how much was made again, and then
-// whether some lease has come to its end.
+// pass lets time go by. Each hour it looks how much repair moved, and at the end
+// whether some lease has ended.
 func (a *adverse) pass(d time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		before := a.repaired()
@@ -185,9 +184,9 @@ func (a *adverse) kept(what string) {
 	}
 }
 
-// agree checks that all members see one another, and the same holders. Whom one
-// of them drew in vain is no member: it keeps the group's facts for two days, and
-// no shard.
+// agree checks that all members see one another, and the same holders. A candidate
+// that one of them drew in vain is no member: it keeps the group's facts for two
+// days, and no shard.
 func (a *adverse) agree(what string) {
 	a.t.Helper()
 	views := make(map[protocol.GroupID]map[string]int)
@@ -219,7 +218,7 @@ func (a *adverse) agree(what string) {
 	}
 }
 
-// view tells whom a machine takes for the holders of a group's slots.
+// view tells which peers a machine considers the holders of a group's slots.
 func (a *adverse) view(m *machine, g protocol.GroupID) (text string) {
 	for _, other := range a.up() {
 		if other == m {
@@ -241,7 +240,7 @@ func (a *adverse) view(m *machine, g protocol.GroupID) (text string) {
 	return "shown to nobody"
 }
 
-// reads checks that every file is still to be had.
+// reads checks that every file can still be read.
 func (a *adverse) reads(what string) {
 	a.t.Helper()
 	c, leave := a.client(false)

@@ -22,7 +22,7 @@ import (
 	cairnnode "github.com/cairnstore/cairn/node"
 )
 
-// wholeSegment is the most that the client puts into one.
+// wholeSegment is the most bytes that the client puts into a segment.
 const wholeSegment = 40 << 20
 
 // TestAuditTraffic counts what crosses the wire for audits in one cycle of a
@@ -32,8 +32,8 @@ func TestAuditTraffic(t *testing.T) {
 	if testing.Short() {
 		t.Skip("months of a network that keeps hundreds of megabytes")
 	}
-	// most is what audits by lot may move in a month, in GB for each TB. 6 are aimed
-	// at; what a chunk and its path take is far below.
+	// most is what audits by lot may move in a month, in GB for each TB. The goal is
+	// at most 6; a chunk and its path take far less.
 	const most = 1.5
 	for _, c := range []struct {
 		profile  protocol.Profile
@@ -74,7 +74,7 @@ func TestAuditTraffic(t *testing.T) {
 type auditedMonth struct {
 	profile  protocol.Profile
 	segments int  // whole ones that are put
-	samples  bool // neighbours sample one another as well
+	samples  bool // neighbours also audit samples of one another
 
 	shards int64 // held, those of the manifest as well
 	stored int64 // bytes of these

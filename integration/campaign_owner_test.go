@@ -25,11 +25,12 @@ const (
 	largeShard    = 512 << 10
 )
 
-// campaignProfile has two slots: the victim's, and one of nobody.
+// campaignProfile has two slots: the victim's, and one of a peer that does not
+// exist.
 var campaignProfile = protocol.Profile{K: 1, R: 1, N: 2}
 
-// visit is a peer of its own that talks to one node: libp2p waits for seconds
-// before it dials again whom it lost.
+// visit is a new peer that talks to one node: libp2p waits for seconds before it
+// dials again a peer that it has lost.
 type visit struct {
 	*town
 	host *p2p.Host
@@ -112,7 +113,7 @@ func (l *lot) put(begins func()) {
 		{Kind: protocol.FactRecord, Bytes: l.record}, {Kind: protocol.FactTable, Bytes: table},
 	}})
 	if err != nil {
-		return // killed before it knew the group
+		return // the node was killed before it knew the group
 	}
 	for i, code := range reply.Results {
 		if code != 0 {
@@ -164,7 +165,7 @@ func (l *lot) newItem(rng *rand.Rand) (*item, *protocol.PutRequest, []byte) {
 }
 
 // verify reads every shard of the lot, and asks for every grant. What was
-// acknowledged is there; what was not is whole or not there.
+// acknowledged must be there; what was not must be whole or absent.
 func (l *lot) verify(v *visit) (read int) {
 	next := make(chan *item)
 	var lanes sync.WaitGroup

@@ -17,14 +17,14 @@ import (
 const (
 	campaignVariable = "CAIRN_CAMPAIGN" // rounds of TestCampaign; unset: it is skipped
 
-	// A node is killed so long after its owner began to put, at the latest.
+	// A node is killed within this time after its owner began to put.
 	campaignSpan = 400 * time.Millisecond
-	// One start in so many is killed as well, within that time.
+	// One start in this many is killed as well, within the same time.
 	campaignFalseStarts = 5
 	falseStartSpan      = 300 * time.Millisecond
 
-	// Of what older rounds were acknowledged, so many shards are read after
-	// each kill, and all of them every so many rounds and at the end.
+	// Of the shards that the node acknowledged in older rounds, this many are read
+	// after each kill, and all of them every so many rounds and at the end.
 	campaignSample = 300
 	campaignAll    = 50
 )
@@ -94,14 +94,14 @@ func (c *campaign) restart() {
 			c.t.Fatal(err)
 		}
 		c.must(<-dead)
-		c.must(c.victim.Kill()) // the first may have come before its process
+		c.must(c.victim.Kill()) // the first may have come before the process existed
 		c.counts.falseStarts++
 	}
 	c.must(c.victim.Restart(c.ctx))
 }
 
-// spoilIndex deletes the dead node's index, mostly; or leaves it, or puts one
-// in its place that was right some rounds ago.
+// spoilIndex mostly deletes the dead node's index; sometimes it leaves it, or
+// puts in its place one that was right some rounds ago.
 func (c *campaign) spoilIndex() {
 	c.t.Helper()
 	path := filepath.Join(c.victim.Home, "node", "store", "index.db")
@@ -120,7 +120,7 @@ func (c *campaign) spoilIndex() {
 	}
 }
 
-// sample reads some of what older rounds were acknowledged.
+// sample reads some of what the node acknowledged in older rounds.
 func (c *campaign) sample(n int) {
 	c.t.Helper()
 	var some []*lot

@@ -106,7 +106,8 @@ func newMoving(t *testing.T, c churn) *moving {
 	return w
 }
 
-// rng is a machine's own chance: its plan does not depend on what others do.
+// rng is a machine's own random source: its plan does not depend on what others
+// do.
 func (w *moving) rng(nr int) *rand.Rand { return rand.New(rand.NewPCG(w.churn.seed, uint64(nr)+1)) }
 
 // bear adds a machine and lets it live.
@@ -305,8 +306,8 @@ func (w *moving) client(owns bool) (c *client.Client, leave func()) {
 	return w.clientOf(home)
 }
 
-// renew has each owner come back for a moment, and some hours later where too many
-// are off.
+// renew lets each owner come back for a moment, or some hours later if too many
+// machines are off.
 func (w *moving) renew() {
 	w.t.Helper()
 	for _, home := range w.homes {
@@ -343,12 +344,12 @@ func (w *moving) clientOf(home string) (c *client.Client, leave func()) {
 	}
 }
 
-// margin is how many more slots' holders may leave for ever until a group's
-// worst segment is lost; below 0: it is. down counts machines that are switched
-// off as well.
+// margin is how many more slots' holders a group's worst segment can lose for
+// ever; below 0, it is lost. lasting counts machines that are switched off as
+// holders, now does not.
 type margin struct{ lasting, now int }
 
-// margins looks at every disk, which nobody in the network can.
+// margins looks at every disk, which no member of the network can do.
 func (w *moving) margins(k int) map[protocol.GroupID]margin {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -41,7 +41,7 @@ func TestContract(t *testing.T) {
 	begun := time.Now()
 	link := a.put(path).Link
 	b.get(link, sum)
-	took := time.Since(begun).Seconds() + 1 // what is sent at once, and what was spared before
+	took := time.Since(begun).Seconds() + 1 // one second for the burst, and for what was not used before
 	st := donor.contract()
 	c := st.Contract
 	if c.LimitUp != rate || c.LimitDown != rate || c.Month != 500e9 || c.Bears == 0 {

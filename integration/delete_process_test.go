@@ -39,9 +39,9 @@ func (w *town) freeing(n *launch.Node) (st struct{ Freeing, Shards int }) {
 	return st
 }
 
-// What is deleted is refused by every node at once; a node that was down hears
-// of it from the owner's next command, whatever that is, and over its restart
-// no node forgets it.
+// Every node refuses what is deleted immediately. A node that was down hears of it
+// from the owner's next command, whatever that is, and no node forgets it over a
+// restart.
 func TestDeleteCommand(t *testing.T) {
 	slow(t)
 	w := newTown(t, 4, launch.Config{})

@@ -45,8 +45,8 @@ func (w *world) owner(dir string) (*client.Owner, func() *client.Client) {
 	}
 }
 
-// What is deleted is refused at once and gone from every disk a week later,
-// and so is nothing else. Who did not put it cannot delete it.
+// What is deleted is refused immediately and gone from every disk a week later,
+// and nothing else is. Only the owner that put it can delete it.
 func TestDelete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 10, memnet.Config{Latency: 10 * time.Millisecond})
@@ -92,8 +92,8 @@ func TestDelete(t *testing.T) {
 	})
 }
 
-// A deletion that too few hear of stays listed and is taken up by later
-// sessions; holders that were away hear of it from whatever session comes.
+// A deletion that too few holders hear of stays listed and is taken up by later
+// sessions; holders that were away hear of it from any session that comes.
 func TestDeleteIsTakenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 7, memnet.Config{Latency: 10 * time.Millisecond})
@@ -174,8 +174,8 @@ func TestDeleteCutOff(t *testing.T) {
 	})
 }
 
-// What a put that was cut off has stored is freed by its name, safe or not;
-// what failed puts leave is freed by itself.
+// What an interrupted put has stored can be freed by its name, safe or not; what
+// failed puts leave behind is freed without being named.
 func TestDeleteUnfinished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 7, memnet.Config{Latency: 10 * time.Millisecond, Rate: 20 << 20})
@@ -228,7 +228,7 @@ func TestDeleteUnfinished(t *testing.T) {
 	})
 }
 
-// Of what PutAll stored that is freed which nobody wants, and no more.
+// Of what PutAll stored, FreePacked frees what nobody wants, and nothing else.
 func TestFreePacked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 7, memnet.Config{Latency: 10 * time.Millisecond})

@@ -33,7 +33,7 @@ func (w *town) mount(disk, dir string) {
 	w.must(syscall.Mount(disk, dir, "", syscall.MS_BIND, ""))
 }
 
-// unmount takes a disk away under whoever uses it.
+// unmount takes a disk away, even if it is in use.
 func (w *town) unmount(dir string) {
 	w.t.Helper()
 	w.must(syscall.Unmount(dir, syscall.MNT_DETACH))
@@ -66,9 +66,9 @@ func (w *town) proves(n *launch.Node, link string) bool {
 	return false
 }
 
-// TestUnmounted takes the disk of a holder away for longer than others are borne
-// that fall silent, and brings it back. Meanwhile it says so and nobody takes its
-// place; afterwards it serves, without a restart.
+// TestUnmounted takes the disk of a holder away for longer than a silent holder
+// would be tolerated, and brings it back. Meanwhile the holder says so and nobody
+// takes its place; afterwards it serves, without a restart.
 func TestUnmounted(t *testing.T) {
 	slow(t)
 	t.Parallel() // it waits most of its time
@@ -119,8 +119,8 @@ func TestUnmounted(t *testing.T) {
 }
 
 // TestOneOfTwoDisks takes one of a node's two disks away: what lies on the other
-// is served all the while. Groups that are new wait: one might lie on the missing
-// disk.
+// is served all the while. Groups that the node does not know have to wait: they
+// might be on the missing disk.
 func TestOneOfTwoDisks(t *testing.T) {
 	slow(t)
 	t.Parallel() // it waits most of its time
@@ -165,9 +165,9 @@ func TestOneOfTwoDisks(t *testing.T) {
 	}
 }
 
-// TestReadOnlyAtStart: a disk that is mounted read-only keeps its node from
-// starting, by a sentence; mounted for writing it has lost nothing. Under a node
-// that runs it cannot be made so by hand.
+// TestReadOnlyAtStart: a node does not start on a disk that is mounted read-only,
+// and says so in a sentence; once the disk is mounted for writing, nothing is lost.
+// It cannot be remounted read-only while the node runs.
 func TestReadOnlyAtStart(t *testing.T) {
 	slow(t)
 	disk := smallDisk(t, 256<<20)
@@ -193,7 +193,7 @@ func TestReadOnlyAtStart(t *testing.T) {
 	w.newcomer("stranger").get(res.Link, sum)
 }
 
-// erringDisk is an ext4 file system on a loop device, which can be made to err.
+// erringDisk is an ext4 file system on a loop device that can be made to fail.
 type erringDisk struct {
 	t           *testing.T
 	image, loop string
@@ -239,7 +239,7 @@ func (d *erringDisk) mount(dir string) {
 	d.t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) }) // it may be unmounted already
 }
 
-// err has the kernel find an error: the file system turns read-only under all
+// err makes the kernel find an error: the file system turns read-only under all
 // open files.
 func (d *erringDisk) err() {
 	d.t.Helper()
@@ -249,9 +249,9 @@ func (d *erringDisk) err() {
 	}
 }
 
-// TestDiskTurnsReadOnly has the file system of a holder turn read-only, as ext4
-// does when its disk errs: it serves what it has, what comes is refused, and once
-// the disk was unmounted, checked and mounted again the node goes on.
+// TestDiskTurnsReadOnly makes the file system of a holder turn read-only, as ext4
+// does when its disk fails: the holder serves what it has and refuses what comes,
+// and goes on once the disk was unmounted, checked and mounted again.
 func TestDiskTurnsReadOnly(t *testing.T) {
 	slow(t)
 	t.Parallel() // it waits most of its time
@@ -284,7 +284,7 @@ func TestDiskTurnsReadOnly(t *testing.T) {
 	w.awaitStores(n, node.StoreSuspended)
 	w.await("the disk can be checked", func() bool {
 		cmd := exec.Command("e2fsck", "-f", "-y", disk.loop)
-		_ = cmd.Run() // 1: it was mended; 8: it is in use
+		_ = cmd.Run() // 1: it was repaired; 8: it is in use
 		return cmd.ProcessState.ExitCode()&^1 == 0
 	})
 	disk.mount(dir)

@@ -50,7 +50,7 @@ func (d diagnosis) found(t *testing.T, check, verdict, says string) {
 	t.Errorf("no line says that %s is %s, %q: %+v", check, verdict, says, d)
 }
 
-// mends checks what a diagnosis says is to be done about something.
+// mends checks how a diagnosis says that something can be put right.
 func (d diagnosis) mends(t *testing.T, check, how string) {
 	t.Helper()
 	for _, c := range d.Checks {
@@ -61,8 +61,8 @@ func (d diagnosis) mends(t *testing.T, check, how string) {
 	t.Errorf("no line says that %s is mended so: %q: %+v", check, how, d)
 }
 
-// TestDoctorAllWell asks beside a running node, beside the same node when it
-// is stopped, and on a client's machine.
+// TestDoctorAllWell asks while a node runs, while the same node is stopped, and on
+// a client's machine.
 func TestDoctorAllWell(t *testing.T) {
 	w := newTown(t, 3, launch.Config{})
 	w.settle(3)

@@ -14,8 +14,8 @@ import (
 )
 
 // TestDrainProcess lets a holder of a file leave a network of real processes,
-// killed once on the way: successors first, then its command says that it can
-// go. The file is whole, and its successor is found for the holder.
+// killed once on the way: successors take over, then its command says that it can
+// go. The file is whole, and the successor is found as the holder.
 func TestDrainProcess(t *testing.T) {
 	slow(t)
 	w := newTown(t, 11, launch.Config{NodeArgs: hasty})
@@ -28,7 +28,7 @@ func TestDrainProcess(t *testing.T) {
 	_, nodes := w.newcomer("census").holders(res.Link)
 	var leaver *launch.Node
 	for _, n := range nodes {
-		if n != w.Nodes()[0] { // whom newcomers ask first
+		if n != w.Nodes()[0] { // not the one that newcomers ask first
 			leaver = n
 		}
 	}

@@ -55,8 +55,8 @@ func newLeaving(t *testing.T, seed uint64) *leaving {
 	return l
 }
 
-// watch looks at the disks every minute until something is so, for some days
-// at most, and keeps the least margin.
+// watch looks at the disks every minute until is holds or most has passed, and
+// keeps the least margin.
 func (l *leaving) watch(most time.Duration, is func() bool) time.Duration {
 	for begun := time.Now(); ; {
 		m := l.margins(l.profile.K)[l.group]
@@ -79,9 +79,9 @@ func (l *leaving) mustRead() {
 	}
 }
 
-// TestDrainInMemory lets a holder leave, and later its successor, whom the
+// TestDrainInMemory lets a holder leave, and later its successor, which the
 // owner's table does not name: at no moment is the group worse off, nobody
-// repairs, and they are gone within hours, not when they are missed.
+// repairs, and they can leave within hours.
 func TestDrainInMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLeaving(t, 11)
@@ -105,7 +105,7 @@ func TestDrainInMemory(t *testing.T) {
 				}
 			}
 		}
-		l.watch(8*day, func() bool { return false }) // whoever missed them would have repaired by now
+		l.watch(8*day, func() bool { return false }) // a member that missed them would have repaired by now
 		if l.least.now < l.profile.N-l.profile.K {
 			t.Errorf("margin %+v", l.least)
 		}
@@ -121,7 +121,7 @@ func TestDrainInMemory(t *testing.T) {
 	})
 }
 
-// TestDrainKilled stops a node that leaves again and again, at first every some
+// TestDrainKilled stops a draining node again and again, at first every few
 // milliseconds, then ever later: each time it goes on where it was.
 func TestDrainKilled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

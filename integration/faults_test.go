@@ -13,8 +13,8 @@ import (
 )
 
 // TestTwentyNodesUnderFaultsInMemory puts a file and many small ones through
-// twenty nodes of which some die, freeze, refuse or forget meanwhile, and gets
-// them back by several readers at once. It is made for the race detector.
+// twenty nodes of which some die, freeze, refuse or forget meanwhile, and several
+// readers get them back at the same time. It is made for the race detector.
 func TestTwentyNodesUnderFaultsInMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seed := mathrand.Uint64()
@@ -46,7 +46,7 @@ func TestTwentyNodesUnderFaultsInMemory(t *testing.T) {
 			texts[i] = randomBytes(int64(1 + i*100))
 		}
 		var list []client.Stored
-		go func() { // beside it, in the same groups
+		go func() { // meanwhile, in the same groups
 			_, err := c.PutAll(w.ctx, sourcesOf(texts), client.PutOptions{Wait: 5 * time.Second}, func(s client.Stored) error {
 				list = append(list, s)
 				return nil

@@ -86,8 +86,9 @@ func TestSourceChangesUnderPut(t *testing.T) {
 	w.newcomer("b").get(before.Link, sum)
 }
 
-// TestDiskFullUnderGet has a get run out of disk: a sentence, no file, and what
-// came is kept where it says; and cat into a full device is a failure, not silence.
+// TestDiskFullUnderGet makes a get run out of disk: it says so in a sentence,
+// leaves no file, and keeps what came where it says; and cat into a full device
+// fails, not silently.
 func TestDiskFullUnderGet(t *testing.T) {
 	w := newTown(t, 3, launch.Config{})
 	a := w.newcomer("a")
@@ -116,9 +117,9 @@ func TestDiskFullUnderGet(t *testing.T) {
 	})
 }
 
-// TestDiskFullUnderNode gives a node a disk that others fill: it goes on
-// serving what it has, a put is told instead of waiting for ever, and what comes
-// once there is room again is taken.
+// TestDiskFullUnderNode gives a node a disk that something else fills: the node
+// goes on serving what it has, a put is told so instead of waiting for ever, and
+// once there is room again, the node takes what comes.
 func TestDiskFullUnderNode(t *testing.T) {
 	slow(t)
 	t.Parallel() // it waits most of its time
@@ -146,7 +147,7 @@ func TestDiskFullUnderNode(t *testing.T) {
 	}
 	w.must(hog.Close())
 	var acknowledged []putResult
-	for i := range 6 { // what was set aside for the log is used up in the end
+	for i := range 6 { // enough to use up the space set aside for the log
 		more, _ := w.file(fmt.Sprintf("more-%d", i), 8<<20)
 		out := a.run("", "put", more, "--wait", "1s", "--json")
 		var res putResult

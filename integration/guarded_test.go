@@ -32,7 +32,7 @@ func TestGuardedProcess(t *testing.T) {
 	cmd.Stdout = &link
 	w.must(cmd.Start())
 	said := bufio.NewReader(stderr)
-	_, err = said.ReadString('\n') // it has made the home's secret: it is past its start
+	_, err = said.ReadString('\n') // it has made the home's secret: it has started
 	w.must(err)
 	w.checkGuarded(cmd.Process.Pid)
 	_, err = stdin.Write([]byte("hello"))

@@ -37,7 +37,7 @@ func newLiarTown(t *testing.T, nodes int, args ...string) *town {
 	return newTown(t, nodes, launch.Config{NodeBinary: program(t, "integration/liar"), Donate: "4000000000", NodeArgs: args})
 }
 
-// settle waits until a newcomer sees so many nodes.
+// settle waits until a newcomer sees that many nodes.
 func (w *town) settle(nodes int) {
 	w.t.Helper()
 	var seen networkResult
@@ -230,9 +230,9 @@ func needsProc(t *testing.T) {
 	}
 }
 
-// keepBack are the lies that keep a holder's bytes from who asks for them. Of
-// the others, who forgets what it is given serves truly what it had before,
-// and who boasts of space serves truly, too.
+// keepBack are the lies that keep a holder's bytes from a peer that asks for them.
+// With the other lies it serves truly: one that forgets what it is given serves
+// what it had before, and so does one that boasts of space.
 var keepBack = []liar.Lie{liar.WrongBytes, liar.Swap, liar.Deny, liar.Refuse, liar.Stall}
 
 // oneOf draws a lie.

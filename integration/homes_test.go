@@ -63,8 +63,8 @@ func TestTwoHomes(t *testing.T) {
 	}
 }
 
-// TestNodeAndPutShareAHome: a running node and a put live side by side, and
-// the put needs no bootstrap: it asks the node of its own home.
+// TestNodeAndPutShareAHome: a put works in the home of a running node, and needs
+// no bootstrap: it asks the node of its own home.
 func TestNodeAndPutShareAHome(t *testing.T) {
 	w := newTown(t, 3, launch.Config{})
 	path, sum := w.file("x.bin", 1<<20)

@@ -66,15 +66,15 @@ func (w *world) clientWith(boot ...peer.AddrInfo) *client.Client {
 	return c
 }
 
-// A bootstrap peer that shows only its own nodes, of two machine rooms, is
-// told to whoever puts by it. One honest peer that is remembered, hinted or on
-// the local network leads to all the others, and to the file.
+// A put is warned if its bootstrap peer shows only its own nodes, in two machine
+// rooms. One honest peer that is remembered, hinted or on the local network leads
+// to all the others, and to the file.
 func TestBootstrapThatShowsOnlyItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seed := mathrand.Uint64()
 		t.Logf("seed %d", seed)
 		w := newWorld(t, 0, memnet.Config{Latency: 10 * time.Millisecond, Seed: seed})
-		w.net.SilenceDHT(true) // it is the captor's, too
+		w.net.SilenceDHT(true) // the captor controls it, too
 		honest := w.newCamp(28, func(i int) string { return fmt.Sprintf("/ip4/%d.1.1.1/tcp/4401", 20+i) })
 		captors := w.newCamp(12, func(i int) string { return fmt.Sprintf("/ip4/66.%d.%d.1/tcp/4401", 6+i%2, i) })
 

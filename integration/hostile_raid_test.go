@@ -24,8 +24,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// A raid runs in a process of its own, so that what it costs to attack is not
-// taken for what it costs to be attacked. TestMain starts it where this is set.
+// A raid runs in a process of its own, so that the cost of attacking is not
+// mistaken for that of being attacked. TestMain starts it where this is set.
 const raidVariable = "CAIRN_RAID"
 
 // raidOrder is what a raid is told on its standard input, whose end ends it.
@@ -69,8 +69,8 @@ func raid(in io.Reader, out io.Writer) error {
 }
 
 // What all raiders together try: claims a second, and new identities a second.
-// One address on a public network may connect five times a second, and one
-// prefix 20 times (SPEC.md, Streams). The node does not know it: on loopback
+// On a public network one address may connect five times a second, and one prefix
+// 20 times (SPEC.md, Streams). Here the node does not enforce that: on loopback
 // nothing is counted by address.
 const (
 	raidPace  = 10_000
@@ -93,7 +93,7 @@ type raiders struct {
 // attack is what a raider does on each stream that it gets, until that ends.
 type attack func(context.Context, network.Stream) error
 
-// start has some raiders attack until ctx ends: each on many streams at once,
+// start makes some raiders attack until ctx ends: each on many streams at a time,
 // and with a new identity as soon as its own is not let in.
 func (r *raiders) start(ctx context.Context, underWay func()) *sync.WaitGroup {
 	var all sync.WaitGroup

@@ -20,17 +20,17 @@ import (
 
 // TestAttacksOnANode has four raiders, with new identities as they need them,
 // attack one node in each way over libp2p, while somebody reads a file from it.
-// Every piece comes, and comes true. Afterwards memory, goroutines and
-// descriptors are as before. Where there are two cores, node and reader have
-// one and the raiders another, so that it is measured what the attack costs the
-// node: how long pieces took beside before is told and, with CAIRN_LONG, judged.
+// Every piece comes, and is true. Afterwards memory, goroutines and descriptors
+// are as before. Where there are two cores, node and reader have one and the
+// raiders the other, so that the test measures what the attack costs the node. It
+// logs how long pieces took before and during, and with CAIRN_LONG judges that.
 func TestAttacksOnANode(t *testing.T) {
 	slow(t)
 	others := onFirstCore(t)
 	f := newFort(t)
 	pieces, tries := 200, 1
 	if os.Getenv(longVariable) != "" && others != nil {
-		pieces, tries = 600, 3 // whatever else the machine does disturbs one measurement, and not all
+		pieces, tries = 600, 3 // other work on the machine may disturb one measurement, but not all
 	}
 	for _, name := range attackNames {
 		t.Run(name, func(t *testing.T) {
@@ -43,7 +43,7 @@ func TestAttacksOnANode(t *testing.T) {
 	}
 }
 
-// restless is by how much a p99 may differ in two measurements of the same.
+// restless is by how much two measurements of the same p99 may differ.
 const restless = 10 * time.Millisecond
 
 // underAttack measures and checks one attack. It reports whether p99 was more
@@ -145,8 +145,8 @@ func onFirstCore(t *testing.T) *unix.CPUSet {
 	return &others
 }
 
-// setAffinity moves all threads of a process; later ones go where those are
-// that start them.
+// setAffinity moves all threads of a process; later threads run where the thread
+// that starts them does.
 func setAffinity(pid int, set *unix.CPUSet) error {
 	for range 2 { // one may have started meanwhile
 		list, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*"))

@@ -21,8 +21,8 @@ import (
 	"github.com/cairnstore/cairn/storage"
 )
 
-// Ten nodes that hold all slots of many groups of small shards, and what one of
-// them may take.
+// Ten nodes that hold all slots of many groups of small shards, and how much CPU
+// and memory one of them may take.
 const (
 	idleVariable = "CAIRN_IDLE" // set: TestIdleNode runs
 
@@ -42,9 +42,9 @@ var idleProfile = protocol.Profile{K: 4, R: 7, N: 10}
 // TestIdleNode lets ten nodes that hold 100,000 shards each, of the same
 // thousand groups, do what nodes do while nobody asks anything of them: beats,
 // audits, comparisons of facts, reading the disk over, announcements. It
-// measures one of them; first as time goes by, then with as much as a day brings
-// in some minutes, for what comes round in hours would be missed: the first
-// audits by lot fall due hours after a start.
+// measures one of them: first in real time, then with the work of a day in some
+// minutes, because otherwise what happens every few hours would be missed: the
+// first audits by lot fall due hours after a start.
 func TestIdleNode(t *testing.T) {
 	if os.Getenv(idleVariable) == "" {
 		t.Skip("a quarter of an hour: `make idle` runs it")
@@ -54,15 +54,15 @@ func TestIdleNode(t *testing.T) {
 	w.terminate(nodes)
 	begun := time.Now()
 	w.fillAll(nodes)
-	for _, n := range nodes { // the second time they know of no first
+	for _, n := range nodes { // the second part starts from the same state
 		w.must(os.CopyFS(storeOf(n)+".copy", os.DirFS(storeOf(n))))
 	}
 	t.Logf("seed %d: %d homes filled in %s", w.seed, len(nodes), time.Since(begun).Round(time.Second))
 
 	w.restart(nodes)
-	time.Sleep(idleSettle) // what is measured is time
+	time.Sleep(idleSettle) // a real sleep: the test measures real time
 	now := w.idle(nodes[0], "as time goes by")
-	now.did(t, "bytes sent", "bytes received") // groups are compared each quarter of an hour: the second part has it
+	now.did(t, "bytes sent", "bytes received") // groups are compared only every quarter of an hour: see the second part
 	if share := now.share(); share > idleBusy {
 		t.Errorf("it takes %.2f %% of a core", 100*share)
 	}
@@ -76,7 +76,7 @@ func TestIdleNode(t *testing.T) {
 	}
 	w.restart(nodes, "--time-scale", strconv.FormatFloat(1.0/idleDays, 'g', -1, 64))
 	day := w.idle(nodes[0], "a day's work")
-	// Who has just answered anything else is sent no beat.
+	// No beats: a node that has just answered anything else is sent none.
 	day.did(t, "audits that succeeded", "shards proved", "haves answered")
 	if share := day.share() / idleDays; share > idleBusy {
 		t.Errorf("a day's work takes %.2f %% of a core", 100*share)

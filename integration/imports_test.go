@@ -14,10 +14,10 @@ import (
 
 const module = "github.com/cairnstore/cairn/"
 
-// mayImport is the direction of the house: which of our packages each of our
-// packages may import, tests aside. It is a statement of policy, not a
-// description: a package that is not in it fails, and a new arrow needs a
-// decision record (docs/decisions), not a line here.
+// mayImport says which of our packages each of our packages may import, tests
+// aside. It is a statement of policy, not a description: a package that is not in
+// it fails, and a new dependency needs a decision record (docs/decisions), not
+// just a line here.
 var mayImport = map[string][]string{
 	"protocol":             {},
 	"protocol/group":       {"protocol"},
@@ -110,7 +110,7 @@ var guarded = []struct {
 	{"unsafe", nil, "nothing here is worth it"},
 }
 
-// opensNoFile are packages that must be pure of the file system.
+// opensNoFile are packages that must not touch the file system.
 var opensNoFile = []string{"protocol", "protocol/group", "storage/erasure", "client/seal", "node", "node/contract", "node/liveness", "node/audit", "node/repair", "node/note", "node/neighbours", "node/quota", "node/gate", "node/line", "node/donors", "node/truth", "node/fair"}
 
 // sealObserver writes the audit of nonces, under a build tag that no release

@@ -86,8 +86,8 @@ func restingBurden() burden {
 	return burden{runtime.NumGoroutine(), openFiles()}
 }
 
-// TestNothingGrows does likewise over libp2p; less often, unless CAIRN_LONG asks
-// for all of it.
+// TestNothingGrows does the same over libp2p, with fewer files unless CAIRN_LONG
+// is set.
 func TestNothingGrows(t *testing.T) {
 	slow(t)
 	warm, times := 20, 120

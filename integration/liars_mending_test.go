@@ -16,8 +16,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// conspiracy is a group most of whose members lie, in answers and of their own
-// accord, with candidates of their own.
+// conspiracy is a group most of whose members lie, in answers and in requests of
+// their own, and bring candidates of their own.
 type conspiracy struct {
 	*moving
 	p        protocol.Profile
@@ -39,7 +39,7 @@ func conspire(t *testing.T, seed uint64, lies []liar.Lie) *conspiracy {
 		moving: newMoving(t, steady(seed, 20)), p: p, rng: rand.New(rand.NewPCG(seed, 9)),
 		counts: make(map[[2]int]bool),
 	}
-	c.content = randomBytes(300 << 10) // shards of several leaves: to prove another than was asked for is no proof
+	c.content = randomBytes(300 << 10) // shards of several leaves: proving another leaf than was asked for must not count
 	c.link = c.storeBytes("x", c.content, p)
 	for c.group = range c.margins(p.K) {
 		break
@@ -81,7 +81,7 @@ func (w *moving) storeBytes(name string, b []byte, p protocol.Profile) protocol.
 	return res.Link
 }
 
-// turn makes a machine a liar, which no longer repairs either.
+// turn makes a machine a liar, which also stops repairing.
 func (c *conspiracy) turn(m *machine, l liar.Lie) {
 	c.end(m)
 	m.lie = l
@@ -140,9 +140,10 @@ func (c *conspiracy) trueHolders() []*machine {
 }
 
 // look checks what must hold at every moment: no honest store has a shard that
-// is not the owner's; and no honest member stops to count another that lives.
-// It returns how many slots are kept by members that audits find good, and how
-// many by honest ones. Who keeps a shard and is not let in by most is none.
+// is not the owner's; and no honest member stops counting another that lives. It
+// returns how many slots are kept by members that audits find good, and how many
+// by honest ones. A keeper of shards that most members have not let in does not
+// count.
 func (c *conspiracy) look() (good, honest int) {
 	c.t.Helper()
 	members, of := c.views()
@@ -222,8 +223,9 @@ func (c *conspiracy) views() (members map[peer.ID]int, of int) {
 }
 
 // table returns which of the peers that hold something of the group a machine
-// counts as members. To lend is for members alone, and none is lent a segment
-// that nobody has.
+// counts as members. It finds out by asking the machine, as each of them, to lend a
+// segment that nobody has: only to peers that are not members it answers
+// ErrDisputed.
 func (c *conspiracy) table(m *machine) map[peer.ID]bool {
 	lists := make(map[peer.ID]bool)
 	for _, other := range c.holding(c.group) {
@@ -236,11 +238,11 @@ func (c *conspiracy) table(m *machine) map[peer.ID]bool {
 	return lists
 }
 
-// TestMendingAmongLiars has n−k−1 members of a group lie in every message, each
-// in a way of its own, and plot with candidates of their own. An honest holder
-// dies, so that k are left; then, once the group is mended, as many as leave k+1.
-// Each time it comes back above r of n slots that are kept by members who prove
-// it to most: there mending ends until the next loss. No honest store ever has a
+// TestMendingAmongLiars makes n−k−1 members of a group lie in every message, each
+// in its own way, and plot with candidates of their own. An honest holder dies, so
+// that k are left; once the group is repaired, so many die that k+1 are left. Each
+// time the group comes back to more than r slots kept by members that prove it to
+// most others: there repair ends until the next loss. No honest store ever has a
 // shard that the owner did not make, no honest holder that keeps its shards is
 // dropped by another, and a stranger reads the file.
 func TestMendingAmongLiars(t *testing.T) {
@@ -279,7 +281,7 @@ func TestMendingAmongLiars(t *testing.T) {
 	})
 }
 
-// faces counts the liars that half of the members find good and half find dead.
+// faces counts the liars that half of the members find good and the others dead.
 func (c *conspiracy) faces() (n int) {
 	for _, m := range c.liars {
 		if m.lie == liar.TwoFaced {

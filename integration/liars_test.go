@@ -53,7 +53,7 @@ func TestHoldersThatLie(t *testing.T) {
 func TestPutAmongLiars(t *testing.T) {
 	for _, l := range liar.All() {
 		t.Run(string(l), func(t *testing.T) {
-			t.Parallel() // each has one core's work, in a world of its own
+			t.Parallel() // each keeps one core busy, in a world of its own
 			synctest.Test(t, func(t *testing.T) {
 				seed := mathrand.Uint64()
 				w := newWorld(t, 20, memnet.Config{Latency: 5 * time.Millisecond, Seed: seed})

@@ -29,9 +29,9 @@ func withoutHints(t *testing.T, text string) string {
 	return bare
 }
 
-// TestHoldersDie is the promise itself: of a full group n−k holders die or
-// hang, all data slots among them, and the bytes come back to somebody who
-// has the link and one address. One holder more, and it is said plainly.
+// TestHoldersDie is the promise itself: n−k holders of a full group die or hang,
+// all data slots among them, and somebody with the link and one address gets the
+// bytes back. With one holder more lost, get says so plainly.
 func TestHoldersDie(t *testing.T) {
 	w := newTown(t, 8, launch.Config{})
 	a := w.newcomer("a")
@@ -86,7 +86,7 @@ func (w *town) firstByte(p *person, link string) {
 	w.must(cmd.Wait())
 }
 
-// TestManyHoldersDie does so at 4/9/14, where ten of fourteen may go.
+// TestManyHoldersDie does the same at 4/9/14, where ten of fourteen may go.
 func TestManyHoldersDie(t *testing.T) {
 	slow(t)
 	w := newTown(t, 20, launch.Config{})
@@ -133,8 +133,8 @@ func TestNodesComeBack(t *testing.T) {
 	w.newcomer("b").get(res.Link, sum)
 }
 
-// TestTooFewWhileTheyHang: holders that hang, not dead, beyond what the
-// profile bears: it takes its time, and is said as plainly.
+// TestTooFewWhileTheyHang: if more holders hang than the profile tolerates, a get
+// takes longer than if they were dead, and says so as plainly.
 func TestTooFewWhileTheyHang(t *testing.T) {
 	slow(t)
 	t.Parallel() // it waits most of its time

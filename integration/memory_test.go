@@ -46,7 +46,7 @@ type member struct {
 const worldNetwork = "test"
 
 // newWorld starts count nodes and lets them get to know each other. It must be
-// called inside a synctest bubble, which close lets end.
+// called inside a synctest bubble; close lets the bubble end.
 func newWorld(t *testing.T, count int, cfg memnet.Config) *world {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -191,7 +191,7 @@ func TestLossInMemory(t *testing.T) {
 		}
 		var holders []*member
 		for _, i := range rng.Perm(len(h.Holders)) {
-			// One of those that a newcomer knows must be left.
+			// One node that a newcomer knows must be left.
 			if m := w.member(h.Holders[i].Peer); m != nil && m != w.nodes[0] {
 				holders = append(holders, m)
 			}
@@ -258,8 +258,8 @@ func (h *hookReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Each put uses the highest profile that the network of the day allows, says
-// so, and goes on with an older group only where that is not below it.
+// Each put uses the highest profile that the network allows at the time, says so,
+// and goes on with an older group only if its profile is not lower.
 func TestGrowingNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, memnet.Config{Latency: 5 * time.Millisecond})
@@ -360,7 +360,7 @@ func TestFullNetwork(t *testing.T) {
 	})
 }
 
-// Who has nobody to ask says that, soon.
+// A client that has nobody to ask says so soon.
 func TestNobodyThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 3, memnet.Config{})

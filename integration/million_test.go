@@ -24,15 +24,15 @@ import (
 	"github.com/cairnstore/cairn/storage"
 )
 
-// A node with so many small shards, each with its grant, and what is asked of
-// it.
+// A node with that many small shards, each with its grant, and the limits that it
+// must keep.
 const (
 	million       = 1_000_000
 	millionGroups = 1000
 
 	millionVariable = "CAIRN_MILLION" // set: TestMillionShards runs; on a machine that does nothing else, or its times mean nothing
 
-	openWithout = 60 * time.Second // without its index, till it is ready
+	openWithout = 60 * time.Second // until it is ready, without its index
 	openWith    = 5 * time.Second
 
 	idleFor    = time.Minute // and another one before, to come to rest
@@ -88,7 +88,7 @@ func TestMillionShards(t *testing.T) {
 // idles lets a node come to rest and checks what it takes then.
 func (w *town) idles(n *launch.Node) {
 	w.t.Helper()
-	time.Sleep(idleFor) // what is measured is time
+	time.Sleep(idleFor) // a real sleep: the test measures real time
 	cpu, begun := cpuTime(n.PID()), time.Now()
 	time.Sleep(idleFor)
 	share := float64(cpuTime(n.PID())-cpu) / float64(time.Since(begun))
@@ -130,7 +130,7 @@ func cpuTime(pid int) (sum time.Duration) {
 // does not run.
 func (w *town) fill(dir, owner string) {
 	w.t.Helper()
-	// Its index is not the node's, which makes its own: it may lie in memory.
+	// This index may lie in memory: the node makes its own.
 	index := filepath.Join(w.Dir(), "fill.db")
 	if dir, err := os.MkdirTemp("/dev/shm", "cairn-test-"); err == nil {
 		defer func() { _ = os.RemoveAll(dir) }()

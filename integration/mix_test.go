@@ -12,7 +12,7 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// harm has a holder die, hang or lie in every message, as the dice fall.
+// harm makes a holder die, hang or lie in every message, at random.
 func (w *town) harm(n *launch.Node) string {
 	w.t.Helper()
 	switch w.rng.IntN(3) {
@@ -28,10 +28,10 @@ func (w *town) harm(n *launch.Node) string {
 	return string(l)
 }
 
-// TestAnyMixOfLosses has n−k holders of a full group die, hang or lie in a
+// TestAnyMixOfLosses makes n−k holders of a full group die, hang or lie in a
 // random mix. Somebody with the link and one address gets the bytes: by the
 // hints, without them, with all hints wrong, with a thousand forged provider
-// records. One holder more, and it is an error that leaves nothing behind.
+// records. With one holder more lost, it is an error that leaves nothing behind.
 func TestAnyMixOfLosses(t *testing.T) {
 	slow(t)
 	w := newLiarTown(t, 18)

@@ -6,19 +6,19 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// moved is one shard that crossed the network for repair: lent, to mend as well
-// as to repair, or put.
+// moved is one shard that crossed the network for repair: lent, be it for repair
+// or for a node that mends its own, or put.
 type moved struct {
 	at  time.Time
 	put bool
 }
 
-// tapped is a stream to a node, as it sees it; its network counts the shards
-// that cross it. A stream carries one exchange after the other.
+// tapped is a stream that a node answers; it counts the shards that cross it. A
+// stream carries one exchange after the other.
 type tapped struct {
 	protocol.Stream
 	w     *moving
-	asked []byte // of the request, up to its raw bytes at least; the last one's, if answered
+	asked []byte // the request, at least up to its raw bytes; once answered, still the last one
 	told  bool   // the answer has begun
 }
 
@@ -47,7 +47,7 @@ func (s *tapped) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// shardOf tells of which group a request moves a shard, and which way.
+// shardOf tells which group's shard a request moves, and which way.
 func shardOf(asked []byte) (g protocol.GroupID, put, ok bool) {
 	const head = 4 // kind, length
 	if len(asked) < head {

@@ -53,8 +53,9 @@ func (w *young) awaitRelayed() {
 	})
 }
 
-// store waits until the owner sees all three nodes, puts a file of which two of three shards are needed, shows that the
-// hidden donor has one, and fetches the file when only it and one other live.
+// store waits until the owner sees all three nodes, puts a file of which two of
+// three shards are needed, shows that the hidden donor has one, and fetches the
+// file when only that donor and one other live.
 func (w *young) store() {
 	w.t.Helper()
 	w.await("the owner counts three nodes", patience, func() bool {
@@ -123,8 +124,8 @@ func TestNATSymmetric(t *testing.T) {
 	d.found(t, "network", "bad", "nobody answers")
 }
 
-// TestNATForwarded: a donor behind a router that forwards its port is found out
-// to be reachable, at the router's address, with nothing said about it.
+// TestNATForwarded: a donor behind a router that forwards its port turns out to
+// be reachable, at the router's address, without being told so.
 func TestNATForwarded(t *testing.T) {
 	w := newYoung(t, portRestricted, "donor")
 	w.await("the donor finds that others can dial it", 2*patience, func() bool {

@@ -25,10 +25,10 @@ import (
 
 // What a router's NAT does with connections from the inside.
 const (
-	// portRestricted gives a socket inside one port outside, whoever it talks
-	// to, and lets in only whom it talked to.
+	// portRestricted gives a socket inside one port outside, whichever peers it
+	// talks to, and lets in only peers that it has talked to.
 	portRestricted = "masquerade"
-	// symmetric gives every connection a port of its own: nobody can tell which.
+	// symmetric gives every connection a port of its own, which nobody can predict.
 	symmetric = "masquerade random,fully-random"
 )
 
@@ -78,8 +78,8 @@ func newInternet(t *testing.T) *internet {
 	return w
 }
 
-// wire makes the namespace of the bridge. It does there once whatever a router
-// needs, to find out whether the machine allows it.
+// wire makes the namespace of the bridge. It does everything there once that a
+// router needs, to find out whether the machine allows it.
 func (w *internet) wire() error {
 	if err := w.space("wire"); err != nil {
 		return err
@@ -167,8 +167,8 @@ func (w *internet) host(name string) {
 	w.in(name, fmt.Sprintf("ip addr add 20.%d.1.1/8 dev wan", w.hosts))
 }
 
-// home makes a namespace behind a router that drops what nobody inside asked
-// for.
+// home makes a namespace behind a router that drops what was not asked for from
+// inside.
 func (w *internet) home(name, nat string) {
 	w.t.Helper()
 	between := name + "-router"
@@ -201,12 +201,12 @@ type donor struct {
 	Addrs []string
 }
 
-// command prepares the program in a namespace, which is to speak to programs.
+// command prepares the program in a namespace, with output for programs.
 func (w *internet) command(ctx context.Context, space, home string, args ...string) *exec.Cmd {
 	return w.plain(ctx, space, home, append(slices.Clip(args), "--json")...)
 }
 
-// plain is command for what is said to people.
+// plain is command with output for people.
 func (w *internet) plain(ctx context.Context, space, home string, args ...string) *exec.Cmd {
 	all := append([]string{"netns", "exec", w.name(space), w.bin}, args...)
 	c := exec.CommandContext(ctx, "ip", append(all, "--home", home, "--network", "nat", "--no-mdns")...)

@@ -14,12 +14,12 @@ import (
 	"testing"
 )
 
-// needles are what must not be found, by a name and in every form in which it
+// needles are what must not be found, by name and in every form in which they
 // could have been written.
 type needles map[string][]byte
 
-// add adds a secret, raw, in hexadecimal, in base64 at each of the three ways
-// in which it can lie there, and as Go prints slices of bytes.
+// add adds a secret, raw, in hexadecimal, in base64 at each of the three
+// alignments, and as Go prints slices of bytes.
 func (n needles) add(name string, secret []byte) {
 	const run = 12 // bytes: enough that chance writes none
 	part := secret[:run]

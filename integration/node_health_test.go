@@ -18,7 +18,8 @@ type nodeHealth struct {
 	}
 }
 
-// nodeHealth asks a node how its groups are; code is the command's exit status.
+// nodeHealth asks a node for the health of its groups; code is the command's exit
+// status.
 func (w *town) nodeHealth(n *launch.Node, args ...string) (h nodeHealth, code int) {
 	w.t.Helper()
 	r := (&person{w, n.Home, nil}).run("", append([]string{"node", "health", "--json"}, args...)...)

@@ -14,8 +14,8 @@ import (
 	"github.com/cairnstore/cairn/lab/launch"
 )
 
-// A campaign against nonces: so many puts of a source of so many bytes, most
-// of them killed.
+// A campaign against nonces: how many puts of how large a source, most of them
+// killed.
 const (
 	nonceRounds = 14
 	nonceSource = 20 << 20
@@ -115,9 +115,9 @@ func (w *town) relieve(n *launch.Node) {
 	w.must(n.Thaw())
 }
 
-// cutOff starts a put and kills it when it has sealed so much as the dice
-// say. Half of the time the source changes while it is read. It reports
-// whether the put was killed before it ended.
+// cutOff starts a put and kills it when it has sealed a random amount. Half of
+// the time the source changes while it is read. It reports whether the put was
+// killed before it ended.
 func (p *person) cutOff(path, audit string) bool {
 	p.t.Helper()
 	before := sizeOf(audit)

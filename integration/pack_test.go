@@ -154,8 +154,8 @@ type failingReader struct{ err error }
 
 func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
 
-// What was told of stays where it is, whatever holders do later in the put: a
-// holder that is caught lying takes nothing told with it.
+// What PutAll has reported as stored stays there, whatever holders do later in the
+// put: if a holder is caught lying, nothing reported is lost with it.
 func TestPackStaysWhereItWasTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 9, memnet.Config{Latency: time.Millisecond})
@@ -168,7 +168,7 @@ func TestPackStaysWhereItWasTold(t *testing.T) {
 		var list []client.Stored
 		_, err := c.PutAll(w.ctx, sourcesOf(texts), client.PutOptions{Wait: time.Second}, func(s client.Stored) error {
 			if list = append(list, s); len(list) == 1 {
-				// From now on two holders show nothing any more.
+				// From now on two holders no longer show anything.
 				for _, m := range w.nodes {
 					if lies < 2 && m.store.Usage().Shards > 0 {
 						lies++

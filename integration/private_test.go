@@ -110,7 +110,7 @@ func (w *town) pointer(ctx context.Context, l protocol.Link) (found *protocol.Po
 func TestPrivate(t *testing.T) {
 	slow(t)
 	needsProc(t)
-	w := newTown(t, 3, launch.Config{NodeArgs: []string{"--log-level", "debug"}}) // as few as make each a holder
+	w := newTown(t, 3, launch.Config{NodeArgs: []string{"--log-level", "debug"}}) // so few that each is a holder
 	w.settle(3)
 	n := make(needles)
 	path := w.marked(n)
@@ -230,7 +230,7 @@ func (p *person) noTrace(what string, sig syscall.Signal, said []byte) {
 	}
 }
 
-// dyingPut has a put die in the midst of its source.
+// dyingPut makes a put die in the middle of its source.
 func (p *person) dyingPut(sig syscall.Signal) []byte {
 	p.t.Helper()
 	in, feed, err := os.Pipe()
@@ -246,7 +246,8 @@ func (p *person) dyingPut(sig syscall.Signal) []byte {
 	return append(res.Stderr, res.Stdout...)
 }
 
-// dyingGet has a get die in the midst of its output, which nobody reads on.
+// dyingGet makes a get die in the middle of its output, the rest of which nobody
+// reads.
 func (p *person) dyingGet(sig syscall.Signal, link string) []byte {
 	p.t.Helper()
 	cmd := p.Command(p.ctx, p.home, p.args([]string{"cat", "-", "--log-level", "debug"})...)
@@ -268,7 +269,7 @@ func (p *person) dyingGet(sig syscall.Signal, link string) []byte {
 // cipher off, as a node's owner could.
 func TestPrivateOnTheWire(t *testing.T) {
 	slow(t)
-	w := newLiarTown(t, 3) // as few as make each a holder
+	w := newLiarTown(t, 3) // so few that each is a holder
 	w.settle(3)
 	for _, node := range w.Nodes() {
 		w.must(os.Mkdir(filepath.Join(node.Home, "wire"), 0o700))

@@ -213,7 +213,7 @@ type healthHolder struct {
 	Peer     string
 	Slot     int
 	Proved   bool
-	Reported int // how many members take it for the holder
+	Reported int // how many members report it as the holder
 }
 
 type healthResult struct {

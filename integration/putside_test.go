@@ -91,8 +91,8 @@ func TestPutAmongPromiseBreakers(t *testing.T) {
 	}
 }
 
-// A holder that goes while the manifest is stored takes nothing with it: what
-// is not safe without it, content too, is brought elsewhere.
+// If a holder goes while the manifest is stored, nothing is lost with it: what is
+// not safe without it, content included, is brought elsewhere.
 func TestHolderLeavesDuringPublish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 5, memnet.Config{Latency: 5 * time.Millisecond})
@@ -110,7 +110,7 @@ func TestHolderLeavesDuringPublish(t *testing.T) {
 				},
 				get: func(r *protocol.GetRequest) error {
 					if _, ok := manifest.Load(r.Segment); ok && gone.CompareAndSwap(false, true) {
-						m.Freeze() // what it acknowledged, it cannot show
+						m.Freeze() // it cannot show what it acknowledged
 					}
 					return nil
 				},
@@ -132,8 +132,8 @@ func TestHolderLeavesDuringPublish(t *testing.T) {
 	})
 }
 
-// A link is in the journal as soon as it is published: who is killed while the
-// last shards are brought to their holders has it all the same.
+// A link is in the journal as soon as it is published: a client that is killed
+// while the last shards are brought to their holders still has it.
 func TestPublishedIsJournalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 8, memnet.Config{Latency: 5 * time.Millisecond})
@@ -178,8 +178,8 @@ func TestPublishedIsJournalled(t *testing.T) {
 	})
 }
 
-// With more holders frozen than a segment can do without, a put notices by the
-// bytes that do not move, and goes on in another group within seconds.
+// If more holders freeze than a segment can do without, a put notices that bytes
+// do not move, and goes on in another group within seconds.
 func TestPutLeavesFrozenGroupSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 14, memnet.Config{Latency: 5 * time.Millisecond, Rate: 50 << 20})

@@ -22,10 +22,10 @@ const (
 // wroteBytes finds in /proc/PID/io what a process has written, sockets too.
 var wroteBytes = regexp.MustCompile(`wchar: (\d+)`)
 
-// TestNodeKilledDuringPuts kills a holder by SIGKILL in the midst of puts and
-// starts it again, with the same home, port and identity. Whatever put said
-// was stored is served afterwards, each segment's leaf by each holder; and
-// once more when the node's index was deleted while it was down.
+// TestNodeKilledDuringPuts kills a holder by SIGKILL in the middle of puts and
+// starts it again, with the same home, port and identity. Whatever put reported
+// as stored is served afterwards: each holder proves a leaf of each segment. Then
+// the same with the node's index deleted while it was down.
 func TestNodeKilledDuringPuts(t *testing.T) {
 	slow(t)
 	needsProc(t)
@@ -39,7 +39,7 @@ func TestNodeKilledDuringPuts(t *testing.T) {
 	for round := range restarts {
 		path, sum := w.file(fmt.Sprintf("%d.bin", round), restartSource)
 		r := a.start(nil, "put", path, "--json", "--profile", "2/4/6", "--wait", "20s")
-		at := w.rng.Int64N(2 * restartSource) // of the three times as much that is sent
+		at := w.rng.Int64N(2 * restartSource) // of the bytes sent, which are three times the source
 		w.await("a put has sent so much", func() bool { return wrote(r) >= at || !r.running() })
 		w.must(victim.Kill())
 		w.must(victim.Restart(w.ctx))

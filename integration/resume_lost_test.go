@@ -13,8 +13,8 @@ import (
 	"github.com/cairnstore/cairn/protocol/memnet"
 )
 
-// A put that was cut off is no trap: where what it had stored is gone since, or
-// the network allows more by now, the same file can still be put.
+// An interrupted put is no trap: if what it had stored is gone since, or the
+// network allows a higher profile by now, the same file can still be put.
 func TestResumeOfWhatIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 8, memnet.Config{Latency: time.Millisecond, Rate: 200 << 20})

@@ -31,9 +31,9 @@ func (f *fileSource) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// A put that was cut off goes on where it was and sends nothing again that is
-// safe; a source that changed meanwhile begins anew, or sends the changed segment
-// where only its bytes tell.
+// An interrupted put goes on where it was and sends nothing again that is safe.
+// If the source changed meanwhile it begins anew, or, if only its bytes show the
+// change, sends the changed segment.
 func TestResumedPut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 8, memnet.Config{Latency: time.Millisecond, Rate: 200 << 20})
@@ -97,7 +97,7 @@ func TestResumedPut(t *testing.T) {
 		if _, _, err := session(b, 40<<20, when.Add(3*time.Hour)); err == nil {
 			t.Fatal("the fifth session was not cut off")
 		}
-		changed[9<<20] ^= 1 // as before in the first segment, and now in the second
+		changed[9<<20] ^= 1 // it differs in the first segment, as before, and now in the second, too
 		res, sent, err = session(changed, 0, when.Add(3*time.Hour))
 		if err != nil || sent < 32<<20 || sent > 46<<20 {
 			t.Fatalf("a source that keeps its time: sent %d, %v", sent, err)

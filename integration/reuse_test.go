@@ -11,8 +11,8 @@ import (
 	"github.com/cairnstore/cairn/protocol/memnet"
 )
 
-// A later session goes on with the open group and brings a member that was
-// away to the facts that the others have: links made meanwhile open by it.
+// A later session goes on with the open group and brings a member that was away
+// the facts that the others have: links made meanwhile can be opened through it.
 func TestLaterSessionsUseTheGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 6, memnet.Config{Latency: 5 * time.Millisecond})

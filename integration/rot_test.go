@@ -20,10 +20,10 @@ import (
 // brisk is a network whose nodes live through a day in 35 s.
 var brisk = []string{"--time-scale", "0.0004", "--log-level", "info"}
 
-// TestRotIsMended flips bytes on the disks of two holders while they run. One of
-// them lost every leaf, which an auditor comes upon; the other a single byte of
-// each shard, which its own reading over finds. Both say so, make their shards
-// again from the others' and are proved by everybody afterwards.
+// TestRotIsMended flips bytes on the disks of two holders while they run. One
+// loses every leaf, which an auditor finds; the other a single byte of each shard,
+// which its own scrubbing finds. Both say so, make their shards again from the
+// others' and afterwards prove them to everybody.
 func TestRotIsMended(t *testing.T) {
 	slow(t)
 	w := newTown(t, 12, launch.Config{NodeArgs: brisk})
@@ -54,7 +54,7 @@ func TestRotIsMended(t *testing.T) {
 	w.newcomer("stranger").catInTime("after the rot", res.Link, sum)
 }
 
-// status asks a node how it is.
+// status asks a node for its status.
 func (w *town) status(n *launch.Node) (st node.Status) {
 	w.t.Helper()
 	(&person{w, n.Home, nil}).ok(&st, "", "node", "status")
@@ -107,12 +107,12 @@ func (w *town) mendsRot(n *launch.Node) {
 // How much of each shard spoil flips.
 const (
 	oneByte   = 0
-	everyLeaf = 16 << 10 // a byte of each so many
+	everyLeaf = 16 << 10 // one byte in this many
 )
 
-// spoil flips bytes of every shard in a node's logs, past the node, as a disk
-// does that loses them, and returns of how many. storage/record.go draws the
-// records.
+// spoil flips bytes of every shard in a node's logs, behind the node's back, like
+// a disk that loses them, and returns of how many shards. storage/record.go shows
+// the format of records.
 func spoil(t *testing.T, n *launch.Node, every int) (shards int) {
 	t.Helper()
 	logs, err := filepath.Glob(filepath.Join(n.Home, "node", "store", "logs", "*.log"))

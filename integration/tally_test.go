@@ -72,7 +72,7 @@ func (c *tally) String() string {
 	return strings.TrimSuffix(b.String(), ", ")
 }
 
-// total returns how many shards were made again, and how many of them though
+// total returns how many shards were made again, and how many of these although
 // another machine kept them.
 func (c *tally) total() (made, twice int) {
 	for _, list := range c.made {
@@ -85,16 +85,15 @@ func (c *tally) total() (made, twice int) {
 	return made, twice
 }
 
-// atOnce is within what time shards are made in one repair of a group: views of
-// who is gone differ by a day, and it takes another for each slot to have its
-// candidate.
+// atOnce is the time within which the shards of one repair of a group are made:
+// members may learn a day apart that a holder is gone, and it takes further time
+// until each slot has its candidate.
 const atOnce = 4 * day
 
-// upkeep tells what repair moved from each group's first repair to its last, for
-// each of its segments: what crossed the network after the first, of the shards
-// lent and put for whatever reason, to the end of the last. Stragglers, of which
-// less than half a repair's shards are made at a time, count as moved and not as a
-// repair.
+// upkeep tells what repair moved from each group's first repair to its last, per
+// segment: all shards lent and put, for whatever reason, from after the first to
+// the end of the last. When less than half a repair's shards are made at a time,
+// these stragglers count as moved, but not as a repair.
 func (c *tally) upkeep(p protocol.Profile) (u upkeep) {
 	for g, list := range c.made {
 		slices.SortFunc(list, func(a, b making) int { return a.at.Compare(b.at) })
@@ -143,7 +142,7 @@ func (c *tally) crossed() (lent, put int) {
 	return lent, put
 }
 
-// watched is a machine's store; it tells its network of shards made again.
+// watched is a machine's store that tells its network of shards made again.
 type watched struct {
 	storage.Store
 	w *moving

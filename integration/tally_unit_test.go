@@ -7,8 +7,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// A group's traffic is that after its first repair, over the time to its last;
-// stragglers are no repair.
+// A group's traffic is counted from its first repair to its last; stragglers are
+// no repair.
 func TestUpkeepOfTally(t *testing.T) {
 	p := protocol.Profile{K: 2, R: 4, N: 8}
 	c := newTally()

@@ -10,14 +10,14 @@ import (
 )
 
 // upkeepModel tells what repair should cost one group: holders leave for ever,
-// each after a time that is distributed exponentially; that one has left is seen
-// after a verdict; once no more than R are seen, all missing shards are made at
-// once by a member that has its own and fetches k−1. It is the model of the
-// project's durability figures.
+// each after an exponentially distributed time; that one has left is noticed
+// verdict later; once no more than R are seen, one member makes all missing shards
+// together, for which it fetches k−1 besides its own. The project's durability
+// figures come from this model.
 type upkeepModel struct {
 	profile protocol.Profile
 	life    time.Duration // mean
-	verdict time.Duration // from leaving till the others act on it
+	verdict time.Duration // from leaving until the others act on it
 }
 
 // upkeep is what repair cost some groups, each from its first repair to its
@@ -28,7 +28,7 @@ type upkeep struct {
 	repairs int     // after the first
 }
 
-// monthly returns how many shards a group and month it is.
+// monthly returns how many shards repair moved per group and month.
 func (u upkeep) monthly() float64 { return u.shards / u.months }
 
 func (u upkeep) plus(v upkeep) upkeep {
@@ -95,17 +95,16 @@ func (m upkeepModel) run(groups int, within time.Duration, seed uint64) (u upkee
 	return u
 }
 
-// steady is what a group costs a month in the long run, in closed form: n−r
-// shards made and k−1 fetched in the time in which n holders become r, the last
-// loss seen after a verdict, and those that left meanwhile being seen soon after
-// the repair.
+// steady is what a group costs a month in the long run, in closed form: n−r shards
+// made and k−1 fetched in the time in which n holders become r. The last loss is
+// noticed verdict later, and losses meanwhile are noticed soon after the repair.
 func (m upkeepModel) steady() float64 {
 	harmonic := 0.0
 	for i := m.profile.R + 1; i <= m.profile.N; i++ {
 		harmonic += 1 / float64(i)
 	}
-	// In each cycle every slot that was made again is out of sight of losses for
-	// one verdict; on average that lengthens the cycle by the part of slots made.
+	// In each cycle a loss in a slot that was made again goes unnoticed for one
+	// verdict; on average that lengthens the cycle by the part of slots made.
 	made := float64(m.profile.N - m.profile.R)
 	cycle := time.Duration(harmonic*float64(m.life) + float64(m.verdict)*made/float64(m.profile.N))
 	return (made + float64(m.profile.K) - 1) / (months(cycle))

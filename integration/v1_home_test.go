@@ -28,7 +28,7 @@ func TestVersion1HomeStillOpens(t *testing.T) {
 	text, err := os.ReadFile(settings)
 	w.must(err)
 	w.must(os.WriteFile(settings, bytes.ReplaceAll(text, []byte("HOME"), []byte(p.home)), 0o600))
-	for _, secret := range []string{"node/key", "owner/secret"} { // git keeps no such modes
+	for _, secret := range []string{"node/key", "owner/secret"} { // git does not keep their modes
 		w.must(os.Chmod(filepath.Join(p.home, secret), 0o600))
 	}
 	link, err := os.ReadFile(v1 + "/home-link")

@@ -11,17 +11,17 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// hasty is a network whose nodes live through a day in 43 s and take who is
-// silent for 20 s for gone.
+// hasty is a network whose nodes live through a day in 43 s and consider a peer
+// gone that is silent for 20 s.
 var hasty = []string{
 	"--time-scale", "0.0005", "--beat-every", "2h", "--absent-after", "8h", "--gone-after", "12h", "--log-level", "info",
 }
 
-// TestWavesOfDeaths kills as many current holders of a file's group as bring it
-// to the point at which members repair, with the owner's process gone. As many
-// new nodes join, and the members make again what is missing; CAIRN_WAVES=3 does
-// so three times, which is more than the file ever has in all. Then a stranger
-// gets the file.
+// TestWavesOfDeaths kills so many current holders of a file's group that its
+// members repair it, with the owner's process gone. As many new nodes join, and
+// the members make again what is missing. CAIRN_WAVES=3 does this three times,
+// which kills more holders than the file ever has at a time. Then a stranger gets
+// the file.
 func TestWavesOfDeaths(t *testing.T) {
 	slow(t)
 	w := newTown(t, 20, launch.Config{NodeArgs: hasty})
@@ -42,8 +42,8 @@ func TestWavesOfDeaths(t *testing.T) {
 	w.newcomer("stranger").catInTime("after the waves", res.Link, sum)
 }
 
-// mended reports whether so many slots of a file's group have holders that prove
-// it, and whom most members know, that it needs no repair.
+// mended reports whether a file's group needs no repair: whether more than r slots
+// have holders that prove their shards and that most members know.
 func (w *town) mended(link string, p protocol.Profile) bool {
 	h, _ := w.newcomer(fmt.Sprintf("watcher-%d", w.rng.Uint32())).holders(link)
 	known := 0
@@ -72,8 +72,8 @@ func (w *town) wave(link string, count int) {
 	w.must(err)
 }
 
-// TestLossWithoutRepair is the control: as many deaths as would be mended in
-// two waves lose the file, and health says so before get does.
+// TestLossWithoutRepair is the control: without repair, the deaths of two waves
+// lose the file, and health says so before get does.
 func TestLossWithoutRepair(t *testing.T) {
 	slow(t)
 	w := newTown(t, 20, launch.Config{NodeArgs: append([]string{"--no-repair"}, hasty...)})

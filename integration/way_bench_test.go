@@ -20,7 +20,7 @@ import (
 )
 
 // realNetwork starts nodes over libp2p on loopback, all in this process, with
-// stores in memory: the whole way of a byte but the disk, for one profile.
+// stores in memory: the whole way of a byte except the disk.
 func realNetwork(b testing.TB, count int) (boot []peer.AddrInfo) {
 	b.Helper()
 	ctx, cancel := context.WithCancel(b.Context())

@@ -29,10 +29,10 @@ type yearly struct {
 	owners  int
 	profile protocol.Profile
 	days    int
-	settle  int // days until the owners come back once, before those: what is new is kept for 60 only
+	settle  int // days, before those, until the owners come back once: what is new is kept for only 60
 }
 
-// run returns how the network stood, at the end.
+// run lets the time pass and returns the state of the network at the end.
 func (y yearly) run(t *testing.T) (end outcome) {
 	defer debug.SetGCPercent(debug.SetGCPercent(1000)) // of nodes that are small, and make much garbage
 	synctest.Test(t, func(t *testing.T) {
@@ -47,8 +47,8 @@ func (y yearly) run(t *testing.T) (end outcome) {
 		w.tally.owned = true
 		w.mu.Unlock()
 		t.Logf("stored after %s, %s of them real: %d files", time.Since(begun), real(), len(links))
-		// From here on one thing happens at a time: to wake a second processor for
-		// each costs a sixth of a day.
+		// From here on one thing happens at a time: waking a second processor for
+		// each would cost a sixth more for each simulated day.
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 		if y.settle > 0 {
 			time.Sleep(time.Duration(y.settle) * day)
@@ -89,8 +89,8 @@ func (y yearly) run(t *testing.T) (end outcome) {
 	return end
 }
 
-// verdict is about how long after it left a holder is replaced: 7 days of the
-// others' time in which they are switched on, and a day until most of them agree.
+// verdict is about how long after it left a holder is replaced: after 7 days in
+// which the others are switched on, and a day until most of them agree.
 const verdict = 9 * day
 
 // outcome is how a run ended.
@@ -104,8 +104,8 @@ type outcome struct {
 	model       float64 // shards a group and month
 }
 
-// judge fails the test where something was lost, or made twice in more than one
-// case of twenty.
+// judge fails the test if something was lost, or more than one shard in twenty
+// was made twice.
 func (o outcome) judge(t *testing.T) {
 	t.Helper()
 	if o.lost > 0 {
@@ -116,8 +116,8 @@ func (o outcome) judge(t *testing.T) {
 	}
 }
 
-// surplus returns how many shards were made that somebody had: another, or the
-// very node to which they were brought.
+// surplus returns how many shards were made although somebody had them: another
+// node, or the very node that they were brought to.
 func (o outcome) surplus() int {
 	again := int(o.traffic.Repaired+o.traffic.Mended) - o.made
 	return o.twice + max(again, 0)
@@ -162,7 +162,7 @@ func (w *moving) read(c *client.Client, link protocol.Link, want []byte) error {
 	return nil
 }
 
-// tell logs how the network stands, and returns the mean of the groups' margins.
+// tell logs the state of the network, and returns the mean of the groups' margins.
 func (w *moving) tell(day, k int, real time.Duration) (mean float64) {
 	least, lost := margin{1 << 30, 1 << 30}, 0
 	all := w.margins(k)
@@ -189,10 +189,11 @@ func env(name string, otherwise int) int {
 	return otherwise
 }
 
-// TestYear has owners put files, come back once a month later, as leases want it,
+// TestYear lets owners put files, come back once a month later, as leases demand,
 // and stay away for a year, while machines are switched off and on and a tenth of
-// them leaves for ever each month. Nothing is lost, and repair moves what the model says: a quarter at most of what it would
-// move if it made up for each loss by itself.
+// them leave for ever each month. Nothing is lost, and repair moves what the model
+// says: at most a quarter of what it would move if each loss were repaired
+// separately.
 func TestYear(t *testing.T) {
 	aYear(t, protocol.Profile{K: 8, R: 20, N: 30}, 100, 100, 4)
 }
@@ -226,8 +227,8 @@ func aYear(t *testing.T, p protocol.Profile, nodes, owners int, lazier float64) 
 	}
 }
 
-// eager is a run in which each loss is made up for by itself, as soon as it is
-// found: r is n−1. Each loss is measured, so that a few groups and months tell.
+// eager is a run in which each loss is repaired separately, as soon as it is
+// found: r is n−1. Each loss is measured, so a few groups and months are enough.
 func (y yearly) eager() yearly {
 	y.profile.R = y.profile.N - 1
 	y.churn.nodes = min(y.churn.nodes, y.profile.N+y.profile.N/5)
@@ -250,17 +251,17 @@ func TestSixtyDays(t *testing.T) {
 	if o.mended < owners/2 || o.made < o.mended*(p.N-p.R) {
 		t.Errorf("%d shards of %d groups were made again", o.made, o.mended)
 	}
-	// Of n holders so many are left after two months, on average, if nobody mends;
-	// most groups are mended once, halfway.
+	// left is how many of n holders are left after two months, on average, without
+	// repair; most groups are repaired once, halfway.
 	left := float64(p.N) * math.Exp(-2*loss)
 	if o.mean < left-float64(p.K)+3 {
 		t.Errorf("the groups can lose %.1f holders more, on average: without repair it were %.1f", o.mean, left-float64(p.K))
 	}
 }
 
-// calm has nodes look for new peers and due work less often than in a living
-// network, where a minute costs nothing: of half a million it takes most of the
-// test's time.
+// calm makes nodes look for new peers and due work less often than in a real
+// network. There a look each minute costs nothing; half a million of them would
+// take most of the test's time.
 func calm(c churn) churn {
 	c.config = func(cfg *cairnnode.Config) {
 		cfg.Timing.GossipEvery, cfg.Timing.UpkeepEvery, cfg.Timing.RepairEvery, cfg.Timing.NotesEvery = 6*time.Hour, time.Hour, time.Hour, 12*time.Hour
@@ -273,8 +274,8 @@ func calm(c churn) churn {
 	return c
 }
 
-// asAmongMany is calm, and has nodes beat and sample as those with 2,000 neighbours
-// do.
+// asAmongMany is calm, and makes nodes beat and sample like nodes with 2,000
+// neighbours.
 func asAmongMany(c churn) churn {
 	c = calm(c)
 	calmed := c.config
