@@ -39,7 +39,7 @@ func TestEchoOverTCPAndTLS(t *testing.T) {
 	rand.Read(sent)
 	var wrote error
 	var wg sync.WaitGroup
-	wg.Go(func() { // 4 MiB exceed every buffer: both directions run at once
+	wg.Go(func() { // 4 MiB exceed every buffer: both directions run at the same time
 		_, wrote = s.Write(sent)
 		if w, ok := s.(*stream); wrote == nil && ok {
 			wrote = w.CloseWrite()
