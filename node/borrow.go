@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/cairnstore/cairn/node/liveness"
@@ -35,12 +36,12 @@ func rebuild(d *protocol.Descriptor, shards [][]byte, slot int) (data, outboard 
 func (n *Node) lenders(g protocol.GroupID, key storage.ShardKey) []neighbours.Holder {
 	var out []neighbours.Holder
 	for _, h := range n.neighbours.Holders(g) {
-		if h.Member && h.State == liveness.Present && h.Slot != int(key.Slot) && !n.neighbours.Lacked(g, h.Peer, h.Slot, key.Segment) {
+		if h.Member && h.State == liveness.Present && h.Slot != int(key.Slot) && !n.stalledNow(h.Peer) && !n.neighbours.Lacked(g, h.Peer, h.Slot, key.Segment) {
 			out = append(out, h)
 		}
 	}
 	n.rand.shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
-	return out
+	return n.lendersFirst(out)
 }
 
 // borrowing is the fetching of co-members' shards of one segment.
@@ -48,6 +49,7 @@ type borrowing struct {
 	*Node
 	group  protocol.GroupID
 	key    storage.ShardKey
+	size   int64                // bytes that a shard has at most
 	d      *protocol.Descriptor // nil: not known yet
 	desc   []byte
 	shards [][]byte // by slot
@@ -67,13 +69,16 @@ func (b *borrowing) describe(ctx context.Context) {
 // know takes a descriptor, if it is the segment's.
 func (b *borrowing) know(desc []byte) {
 	d, err := protocol.OpenDescriptor(desc, b.key.Segment)
-	if err == nil && int(b.key.Slot) < d.N {
+	if err == nil && int(b.key.Slot) < d.N && d.ShardSize <= b.size {
 		b.d, b.desc, b.shards = d, desc, make([][]byte, d.N)
 	}
 }
 
-// fetch gets k shards of different slots, each verified.
+// fetch gets k shards of different slots, each verified, within one deadline for
+// all of them.
 func (b *borrowing) fetch(ctx context.Context, k int) error {
+	ctx, cancel := context.WithTimeout(ctx, gatherTimeout(int64(k)*b.size))
+	defer cancel()
 	got, asked := 0, false
 	for _, h := range b.lenders(b.group, b.key) {
 		if got == k || ctx.Err() != nil {
@@ -87,7 +92,7 @@ func (b *borrowing) fetch(ctx context.Context, k int) error {
 			got++
 			continue
 		}
-		asked = asked || protocol.CodeOf(err) == protocol.CodeUnavailable
+		asked = asked || errors.Is(err, protocol.ErrUnavailable)
 		b.log.Debug("a co-member lends no shard", "peer", protocol.ShortPeer(h.Peer), "segment", b.key.Segment, "err", err)
 	}
 	switch {
@@ -101,12 +106,15 @@ func (b *borrowing) fetch(ctx context.Context, k int) error {
 
 // from fetches one holder's shard.
 func (b *borrowing) from(ctx context.Context, h neighbours.Holder) error {
-	ctx, cancel := context.WithTimeout(ctx, mendTimeout)
-	defer cancel()
 	r := &protocol.MendRequest{
 		Group: b.group, Segment: b.key.Segment, Slot: h.Slot, Purpose: protocol.PurposeMending, Descriptor: b.d == nil,
 	}
-	m, raw, err := b.caller.Mend(ctx, h.Peer, r, func(size int64) []byte { return make([]byte, size) }, protocol.MaxShardSize)
+	var m *protocol.GetReply
+	var raw []byte
+	err := b.moveShard(ctx, h.Peer, b.size, func(ctx context.Context) (err error) {
+		m, raw, err = b.caller.Mend(ctx, h.Peer, r, func(size int64) []byte { return make([]byte, size) }, b.size)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/cairnstore/cairn/node/neighbours"
@@ -22,7 +23,7 @@ func (n *Node) lendersOf(j *repairJob) []neighbours.Holder {
 		}
 	}
 	n.rand.shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
-	return out
+	return n.lendersFirst(out)
 }
 
 // collection gathers k shards of a segment, each as its root says.
@@ -30,6 +31,7 @@ type collection struct {
 	*Node
 	job  *repairJob
 	k    int
+	size int64                // bytes that a shard has at most, by the grant
 	d    *protocol.Descriptor // nil: not known yet
 	desc []byte
 	have [][]byte // by slot
@@ -44,6 +46,9 @@ func (c *collection) know(desc []byte) error {
 	d, err := protocol.OpenDescriptor(desc, c.job.segment)
 	if p := c.job.roll.Table.Profile; err == nil && (d.K != p.K || d.N != p.N) {
 		err = protocol.Refuse(protocol.CodeMalformed, "segment coded %d of %d in a group of %s", d.K, d.N, p)
+	}
+	if err == nil && d.ShardSize > c.size {
+		err = protocol.Refuse(protocol.CodeMalformed, "shards of %d bytes, where %d are granted", d.ShardSize, c.size)
 	}
 	if err == nil {
 		c.d, c.desc, c.have = d, bytes.Clone(desc), make([][]byte, d.N)
@@ -68,16 +73,21 @@ func (c *collection) readOwn(ctx context.Context) {
 	}
 }
 
-// gather borrows the other shards: one by one until the descriptor is known,
-// then as many at a time as are missing. Its error is errLendLater in its chain
-// where some have taken note, and give theirs a while later.
+// gather borrows the other shards, several at a time, within one deadline for all
+// of them. Its error has errLendLater in its chain where some have taken note, and
+// give theirs a while later.
 func (c *collection) gather(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, gatherTimeout(int64(c.k)*c.size))
+	defer cancel()
 	c.resume()
 	rest := c.lendersOf(c.job)
-	for c.got < c.k && len(rest) > 0 && ctx.Err() == nil {
-		n := 1
-		if c.d != nil {
-			n = min(len(rest), c.k-c.got)
+	for c.got < c.k && ctx.Err() == nil {
+		if rest = c.willing(rest); len(rest) == 0 {
+			break
+		}
+		n := min(len(rest), c.k-c.got, c.atOnce(borrowsAtOnce))
+		if c.d == nil {
+			n = min(n, firstBorrows)
 		}
 		replies := make([]loaned, n)
 		var all sync.WaitGroup
@@ -103,6 +113,20 @@ func (c *collection) gather(ctx context.Context) error {
 	return nil
 }
 
+// willing drops the lenders that stall; and all, where too few are left for it to
+// be of any use to ask them.
+func (c *collection) willing(rest []neighbours.Holder) []neighbours.Holder {
+	left := slices.DeleteFunc(slices.Clone(rest), func(h neighbours.Holder) bool { return c.stalledNow(h.Peer) })
+	if len(left) < len(rest) && c.got+len(left) < c.k {
+		c.why = errStalls
+		return nil
+	}
+	return left
+}
+
+// errStalls says that co-members keep others waiting who ask for their shards.
+var errStalls = errors.New("co-members keep this node waiting for their shards")
+
 // errLendLater says that co-members have audited too few to tell whether there is
 // need, have taken note, and will lend their shards in a while.
 var errLendLater = errors.New("co-members ask to come again for their shards")
@@ -114,16 +138,17 @@ type loaned struct {
 }
 
 func (c *collection) borrow(ctx context.Context, h neighbours.Holder) (l loaned) {
-	ctx, cancel := context.WithTimeout(ctx, mendTimeout)
-	defer cancel()
 	r := &protocol.MendRequest{
 		Group: c.job.roll.ID, Segment: c.job.segment, Slot: h.Slot, Purpose: protocol.PurposeRepair, Descriptor: c.d == nil,
 	}
-	m, raw, err := c.caller.Mend(ctx, h.Peer, r, func(size int64) []byte { return make([]byte, size) }, protocol.MaxShardSize)
-	if err != nil {
-		return loaned{err: err}
-	}
-	return loaned{m.Descriptor, raw, nil}
+	l.err = c.moveShard(ctx, h.Peer, c.size, func(ctx context.Context) error {
+		m, raw, err := c.caller.Mend(ctx, h.Peer, r, func(size int64) []byte { return make([]byte, size) }, c.size)
+		if err == nil {
+			l.desc, l.raw = m.Descriptor, raw
+		}
+		return err
+	})
+	return l
 }
 
 // take checks what came and keeps it.

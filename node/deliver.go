@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
@@ -17,13 +16,8 @@ import (
 	"github.com/cairnstore/cairn/storage"
 )
 
-const (
-	// bringAtOnce bounds the shards of one slot on their way to a successor.
-	bringAtOnce = 4
-	// bringTimeout is how long a successor has for one shard: a little more than
-	// the slowest that peers bear (SPEC.md, Streams) takes for the largest.
-	bringTimeout = 5 * time.Minute
-)
+// bringAtOnce bounds the shards of one slot on their way to a successor.
+const bringAtOnce = 4
 
 var (
 	errNotKept = errors.New("the successor has not got what it acknowledged")
@@ -180,7 +174,7 @@ func (s *succession) bring(ctx context.Context, v *neighbours.Roll, f *groupFact
 	if err != nil || desc == nil {
 		return desc == nil, s.unlessGone(err)
 	}
-	ask, cancel := context.WithTimeout(ctx, bringTimeout)
+	ask, cancel := context.WithTimeout(ctx, shardTimeout(sh.size))
 	defer cancel()
 	err = s.caller.Put(ask, to, &protocol.PutRequest{Record: f.record, Slot: v.Own(), Descriptor: desc, Grant: grant.Bytes}, *buf)
 	switch {

@@ -22,8 +22,6 @@ const (
 	// mendFloor is what it may fetch in any case, so that a small donation can
 	// mend a shard, too.
 	mendFloor = 256 << 20
-	// mendTimeout is how long a co-member has to give one shard.
-	mendTimeout = 2 * time.Minute
 )
 
 // mending is what this node does about its own damage.
@@ -230,15 +228,20 @@ func (n *Node) mendShard(ctx context.Context, g protocol.GroupID, key storage.Sh
 			return err
 		}
 	}
-	b := &borrowing{Node: n, group: g, key: key}
-	size := int64(protocol.MaxShardSize)
-	if b.describe(ctx); b.d != nil {
-		size = b.d.ShardSize
+	b := &borrowing{Node: n, group: g, key: key, size: protocol.MaxShardSize}
+	if b.describe(ctx); b.d == nil {
+		f, err := n.factsOf(ctx, g)
+		if err != nil {
+			return err
+		}
+		b.size = f.shardSize(key.Segment, p)
+	} else {
+		b.size = b.d.ShardSize
 	}
-	if err := n.mending.mayFetch(int64(p.K)*size, n.cfg.Donated, n.now()); err != nil {
+	if err := n.mending.mayFetch(int64(p.K)*b.size, n.cfg.Donated, n.now()); err != nil {
 		return err
 	}
-	free, err := n.gate.Own(ctx, int64(p.K+1)*size)
+	free, err := n.repairRoom(ctx, int64(p.K+1)*b.size)
 	if err != nil {
 		return err
 	}

@@ -109,6 +109,7 @@ type Node struct {
 	revisits   *revisits
 	pendings   *pendings
 	repairs    *repairs
+	stalls     *rests[peer.ID] // who stalled when it was to give or take a shard
 	nominees   *nominees
 	entering   *entering
 
@@ -171,6 +172,7 @@ func New(cfg Config) (*Node, error) {
 		revisits: newRevisits(),
 		pendings: newPendings(),
 		repairs:  newRepairs(cfg.Limits.Body / 2),
+		stalls:   newRests[peer.ID](),
 		nominees: newNominees(),
 		entering: newEntering(),
 

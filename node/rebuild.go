@@ -26,11 +26,11 @@ var errInconsistent = errors.New("the descriptor contradicts itself")
 // takers returns who shall have a slot's shard of a segment: holders that lack
 // it and answer, else the candidate. Who had it of this node not long ago, or says
 // that it has it, and does not prove it, gets it no more: to make it again takes k
-// loans.
+// loans. Who stalls gets nothing for a while.
 func (n *Node) takers(v *neighbours.Roll, slot int, s protocol.SegmentID) (out []peer.ID) {
 	now, lacking := n.neighbours.Now(), v.Lacking(s)
 	may := func(id peer.ID) bool {
-		return !n.repairs.given.resting(loan{borrower: borrower{id, v.ID}, segment: s}, now)
+		return !n.stalledNow(id) && !n.repairs.given.resting(loan{borrower: borrower{id, v.ID}, segment: s}, now)
 	}
 	lacks := false
 	for i := range v.Table.Held {
@@ -178,19 +178,19 @@ func (n *Node) remake(ctx context.Context, j *repairJob) (made int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	size := int64(protocol.MaxShardSize)
-	c := &collection{Node: n, job: j, k: j.roll.Table.Profile.K}
+	p := j.roll.Table.Profile
+	c := &collection{Node: n, job: j, k: p.K, size: j.facts.shardSize(j.segment, p)}
 	if c.readOwn(ctx); c.d != nil {
-		size = c.d.ShardSize
+		c.size = c.d.ShardSize
 	}
-	most := int64(c.k) * size
+	most := int64(c.k) * c.size
 	fetch := contract.Deed{Kind: contract.Fetch, Class: contract.Repair, Bytes: most, Urgent: j.urgent}
 	done, err := n.deal.bulk(ctx, n.deal.line.Down, fetch, n.now())
 	if err != nil {
 		return 0, err
 	}
 	defer done()
-	free, err := n.repairRoom(ctx, most+size*int64(min(n.atOnce(givesAtOnce), j.missing.Count())))
+	free, err := n.repairRoom(ctx, most+c.size*int64(min(n.atOnce(givesAtOnce), j.missing.Count())))
 	if err != nil {
 		return 0, err
 	}
@@ -201,14 +201,15 @@ func (n *Node) remake(ctx context.Context, j *repairJob) (made int, err error) {
 	return n.giveAll(ctx, c, grant)
 }
 
-// repairRoom takes memory for one repair, of which all together have half of
-// what the node has for bytes of shards: who asks for one waits for no two.
+// repairRoom takes memory for the shards of which others are made. All that this
+// node makes has half together of what it has for bytes of shards, and takes no
+// more than that: whoever asks for a shard does not wait until lenders have come.
 func (n *Node) repairRoom(ctx context.Context, bytes int64) (release func(), err error) {
 	part := min(bytes, n.repairs.most)
 	if err := n.repairs.room.Acquire(ctx, part); err != nil {
 		return nil, err
 	}
-	free, err := n.gate.Own(ctx, bytes)
+	free, err := n.gate.Own(ctx, part)
 	if err != nil {
 		n.repairs.room.Release(part)
 		return nil, err
@@ -272,9 +273,7 @@ func (n *Node) give(ctx context.Context, j *repairJob, slot int, to []peer.ID, r
 			taken = true
 			continue
 		}
-		ask, cancel := context.WithTimeout(ctx, mendTimeout)
-		err := n.caller.Put(ask, id, r, shard)
-		cancel()
+		err := n.moveShard(ctx, id, r.Length, func(ctx context.Context) error { return n.caller.Put(ctx, id, r, shard) })
 		if err != nil {
 			n.log.Debug("a repaired shard is not taken", "peer", protocol.ShortPeer(id), "slot", slot, "segment", j.segment, "err", err)
 			switch now := n.neighbours.Now(); {

@@ -180,9 +180,13 @@ type groupFacts struct {
 }
 
 // shardSize returns how many bytes a shard of a segment has at most, by what its
-// owner grants to all n holders.
-func (f *groupFacts) shardSize(s protocol.SegmentID, n int) int64 {
-	return min(f.grants[s].Bytes/int64(n), protocol.MaxShardSize)
+// owner grants to all n holders, and by how long a segment may be.
+func (f *groupFacts) shardSize(s protocol.SegmentID, p protocol.Profile) int64 {
+	most := protocol.ShardSize(protocol.SegmentSize(p.K), p.K)
+	if g, granted := f.grants[s]; granted {
+		most = min(most, g.Bytes/int64(p.N))
+	}
+	return most
 }
 
 // factsOf reads them.
@@ -311,7 +315,7 @@ func (n *Node) mine(w *weighing, s protocol.SegmentID, f *groupFacts) *repairJob
 		roll: w.Roll, facts: f, segment: s, missing: v.missing, urgent: urgent,
 		work: repair.Work{
 			Score: group.Endangered(w.decide.Profile, v.count, w.WasSafe(s)),
-			Cost:  repair.Cost(w.decide.Profile.K, v.takers, f.shardSize(s, w.decide.Profile.N), true),
+			Cost:  repair.Cost(w.decide.Profile.K, v.takers, f.shardSize(s, w.decide.Profile), true),
 		},
 	}
 }

@@ -102,7 +102,7 @@ func (n *Node) bringUndelivered(ctx context.Context) {
 			n.repairs.late.drop(p)
 			continue
 		}
-		if silent[p.to] {
+		if silent[p.to] || n.stalledNow(p.to) {
 			continue
 		}
 		m, err := n.askHave(ctx, p.to, &protocol.HaveRequest{Group: p.group, Named: []protocol.SegmentID{p.segment}})
@@ -114,9 +114,7 @@ func (n *Node) bringUndelivered(ctx context.Context) {
 		if silent[p.to] = unreached(err) || errors.Is(err, context.DeadlineExceeded); silent[p.to] {
 			continue
 		}
-		ask, cancel := context.WithTimeout(ctx, mendTimeout)
-		err = n.caller.Put(ask, p.to, v.request, v.shard)
-		cancel()
+		err = n.moveShard(ctx, p.to, v.request.Length, func(ctx context.Context) error { return n.caller.Put(ctx, p.to, v.request, v.shard) })
 		if silent[p.to] = unreached(err); silent[p.to] {
 			continue
 		}

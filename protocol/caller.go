@@ -113,15 +113,16 @@ func (c *Caller) Get(ctx context.Context, to peer.ID, r *GetRequest, dst []byte,
 // bytes as they come, run by run, to hash them while they are still in the
 // processor's cache; where room is asked twice, all of them again.
 func (c *Caller) GetInto(ctx context.Context, to peer.ID, r *GetRequest, room func(n int64) []byte, seen func([]byte), most int64) (*GetReply, []byte, error) {
-	return c.fetch(ctx, to, r, room, seen, most)
+	return c.fetch(ctx, to, r, room, seen, most, most)
 }
 
-// fetch asks for a shard or a slice.
-func (c *Caller) fetch(ctx context.Context, to peer.ID, r Request, room func(n int64) []byte, seen func([]byte), most int64) (*GetReply, []byte, error) {
+// fetch asks for a shard or a slice of at most most bytes. The peer has as long
+// to begin its reply as patience bytes may take.
+func (c *Caller) fetch(ctx context.Context, to peer.ID, r Request, room func(n int64) []byte, seen func([]byte), most, patience int64) (*GetReply, []byte, error) {
 	m := new(GetReply)
 	var raw []byte
 	err := c.exchange(ctx, to, r, nil, func(s Stream) error {
-		if err := readReply(s, m, most); err != nil {
+		if err := readReply(s, m, patience); err != nil {
 			return err
 		}
 		if m.Length > most {
@@ -221,7 +222,7 @@ func (e *refusedError) Unwrap() error { return e.no }
 // readReply reads a reply's frame into m, or the refusal in its place. raw is
 // how many bytes may follow.
 func readReply(s Stream, m Message, raw int64) error {
-	if err := s.SetReadDeadline(time.Now().Add(transferTime(int64(m.MaxLen()) + raw))); err != nil {
+	if err := s.SetReadDeadline(time.Now().Add(TransferTime(int64(m.MaxLen()) + raw))); err != nil {
 		return err
 	}
 	status, n, err := readHeader(s)

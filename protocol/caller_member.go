@@ -88,5 +88,5 @@ func (c *Caller) Enter(ctx context.Context, to peer.ID, r *EnterRequest) error {
 // Mend asks a co-member for a whole shard, without a read proof. Its bytes are
 // unverified; room and most are as in GetInto.
 func (c *Caller) Mend(ctx context.Context, to peer.ID, r *MendRequest, room func(n int64) []byte, most int64) (*GetReply, []byte, error) {
-	return c.fetch(ctx, to, r, room, func([]byte) {}, most)
+	return c.fetch(ctx, to, r, room, func([]byte) {}, most, MaxShardSize) // it may wait for its line and memory first
 }

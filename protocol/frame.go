@@ -49,8 +49,9 @@ const (
 // the stream: the greatest frame, and a shard behind it.
 const maxLinger = 1<<24 + MaxShardSize
 
-// transferTime is how long n bytes may take.
-func transferTime(n int64) time.Duration {
+// TransferTime is how long a peer may take to send n bytes: at the least rate that
+// SPEC.md, Streams, tolerates.
+func TransferTime(n int64) time.Duration {
 	return grace + time.Duration(n)*time.Second/MinRate
 }
 

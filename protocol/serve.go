@@ -121,7 +121,7 @@ func serveOne(ctx context.Context, s Stream, h Handler) error {
 		}
 		defer release()
 	}
-	if err := s.SetReadDeadline(time.Now().Add(transferTime(int64(n)))); err != nil {
+	if err := s.SetReadDeadline(time.Now().Add(TransferTime(int64(n)))); err != nil {
 		return err
 	}
 	switch err := readMessage(s, n, req); {
@@ -216,7 +216,7 @@ func Unread(err error) error {
 // answerPut hands the body over and drains what a refusal left of it, so that
 // the next request begins where the peer thinks it does.
 func answerPut(ctx context.Context, s Stream, h Handler, r *PutRequest) error {
-	if err := s.SetReadDeadline(time.Now().Add(transferTime(r.Length))); err != nil {
+	if err := s.SetReadDeadline(time.Now().Add(TransferTime(r.Length))); err != nil {
 		return err
 	}
 	body := &io.LimitedReader{R: s, N: r.Length}

@@ -90,8 +90,8 @@ func TestServeTooSlowBody(t *testing.T) {
 		if err := <-ended; err == nil || !server.reset.Load() {
 			t.Errorf("ended by %v", err)
 		}
-		if took := time.Since(start); took < transferTime(size) || took > transferTime(size)+time.Second {
-			t.Errorf("cut off after %v, not %v", took, transferTime(size))
+		if took := time.Since(start); took < TransferTime(size) || took > TransferTime(size)+time.Second {
+			t.Errorf("cut off after %v, not %v", took, TransferTime(size))
 		}
 	})
 }
