@@ -220,7 +220,7 @@ func (n *Node) bringFacts(ctx context.Context, id protocol.GroupID, to peer.ID) 
 		return fmt.Errorf("%w: %w", errHere, n.hideStore("open group", err))
 	}
 	defer release()
-	return n.offerFacts(ctx, g, to, g.OwnersFacts())
+	return n.offerFacts(ctx, &conversation{compareSlack}, g, to, g.OwnersFacts())
 }
 
 // examineSuccessor has a successor prove some of what it acknowledged. One that

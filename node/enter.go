@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
@@ -121,13 +122,29 @@ func (n *Node) enterOnce(ctx context.Context) {
 		if !held || slot < 0 || signed[g] {
 			continue
 		}
-		var all errgroup.Group
-		all.SetLimit(asksAtOnce)
-		for _, id := range list {
-			all.Go(func() error { n.requestEntry(ctx, g, slot, id); return nil })
-		}
-		_ = all.Wait()
+		n.requestEntries(ctx, g, slot, list)
 	}
+}
+
+// enterWithin is for how long requests to one group's members are begun in one
+// round: members that stall keep no other group waiting for longer.
+const enterWithin = time.Minute
+
+func (n *Node) requestEntries(ctx context.Context, g protocol.GroupID, slot int, of []peer.ID) {
+	begun := n.neighbours.Now()
+	var all errgroup.Group
+	all.SetLimit(asksAtOnce)
+	for _, id := range of {
+		all.Go(func() error {
+			if now := n.neighbours.Now(); now-begun >= enterWithin {
+				n.entering.add(g, []peer.ID{id}, now+n.cfg.Timing.UpkeepEvery)
+				return nil
+			}
+			n.requestEntry(ctx, g, slot, id)
+			return nil
+		})
+	}
+	_ = all.Wait()
 }
 
 // hasToProve reports whether something of a group is held here.

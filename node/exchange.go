@@ -75,8 +75,12 @@ func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
 	}
 	stale := n.exchange.isStale(id)
 	with := n.comembers(id, stale)
-	answered := 0
+	answered, dawdled, all := 0, 0, stale
 	for _, p := range with {
+		if dawdled == dawdlersAsked {
+			all = false // the others are asked in an hour, and these come last
+			break
+		}
 		_, err := n.compare(ctx, g, p)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -84,6 +88,10 @@ func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
 		if err == nil {
 			answered++
 		} else {
+			if errors.Is(err, errDawdles) {
+				n.exchange.dawdle(p, n.neighbours.Now(), n.cfg.Timing.ExchangeEvery)
+				dawdled++
+			}
 			n.log.Debug("member does not compare facts", "group", id.Prefix(), "peer", protocol.ShortPeer(p), "err", err)
 		}
 	}
@@ -98,7 +106,7 @@ func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
 	}
 	findable, segments := g.GrantedNow()
 	n.neighbours.Grant(id, findable, segments)
-	n.exchange.done(id, stale, answered, n.now(), n.cfg.Timing.ExchangeEvery, &n.rand)
+	n.exchange.done(id, all, answered, n.now(), n.cfg.Timing.ExchangeEvery, &n.rand)
 	return nil
 }
 
@@ -106,19 +114,25 @@ func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
 // of its other holders that answer, or all that ever were some, for facts prove
 // themselves whoever gives them, and who was found gone may know a newer one. One
 // of the members that have not told yet what they have is the first; not more, for
-// who never tells would keep all others from being asked.
+// who never tells would keep all others from being asked. Who dawdled within a day is
+// asked where there is nobody else.
 func (n *Node) comembers(id protocol.GroupID, all bool) []peer.ID {
-	var answering, others []peer.ID
+	var answering, others, dawdling []peer.ID
 	untold := make(map[peer.ID]bool)
 	for _, h := range n.neighbours.Holders(id) {
 		switch {
 		case !h.Member && h.Lost == 0: // it asks to be one, or is a spare
+		case n.exchange.dawdles(h.Peer, n.neighbours.Now()):
+			dawdling = append(dawdling, h.Peer)
 		case h.State == liveness.Present:
 			answering = append(answering, h.Peer)
 			untold[h.Peer] = h.Member && !n.neighbours.HasTold(id, h.Peer, h.Slot)
 		default:
 			others = append(others, h.Peer)
 		}
+	}
+	if len(answering)+len(others) == 0 {
+		answering = dawdling
 	}
 	n.rand.shuffle(len(answering), func(i, j int) { answering[i], answering[j] = answering[j], answering[i] })
 	if i := slices.IndexFunc(answering, func(p peer.ID) bool { return untold[p] }); i > 0 {
@@ -136,14 +150,16 @@ func (n *Node) comembers(id protocol.GroupID, all bool) []peer.ID {
 
 // compare brings this node and one member to the same facts of a group, and
 // learns what the member lacks of its segments; told is false where it does not
-// say.
+// say. What came before a member was left is kept: the next comparison goes on
+// from there.
 func (n *Node) compare(ctx context.Context, g *truth.Group, with peer.ID) (told bool, err error) {
-	have, q, err := n.askDigests(ctx, g, with)
+	t := &conversation{compareSlack}
+	have, q, err := n.askDigests(ctx, t, g, with)
 	if errors.Is(err, protocol.ErrNotFound) || errors.Is(err, protocol.ErrUnknown) {
 		if !n.isAlive(g.ID) {
 			return false, nil // or its lease has ended there already
 		}
-		return false, n.offerFacts(ctx, g, with, g.FactIDs(nil)) // it has lost the group, or never heard of it
+		return false, n.offerFacts(ctx, t, g, with, g.FactIDs(nil)) // it has lost the group, or never heard of it
 	}
 	if err != nil {
 		return false, err
@@ -152,19 +168,19 @@ func (n *Node) compare(ctx context.Context, g *truth.Group, with peer.ID) (told 
 		n.neighbours.HeardList(g.ID, with, q, nil)
 		return true, nil
 	}
-	if err := n.compareFacts(ctx, g, with, have.FactDigests); err != nil {
+	if err := n.compareFacts(ctx, t, g, with, have.FactDigests); err != nil {
 		return false, err
 	}
 	granted, _ := g.GrantedSegments() // with what was just told
-	return n.hearLists(ctx, g.ID, with, n.neighbours.Question(g.ID, granted, true), have.SegmentDigests)
+	return n.hearLists(ctx, t, g.ID, with, n.neighbours.Question(g.ID, granted, true), have.SegmentDigests)
 }
 
-func (n *Node) compareFacts(ctx context.Context, g *truth.Group, with peer.ID, digests []byte) error {
+func (n *Node) compareFacts(ctx context.Context, t *conversation, g *truth.Group, with peer.ID, digests []byte) error {
 	buckets, err := n.differing(ctx, g, digests)
 	if err != nil || len(buckets) == 0 {
 		return err
 	}
-	theirs, err := n.listFacts(ctx, g, with, buckets)
+	theirs, err := n.listFacts(ctx, t, g, with, buckets)
 	if err != nil {
 		return err
 	}
@@ -176,16 +192,16 @@ func (n *Node) compareFacts(ctx context.Context, g *truth.Group, with peer.ID, d
 		}
 	}
 	lacks = slices.DeleteFunc(lacks, func(h protocol.Hash) bool { return theirs[h] })
-	if err := n.fetchFacts(ctx, g, with, news); err != nil {
+	if err := n.fetchFacts(ctx, t, g, with, news); err != nil {
 		return err
 	}
-	return n.offerFacts(ctx, g, with, lacks)
+	return n.offerFacts(ctx, t, g, with, lacks)
 }
 
 // askDigests asks a member for its digests. Mostly it has all facts of this node's,
 // and a shard of each segment that is granted, about which the question is: then it
 // only says so.
-func (n *Node) askDigests(ctx context.Context, g *truth.Group, with peer.ID) (have *protocol.HaveReply, q neighbours.Question, err error) {
+func (n *Node) askDigests(ctx context.Context, t *conversation, g *truth.Group, with peer.ID) (have *protocol.HaveReply, q neighbours.Question, err error) {
 	now, release, err := n.groups.OpenTurn(ctx, g.ID)
 	if err != nil {
 		return nil, q, n.hideStore("open group", err)
@@ -194,14 +210,12 @@ func (n *Node) askDigests(ctx context.Context, g *truth.Group, with peer.ID) (ha
 	root := now.RootOf(expected, len(lacked) == 0)
 	q = n.neighbours.Question(g.ID, expected, true)
 	release()
-	have, err = n.askHave(ctx, with, &protocol.HaveRequest{Group: g.ID, Root: root})
+	have, err = t.have(ctx, n, with, &protocol.HaveRequest{Group: g.ID, Root: root})
 	return have, q, err
 }
 
 func (n *Node) askHave(ctx context.Context, with peer.ID, r *protocol.HaveRequest) (*protocol.HaveReply, error) {
-	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
-	defer cancel()
-	return n.caller.Have(ctx, with, r)
+	return (&conversation{exchangeTimeout}).have(ctx, n, with, r)
 }
 
 // differing returns the buckets in which a member's facts are not this node's.

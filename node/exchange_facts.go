@@ -24,19 +24,21 @@ const (
 var errInvented = errors.New("the member lists more facts than a group can have")
 
 // listFacts returns the names of a member's facts in some buckets.
-func (n *Node) listFacts(ctx context.Context, g *truth.Group, with peer.ID, buckets []int) (map[protocol.Hash]bool, error) {
+func (n *Node) listFacts(ctx context.Context, t *conversation, g *truth.Group, with peer.ID, buckets []int) (map[protocol.Hash]bool, error) {
 	names := make(map[protocol.Hash]bool)
 	for len(buckets) > 0 {
-		m, err := n.askHave(ctx, with, &protocol.HaveRequest{Group: g.ID, Facts: buckets})
+		m, err := t.have(ctx, n, with, &protocol.HaveRequest{Group: g.ID, Facts: buckets})
 		if err != nil {
 			return nil, err
 		}
 		if m.FactsDone <= 0 || m.FactsDone > len(buckets) {
 			return nil, protocol.Refuse(protocol.CodeMalformed, "the member lists no bucket that it was asked for")
 		}
+		before := len(names)
 		for _, h := range m.Facts {
 			names[h] = true
 		}
+		t.moved((len(names) - before) * nameSize)
 		if len(names) > mostNames {
 			return nil, errInvented
 		}
@@ -46,30 +48,9 @@ func (n *Node) listFacts(ctx context.Context, g *truth.Group, with peer.ID, buck
 }
 
 // fetchFacts asks a member for facts by name and merges them, each after those
-// that it depends on.
-func (n *Node) fetchFacts(ctx context.Context, g *truth.Group, from peer.ID, want []protocol.Hash) error {
-	var got []protocol.Fact
-	size := 0
-	for len(want) > 0 && size < mostBytes {
-		page := want[:min(len(want), protocol.MaxFactsPage)]
-		m, err := n.askFacts(ctx, from, &protocol.FactsRequest{Group: g.ID.Prefix(), Want: page})
-		if err != nil {
-			return err
-		}
-		came := make(map[protocol.Hash]bool, len(m.Facts))
-		for _, f := range m.Facts {
-			id := f.ID()
-			if !came[id] && slices.Contains(page, id) {
-				came[id], size = true, size+len(f.Bytes)
-				got = append(got, f)
-			}
-		}
-		if len(came) == 0 {
-			want = want[len(page):] // gone meanwhile
-			continue
-		}
-		want = slices.DeleteFunc(slices.Clone(want), func(h protocol.Hash) bool { return came[h] })
-	}
+// that it depends on; those, too, that came before it failed.
+func (n *Node) fetchFacts(ctx context.Context, t *conversation, g *truth.Group, from peer.ID, want []protocol.Hash) error {
+	got, failed := n.askForFacts(ctx, t, g, from, want)
 	slices.SortStableFunc(got, func(a, b protocol.Fact) int { return truth.Rank(a.Kind) - truth.Rank(b.Kind) })
 	for page := range slices.Chunk(got, protocol.MaxFactsPage) {
 		codes, err := n.mergeHere(ctx, g, page)
@@ -80,7 +61,33 @@ func (n *Node) fetchFacts(ctx context.Context, g *truth.Group, from peer.ID, wan
 			return protocol.Refuse(protocol.CodeForged, "a fact of kind %d is refused: %v", page[i].Kind, codes[i])
 		}
 	}
-	return nil
+	return failed
+}
+
+func (n *Node) askForFacts(ctx context.Context, t *conversation, g *truth.Group, from peer.ID, want []protocol.Hash) (got []protocol.Fact, err error) {
+	size := 0
+	for len(want) > 0 && size < mostBytes {
+		page := want[:min(len(want), protocol.MaxFactsPage)]
+		m, err := t.facts(ctx, n, from, &protocol.FactsRequest{Group: g.ID.Prefix(), Want: page})
+		if err != nil {
+			return got, err
+		}
+		came, before := make(map[protocol.Hash]bool, len(m.Facts)), size
+		for _, f := range m.Facts {
+			id := f.ID()
+			if !came[id] && slices.Contains(page, id) {
+				came[id], size = true, size+len(f.Bytes)
+				got = append(got, f)
+			}
+		}
+		t.moved(size - before + len(came)*(nameSize+factOverhead))
+		if len(came) == 0 {
+			want = want[len(page):] // gone meanwhile
+			continue
+		}
+		want = slices.DeleteFunc(slices.Clone(want), func(h protocol.Hash) bool { return came[h] })
+	}
+	return got, nil
 }
 
 // isForgery tells a fact that no honest member can have.
@@ -102,15 +109,9 @@ func (n *Node) mergeHere(ctx context.Context, g *truth.Group, facts []protocol.F
 	return n.keepOffer(ctx, protocol.Remote{Peer: n.self}, now, facts)
 }
 
-func (n *Node) askFacts(ctx context.Context, with peer.ID, r *protocol.FactsRequest) (*protocol.FactsReply, error) {
-	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
-	defer cancel()
-	return n.caller.Facts(ctx, with, r)
-}
-
 // offerFacts offers a member facts that it lacks. Those that it refuses it has
 // a better one for, or will find out.
-func (n *Node) offerFacts(ctx context.Context, g *truth.Group, to peer.ID, lacks []protocol.Hash) error {
+func (n *Node) offerFacts(ctx context.Context, t *conversation, g *truth.Group, to peer.ID, lacks []protocol.Hash) error {
 	facts, err := n.readFacts(ctx, g, lacks)
 	if err != nil {
 		return err
@@ -122,9 +123,10 @@ func (n *Node) offerFacts(ctx context.Context, g *truth.Group, to peer.ID, lacks
 				break
 			}
 		}
-		if _, err := n.askFacts(ctx, to, &protocol.FactsRequest{Group: g.ID.Prefix(), Offer: page.facts}); err != nil {
+		if _, err := t.facts(ctx, n, to, &protocol.FactsRequest{Group: g.ID.Prefix(), Offer: page.facts}); err != nil {
 			return err
 		}
+		t.moved(replyRoom - page.room)
 		facts = facts[len(page.facts):]
 	}
 	return nil

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/cairnstore/cairn/protocol"
 )
 
@@ -13,6 +15,8 @@ type exchanger struct {
 	mu    sync.Mutex
 	plans map[protocol.GroupID]*exchangePlan
 	touch time.Time // when some neighbour had answered, as far as was looked
+
+	late *rests[peer.ID] // members that dawdled
 }
 
 // exchangePlan is one group's.
@@ -21,7 +25,15 @@ type exchangePlan struct {
 	stale bool // this node was away and has not asked all members yet
 }
 
-func newExchanger() *exchanger { return &exchanger{plans: make(map[protocol.GroupID]*exchangePlan)} }
+func newExchanger() *exchanger {
+	return &exchanger{plans: make(map[protocol.GroupID]*exchangePlan), late: newRests[peer.ID]()}
+}
+
+// dawdle notes that a member took too long over a comparison; dawdles reports
+// whether one did within a while.
+func (e *exchanger) dawdle(id peer.ID, now, while time.Duration) { e.late.until(id, now+while, now) }
+
+func (e *exchanger) dawdles(id peer.ID, now time.Duration) bool { return e.late.resting(id, now) }
 
 // plan makes the plans those of the groups held, and returns the groups that
 // are due, the longest due first. A new one's turn comes at random within

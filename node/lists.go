@@ -14,12 +14,12 @@ import (
 // digests of its reply; where these differ, by the names in those buckets. A
 // member without digests says nothing: told is false. What it says counts
 // against itself alone.
-func (n *Node) hearLists(ctx context.Context, id protocol.GroupID, of peer.ID, q neighbours.Question, digests []byte) (told bool, err error) {
+func (n *Node) hearLists(ctx context.Context, t *conversation, id protocol.GroupID, of peer.ID, q neighbours.Question, digests []byte) (told bool, err error) {
 	if len(digests) == 0 {
 		return false, nil
 	}
 	buckets, differ := truth.DifferingLists(q.Among, digests)
-	listed, err := n.listSegments(ctx, id, of, buckets)
+	listed, err := n.listSegments(ctx, t, id, of, buckets)
 	if err != nil {
 		return false, err
 	}
@@ -34,19 +34,21 @@ func (n *Node) hearLists(ctx context.Context, id protocol.GroupID, of peer.ID, q
 }
 
 // listSegments returns the names of a member's segments in some buckets.
-func (n *Node) listSegments(ctx context.Context, id protocol.GroupID, of peer.ID, buckets []int) (map[protocol.SegmentID]bool, error) {
+func (n *Node) listSegments(ctx context.Context, t *conversation, id protocol.GroupID, of peer.ID, buckets []int) (map[protocol.SegmentID]bool, error) {
 	names := make(map[protocol.SegmentID]bool)
 	for len(buckets) > 0 {
-		m, err := n.askHave(ctx, of, &protocol.HaveRequest{Group: id, Segments: buckets})
+		m, err := t.have(ctx, n, of, &protocol.HaveRequest{Group: id, Segments: buckets})
 		if err != nil {
 			return nil, err
 		}
 		if m.SegmentsDone <= 0 || m.SegmentsDone > len(buckets) {
 			return nil, protocol.Refuse(protocol.CodeMalformed, "the member lists no bucket that it was asked for")
 		}
+		before := len(names)
 		for _, s := range m.Segments {
 			names[s] = true
 		}
+		t.moved((len(names) - before) * nameSize)
 		if len(names) > protocol.MaxGroupSegments {
 			return nil, errInvented
 		}
@@ -57,11 +59,12 @@ func (n *Node) listSegments(ctx context.Context, id protocol.GroupID, of peer.ID
 
 // listOf asks a member a question; told is false where it does not say.
 func (n *Node) listOf(ctx context.Context, id protocol.GroupID, of peer.ID, q neighbours.Question) (told bool, err error) {
-	have, err := n.askHave(ctx, of, &protocol.HaveRequest{Group: id})
+	t := &conversation{hearSlack}
+	have, err := t.have(ctx, n, of, &protocol.HaveRequest{Group: id})
 	if err != nil {
 		return false, err
 	}
-	return n.hearLists(ctx, id, of, q, have.SegmentDigests)
+	return n.hearLists(ctx, t, id, of, q, have.SegmentDigests)
 }
 
 // askLacking asks a holder about the segments that it said it lacks: it may have

@@ -11,10 +11,11 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// meetMembers asks one member that answers who holds the group's slots, and
+// meetMembers asks a member that answers who holds the group's slots, and
 // returns those whom this node does not know as such. Whoever came by proof, as
 // this node did, knows of others that came so only if they ask it; so both must
-// look for one another. A member's word makes nobody a member here.
+// look for one another. A member's word makes nobody a member here. The first is
+// asked alone; if it does not answer, several at a time are: some stall.
 func (n *Node) meetMembers(ctx context.Context, g protocol.GroupID) (strangers []peer.ID) {
 	members := n.neighbours.Members(g)
 	n.rand.shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
@@ -23,21 +24,41 @@ func (n *Node) meetMembers(ctx context.Context, g protocol.GroupID) (strangers [
 			strangers = append(strangers, id)
 		}
 	}
-	for id := range n.whoMayKnow(ctx, g, members) {
-		told, err := n.askMembers(ctx, g, id)
-		if errors.Is(err, protocol.ErrDenied) {
-			note(id) // it has the group, and has not heard of this node
+	next, stop := iter.Pull(n.whoMayKnow(ctx, g, members))
+	defer stop()
+	for most, answered := 1, false; !answered; most = asksAtOnce {
+		batch := pull(next, most)
+		if len(batch) == 0 {
+			break
 		}
-		if err != nil {
-			continue
+		told, errs := make([][]peer.ID, len(batch)), make([]error, len(batch))
+		_ = atOnce(most, len(batch), func(i int) error {
+			told[i], errs[i] = n.askMembers(ctx, g, batch[i])
+			return nil
+		})
+		for i, id := range batch {
+			if errs[i] == nil || errors.Is(errs[i], protocol.ErrDenied) { // or it has the group, and has not heard of this node
+				note(id)
+			}
+			for _, other := range told[i] {
+				note(other)
+			}
+			answered = answered || errs[i] == nil
 		}
-		note(id)
-		for _, other := range told {
-			note(other)
-		}
-		break
 	}
 	return strangers
+}
+
+// pull takes at most n from a sequence.
+func pull(next func() (peer.ID, bool), n int) (out []peer.ID) {
+	for len(out) < n {
+		id, ok := next()
+		if !ok {
+			break
+		}
+		out = append(out, id)
+	}
+	return out
 }
 
 // foundMost bounds the peers that are asked which only claim in the DHT to have

@@ -150,7 +150,7 @@ func (s *succession) lastWord(ctx context.Context, g *truth.Group, successor pee
 	}
 	err := errors.New("nobody is there to take the group's facts")
 	for _, id := range to {
-		if err = s.offerFacts(ctx, g, id, g.OwnersFacts()); err == nil || ctx.Err() != nil {
+		if err = s.offerFacts(ctx, &conversation{compareSlack}, g, id, g.OwnersFacts()); err == nil || ctx.Err() != nil {
 			return err
 		}
 	}
