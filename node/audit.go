@@ -203,7 +203,7 @@ func (t *auditTurn) entered(j neighbours.AuditJob, passed, bad int) {
 // inNeed reports whether a segment needs repair: then those that lack it are brought
 // it. Before, nobody brings it to a holder that repair brought in too late for it.
 func (t *auditTurn) inNeed(s protocol.SegmentID) bool {
-	v := t.neighbours.Roll(t.group)
+	v := t.neighbours.RollFor(t.group, s)
 	if v == nil || !t.isAlive(t.group) {
 		return false
 	}
@@ -215,7 +215,7 @@ func (t *auditTurn) inNeed(s protocol.SegmentID) bool {
 // had. Who handed the slot over leaves it.
 func (t *auditTurn) letIn(j neighbours.AuditJob) {
 	before := t.neighbours.Handed(t.group, j.Peer, j.Slot)
-	v := t.neighbours.Roll(t.group)
+	v := t.neighbours.RollFor(t.group)
 	if v != nil {
 		v.Release(before, j.Slot)
 	}

@@ -25,7 +25,7 @@ func (n *Node) Enter(ctx context.Context, from protocol.Remote, r *protocol.Ente
 		}
 		return new(protocol.EnterReply), nil
 	}
-	v := n.neighbours.Roll(r.Group)
+	v := n.neighbours.RollFor(r.Group)
 	if v == nil {
 		return nil, protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
 	}
@@ -185,7 +185,7 @@ func (n *Node) enterSoon(g *truth.Group) {
 	if g.IsDrawn() {
 		return
 	}
-	v := n.neighbours.Roll(g.ID)
+	v := n.neighbours.RollFor(g.ID)
 	if v == nil || !n.entering.begin(g.ID, n.neighbours.Now(), n.cfg.Timing.EnterAgain) {
 		return
 	}
@@ -195,7 +195,7 @@ func (n *Node) enterSoon(g *truth.Group) {
 // enterAll plans requests to all members of a group at once, and has them asked
 // who else there is.
 func (n *Node) enterAll(id protocol.GroupID) {
-	if v := n.neighbours.Roll(id); v != nil {
+	if v := n.neighbours.RollFor(id); v != nil {
 		now := n.neighbours.Now()
 		n.entering.meetAt(id, now)
 		n.entering.add(id, v.Others(), now)

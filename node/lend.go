@@ -49,7 +49,7 @@ func (n *Node) mayLend(ctx context.Context, to protocol.Remote, r *protocol.Mend
 // Where it is unclear the asker may as well hold nothing, and be asked for a proof
 // just now: it is lent a shard only when no challenge can wait any more.
 func (n *Node) mayRepair(to peer.ID, r *protocol.MendRequest) (unclear bool, err error) {
-	v := n.neighbours.Roll(r.Group)
+	v := n.neighbours.RollFor(r.Group, r.Segment)
 	if v == nil {
 		return false, protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
 	}

@@ -71,7 +71,7 @@ func (n *Node) becomeCandidate(ctx context.Context, from protocol.Remote, r *pro
 // vacant, or whose holder does not answer it either: it may find it gone a little
 // later than the drawer did, and would draw another then.
 func (n *Node) hearCandidate(from protocol.Remote, r *protocol.NominateRequest) (*protocol.NominateReply, error) {
-	v := n.neighbours.Roll(r.Group)
+	v := n.neighbours.RollFor(r.Group)
 	if v == nil {
 		return nil, protocol.Refuse(protocol.CodeNotFound, "group %s is not held", r.Group.Prefix())
 	}
@@ -127,7 +127,11 @@ func (n *Node) nameCandidate(p place, id peer.ID, env protocol.Envelope, byTurn 
 // answer tells whether a peer could take a slot, as this node sees it.
 func (n *Node) answer(v *neighbours.Roll, id peer.ID, slot int) group.Answer {
 	x := group.Seat{Slot: uint8(slot), Peer: id, Key: group.KeyOf(id), Domain: n.domainOf(id)}
-	return v.Table.MayEnter(x, v.View, v.Urgent())
+	calm, pressed := v.Table.MayEnter(x, v.View, false), v.Table.MayEnter(x, v.View, true)
+	if calm != pressed && n.neighbours.IsUrgent(v) {
+		return pressed
+	}
+	return calm
 }
 
 // refusal is what a peer is told that asks for a slot; nil: it may have it.

@@ -155,7 +155,7 @@ func (n *Node) turnedAway(id protocol.GroupID) bool {
 	if !n.entering.refused(id) {
 		return false
 	}
-	v := n.neighbours.Roll(id)
+	v := n.neighbours.RollFor(id)
 	if v == nil || v.Knows > 0 {
 		return false
 	}

@@ -136,7 +136,7 @@ func (n *Node) bringUndelivered(ctx context.Context) {
 // awaits reports whether a peer still is to have a shard: it is a holder that
 // lacks it, or the candidate of a slot that nobody else fills.
 func (n *Node) awaits(p parcel) bool {
-	v := n.neighbours.Roll(p.group)
+	v := n.neighbours.RollFor(p.group, p.segment)
 	if v == nil || n.frees.has(p.kin) || !n.isAlive(p.group) {
 		return false
 	}

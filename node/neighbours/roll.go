@@ -26,6 +26,9 @@ type Roll struct {
 	Missed group.Set   // whose last message was not answered
 	Lastly int64       // Unix seconds: when a slot was last found to have lost its holder; 0: none has
 	Lack   map[protocol.SegmentID]group.Set
+
+	of    []protocol.SegmentID // the segments of which Lack says who lacks them
+	ofAll bool                 // of all
 }
 
 // Accepted reports whether this node counts as a member to most, as far as it
@@ -45,13 +48,27 @@ func (r *Roll) Lacking(s protocol.SegmentID) group.Set { return r.Lack[s] }
 func (h *Register) Roll(id protocol.GroupID) *Roll {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.roll(id, &Roll{ofAll: true})
+}
+
+// RollFor is Roll for those who need to know of some segments only, or of none,
+// who lacks them: to list that of all takes milliseconds, which nobody is to have
+// for a small request. Of others it says that nobody does.
+func (h *Register) RollFor(id protocol.GroupID, segments ...protocol.SegmentID) *Roll {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.roll(id, &Roll{of: segments})
+}
+
+// roll fills a roll in. mu is held.
+func (h *Register) roll(id protocol.GroupID, r *Roll) *Roll {
 	g := h.groups[id]
 	if g == nil {
 		return nil
 	}
 	now := h.moment()
 	private := h.private()
-	r := &Roll{ID: id, Table: h.drawn(g, private), Self: -1, Drawn: g.mine}
+	r.ID, r.Table, r.Self, r.Drawn = id, h.drawn(g, private), -1, g.mine
 	own := group.Seat{Slot: uint8(g.own), Peer: h.self, Key: h.key}
 	for i := 0; i <= len(g.list); i++ {
 		if r.Self < 0 && (i == len(g.list) || int(g.list[i].slot) > g.own) {
@@ -63,9 +80,7 @@ func (h *Register) Roll(id protocol.GroupID) *Roll {
 			r.add(h, &g.list[i], private, now)
 		}
 	}
-	for seg := range g.without {
-		r.Lacks(seg, r.Self)
-	}
+	r.addOwn(g)
 	r.Keys = r.Table.Keys()
 	return r
 }
@@ -126,6 +141,33 @@ func (r *Roll) add(h *Register, s *seat, private bool, now time.Duration) {
 	if s.who.standing.Fails > 0 {
 		r.Missed.Add(i)
 	}
+	r.addLacks(s, i, now)
+}
+
+// addOwn notes what this node itself lacks.
+func (r *Roll) addOwn(g *seats) {
+	for _, seg := range r.of {
+		if _, lacks := g.without[seg]; lacks {
+			r.Lacks(seg, r.Self)
+		}
+	}
+	if r.ofAll {
+		for seg := range g.without {
+			r.Lacks(seg, r.Self)
+		}
+	}
+}
+
+// addLacks notes what a holder lacks.
+func (r *Roll) addLacks(s *seat, i int, now time.Duration) {
+	for _, seg := range r.of {
+		if s.lacksNow(seg, now) {
+			r.Lacks(seg, i)
+		}
+	}
+	if !r.ofAll {
+		return
+	}
 	for seg := range s.lacks {
 		r.Lacks(seg, i)
 	}
@@ -137,6 +179,14 @@ func (r *Roll) add(h *Register, s *seat, private bool, now time.Duration) {
 			r.Lacks(seg, i)
 		}
 	}
+}
+
+// lacksNow reports whether a holder has not got a segment, for all that is known.
+func (s *seat) lacksNow(seg protocol.SegmentID, now time.Duration) bool {
+	_, lacks := s.lacks[seg]
+	_, fault := s.audits.faults[seg]
+	until, confessed := s.confessed[seg]
+	return lacks || fault || confessed && now < until
 }
 
 func (r *Roll) Lacks(s protocol.SegmentID, i int) {

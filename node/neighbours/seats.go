@@ -39,7 +39,8 @@ type seats struct {
 	news    uint64                               // counts up with each segment that is new here
 	without map[protocol.SegmentID]time.Duration // granted, and not held here; since when, on the watch
 
-	crowd crowd // of the owner's draw
+	crowd  crowd // of the owner's draw
+	urgent urgency
 }
 
 // crowd is how crowded the owner's draw was, as it was seen last: to find out
