@@ -116,12 +116,12 @@ func (n *Node) storedEnvelope(ctx context.Context, gid protocol.GroupID, id peer
 	return newest, ok
 }
 
-// takeRenewals takes renewals into the truth of groups that are held here. They
-// prove themselves; one that does not is no news.
+// takeRenewals takes renewals into the truth of groups that are held here and that
+// their sender has to do with. They prove themselves; one that does not is no news.
 func (n *Node) takeRenewals(ctx context.Context, from protocol.Remote, list []protocol.GroupRenewal) {
 	for _, r := range list {
-		if _, _, held := n.neighbours.SlotsOf(r.Group); !held {
-			continue
+		if at, err := protocol.RenewalDate(r.Renewal); err != nil || at <= n.leases.last(r.Group) || !n.neighbours.Sits(r.Group, from.Peer) {
+			continue // no group is read for that
 		}
 		if err := n.takeRenewal(ctx, from, r); err != nil {
 			n.log.Debug("a renewal is not taken", "group", r.Group.Prefix(), "peer", protocol.ShortPeer(from.Peer), "err", err)
@@ -130,6 +130,9 @@ func (n *Node) takeRenewals(ctx context.Context, from protocol.Remote, list []pr
 }
 
 func (n *Node) takeRenewal(ctx context.Context, from protocol.Remote, r protocol.GroupRenewal) error {
+	if !n.groups.Has(r.Group) && !n.gate.TryLoad(from, n.neighbours.Segments(r.Group)) {
+		return protocol.Refuse(protocol.CodeUnavailable, "too many groups at once") // beats wait for nothing
+	}
 	f := protocol.Fact{Kind: protocol.FactRenewal, Bytes: r.Renewal}
 	g, release, err := n.groups.OpenTurn(ctx, r.Group)
 	if err != nil {

@@ -21,6 +21,9 @@ func (n *Node) Facts(ctx context.Context, from protocol.Remote, r *protocol.Fact
 	if err != nil {
 		return nil, err
 	}
+	if err := n.mayLoad(ctx, from, id); err != nil {
+		return nil, err
+	}
 	g, release, err := n.groups.OpenTurn(ctx, id)
 	if err != nil {
 		return nil, n.hideStore("open group", err)

@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/cairnstore/cairn/node/note"
 	"github.com/cairnstore/cairn/node/truth"
 	"github.com/cairnstore/cairn/protocol"
@@ -69,11 +71,27 @@ func (n *Node) mayList(g *truth.Group, from protocol.Remote, proof []byte) error
 	if err != nil {
 		return protocol.Refuse(protocol.CodeNotFound, "group %s is not held", g.ID.Prefix())
 	}
-	if n.neighbours.Sits(g.ID, from.Peer) || n.nominees.has(g.ID, from.Peer, n.neighbours.Now()) {
+	if n.belongs(g.ID, from.Peer) {
 		return nil
 	}
 	if len(proof) == 0 {
-		return protocol.Refuse(protocol.CodeDenied, "lists are for members and holders of a group proof")
+		return errNoList
 	}
 	return protocol.CheckList(record, g.ID, from.Peer, proof)
+}
+
+var errNoList = protocol.Refuse(protocol.CodeDenied, "lists are for members and holders of a group proof")
+
+// belongs reports whether a peer has, had or may get a place in a group.
+func (n *Node) belongs(id protocol.GroupID, p peer.ID) bool {
+	return n.neighbours.Sits(id, p) || n.nominees.has(id, p, n.neighbours.Now())
+}
+
+// mayLoad waits until a group may be read from the store for a peer's request,
+// where it is not in memory.
+func (n *Node) mayLoad(ctx context.Context, from protocol.Remote, id protocol.GroupID) error {
+	if n.groups.Has(id) {
+		return nil
+	}
+	return n.gate.Load(ctx, from, n.neighbours.Segments(id))
 }

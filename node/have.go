@@ -9,6 +9,15 @@ import (
 // Have says what this node has of a group: digests and lists to who may see
 // them, yes or no about named segments to anybody.
 func (n *Node) Have(ctx context.Context, from protocol.Remote, r *protocol.HaveRequest) (*protocol.HaveReply, error) {
+	if _, _, held := n.neighbours.SlotsOf(r.Group); held && len(r.Proof)+len(r.Named) == 0 && !n.belongs(r.Group, from.Peer) {
+		if len(r.Facts)+len(r.Segments) > 0 {
+			return nil, errNoList
+		}
+		return new(protocol.HaveReply), nil // without a look at the group, which would cost far more than to ask
+	}
+	if err := n.mayLoad(ctx, from, r.Group); err != nil {
+		return nil, err
+	}
 	g, release, err := n.groups.OpenTurn(ctx, r.Group) // so that only durable facts are told
 	if err != nil {
 		return nil, n.hideStore("open group", err)

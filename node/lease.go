@@ -72,6 +72,13 @@ func (l *leases) renewed(id protocol.GroupID, at int64, now time.Time) {
 	}
 }
 
+// last returns the date of a group's newest renewal, in Unix seconds; 0: none came.
+func (l *leases) last(id protocol.GroupID) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.groups[id].Last
+}
+
 func (l *leases) forget(id protocol.GroupID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,6 +11,9 @@ import (
 // Members names the holders of a group's slots to whoever may read a segment
 // that is held here, to members, and to holders of a group proof.
 func (n *Node) Members(ctx context.Context, from protocol.Remote, r *protocol.MembersRequest) (*protocol.MembersReply, error) {
+	if err := n.maySeeCold(ctx, from, r); err != nil {
+		return nil, err
+	}
 	g, release, err := n.groups.Open(ctx, r.Group)
 	if err != nil {
 		return nil, n.hideStore("open group", err)
@@ -30,6 +33,23 @@ func (n *Node) Members(ctx context.Context, from protocol.Remote, r *protocol.Me
 	return n.membersReply(g, table, own), nil
 }
 
+// maySeeCold refuses, of a group that is not in memory, what can be refused without
+// reading it.
+func (n *Node) maySeeCold(ctx context.Context, from protocol.Remote, r *protocol.MembersRequest) error {
+	_, own, held := n.neighbours.SlotsOf(r.Group)
+	if !held || n.groups.Has(r.Group) {
+		return nil
+	}
+	if r.Segment == (protocol.SegmentID{}) {
+		if len(r.Proof) == 0 && !n.belongs(r.Group, from.Peer) {
+			return errNoList
+		}
+	} else if err := n.mayReadOf(ctx, from, r, own); err != nil {
+		return err
+	}
+	return n.mayLoad(ctx, from, r.Group)
+}
+
 func (n *Node) maySeeMembers(ctx context.Context, from protocol.Remote, g *truth.Group, r *protocol.MembersRequest) error {
 	if r.Segment == (protocol.SegmentID{}) {
 		return n.mayList(g, from, r.Proof)
@@ -41,7 +61,12 @@ func (n *Node) maySeeMembers(ctx context.Context, from protocol.Remote, g *truth
 	if !ok {
 		return protocol.Refuse(protocol.CodeNotFound, "segment %s is not held of this group", r.Segment)
 	}
-	sh, err := n.openShard(ctx, r.Segment, int(key.Slot))
+	return n.mayReadOf(ctx, from, r, int(key.Slot))
+}
+
+// mayReadOf checks the right to read the segment that a request names.
+func (n *Node) mayReadOf(ctx context.Context, from protocol.Remote, r *protocol.MembersRequest, slot int) error {
+	sh, err := n.openShard(ctx, r.Segment, slot)
 	if err != nil {
 		return err
 	}

@@ -109,7 +109,8 @@ type Node struct {
 	revisits   *revisits
 	pendings   *pendings
 	repairs    *repairs
-	stalls     *rests[peer.ID] // who stalled when it was to give or take a shard
+	verified   *rests[storage.ShardKey] // shards that were read because they were put again
+	stalls     *rests[peer.ID]          // who stalled when it was to give or take a shard
 	nominees   *nominees
 	entering   *entering
 
@@ -173,6 +174,7 @@ func New(cfg Config) (*Node, error) {
 		pendings: newPendings(),
 		repairs:  newRepairs(cfg.Limits.Body / 2),
 		stalls:   newRests[peer.ID](),
+		verified: newRests[storage.ShardKey](),
 		nominees: newNominees(),
 		entering: newEntering(),
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -33,6 +34,9 @@ func (n *Node) Put(ctx context.Context, from protocol.Remote, r *protocol.PutReq
 	if err != nil {
 		return nil, err
 	}
+	if err := n.mayLoad(ctx, from, id); err != nil {
+		return nil, err
+	}
 	g, release, err := n.groups.Open(ctx, id)
 	if err != nil {
 		return nil, n.hideStore("open group", err)
@@ -42,7 +46,7 @@ func (n *Node) Put(ctx context.Context, from protocol.Remote, r *protocol.PutReq
 	if err != nil {
 		return nil, err
 	}
-	held, err := n.stillHeld(ctx, o)
+	held, err := n.stillHeld(ctx, from, o)
 	switch {
 	case err != nil:
 		return nil, err
@@ -79,22 +83,46 @@ func (n *Node) mayTake(ctx context.Context, from protocol.Remote, o *putOrder, b
 	return done, err
 }
 
+// trustFor is how long a shard that is put again is not read again for that: a
+// request of a kilobyte would have 4 MiB read from the disk.
+const trustFor = time.Hour
+
 // stillHeld reports whether a shard and its grant are held already, and the
-// disk still gives the shard back: one that it damaged is taken again.
-func (n *Node) stillHeld(ctx context.Context, o *putOrder) (bool, error) {
+// disk still gives the shard back, as far as was looked within trustFor: one that
+// it damaged is taken again.
+func (n *Node) stillHeld(ctx context.Context, from protocol.Remote, o *putOrder) (bool, error) {
 	key, _, ok := o.group.KeyOf(o.segment)
 	if !ok || !o.group.DurableGrant(o.grant.ID()) {
 		return false, nil
 	}
-	err := n.store.Verify(ctx, key)
+	if n.verified.resting(key, n.neighbours.Now()) && n.isThere(ctx, key) {
+		return true, nil
+	}
+	free, err := n.gate.Body(ctx, from, o.desc.ShardSize)
+	if err != nil {
+		return false, err
+	}
+	defer free()
+	err = n.store.Verify(ctx, key)
 	if errors.Is(err, storage.ErrCorrupt) || errors.Is(err, storage.ErrNotFound) {
 		n.log.Warn("a shard held is damaged, it is taken again", "segment", o.segment, "err", err)
 		return false, nil
 	}
 	if err == nil {
 		n.shardMended(ctx, o.group.ID, key)
+		now := n.neighbours.Now()
+		n.verified.until(key, now+trustFor, now)
 	}
 	return err == nil, n.hideStore("verify shard", err)
+}
+
+// isThere reports whether a shard is on the disk, and not known to be damaged.
+func (n *Node) isThere(ctx context.Context, key storage.ShardKey) bool {
+	sh, err := n.store.OpenShard(ctx, key)
+	if err != nil {
+		return false
+	}
+	return sh.Close() == nil && !n.scrub.isDamaged(key)
 }
 
 // checkPut checks all that can be seen without the bytes, in the norm's order.

@@ -110,6 +110,16 @@ func OpenRenewal(r *GroupRecord, g GroupID, b []byte) (*Renewal, error) {
 	return v, s.verify(kindRenewal, r.Renew)
 }
 
+// RenewalDate returns the time, in Unix seconds, that bytes bear which may be a
+// renewal. Nothing is verified: it tells what need not be.
+func RenewalDate(b []byte) (at int64, err error) {
+	v := new(Renewal)
+	if _, err := openSigned(kindRenewal, b, v); err != nil {
+		return 0, err
+	}
+	return v.At, nil
+}
+
 func openInGroup(kind string, r *GroupRecord, b []byte, body any, h *head, in *GroupID, g GroupID) (signed, error) {
 	s, err := openSigned(kind, b, body)
 	if err != nil {

@@ -28,6 +28,7 @@ type Gate struct {
 	slowest  int64 // bytes a second that a transfer must keep up in a crowd
 	requests *semaphore.Weighted
 	memory   *semaphore.Weighted
+	loads    *protocol.Pace[guest] // of groups that are not in memory
 
 	mu      sync.Mutex
 	streams int                 // guarded by mu
@@ -59,6 +60,7 @@ func New(l Limits, slowest int64, now func() time.Time) *Gate {
 		limits: l, now: now, slowest: slowest,
 		requests: semaphore.NewWeighted(int64(l.Requests)),
 		memory:   semaphore.NewWeighted(l.Body),
+		loads:    protocol.NewPace[guest](loadsASecond, loadsAtOnce, maxLoaders),
 		guests:   make(map[guest]*guestUse),
 		holds:    make(map[*hold]struct{}),
 	}

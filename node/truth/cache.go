@@ -142,6 +142,14 @@ func (e *cacheEntry) loaded() *Group {
 	}
 }
 
+// Has reports whether a group is in memory.
+func (c *Cache) Has(id protocol.GroupID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.entries[id]
+	return ok
+}
+
 // Len returns how many groups are in memory.
 func (c *Cache) Len() int {
 	c.mu.Lock()
