@@ -93,7 +93,7 @@ func (n *Node) handedOver(v *neighbours.Roll, to peer.ID, r *protocol.EnterReque
 // enterLoop asks to be taken for the holder of slots.
 func (n *Node) enterLoop(ctx context.Context) {
 	// Whom a run before had asked it does not know.
-	for _, id := range n.handovers.since(n.now().Add(-(letInWithin + 1) * n.cfg.Timing.EnterAgain)) {
+	for _, id := range n.handovers.since(n.now().Add(-(letInWithin + 1) * n.cfg.Timing.RepairDay)) {
 		n.enterAll(id)
 	}
 	for ctx.Err() == nil {

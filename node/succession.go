@@ -45,9 +45,9 @@ const (
 	// poolFor is how long candidates that were asked what they have free are
 	// drawn from.
 	poolFor = 5 * time.Minute
-	// letInWithin is how many times EnterAgain the members have to let a
-	// successor in. Then it will do that more than half of those who answer have;
-	// else another is drawn.
+	// letInWithin is how many days the members have to let a successor in, each a
+	// RepairDay: one that is switched off at night is to have its say. Then it will
+	// do that more than half of those who answer have; else another is drawn.
 	letInWithin = 3
 )
 
@@ -187,7 +187,7 @@ func (s *succession) giveHandover(ctx context.Context, v *neighbours.Roll, h *ha
 	ask, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	err = s.caller.Enter(ask, h.successor(), &protocol.EnterRequest{Group: v.ID, Slot: v.Own(), Handover: b})
-	h.again = s.neighbours.Now() + s.cfg.Timing.EnterAgain/4
+	h.again = s.neighbours.Now() + s.cfg.Timing.EnterAgain
 	return err
 }
 
@@ -200,7 +200,7 @@ func (s *succession) awaitEntry(ctx context.Context, v *neighbours.Roll, h *hand
 			s.log.Debug("a successor does not answer", "group", v.ID.Prefix(), "peer", protocol.ShortPeer(h.successor()), "err", err)
 		}
 	}
-	late := s.now().Sub(unix(h.Since)) >= letInWithin*s.cfg.Timing.EnterAgain
+	late := s.now().Sub(unix(h.Since)) >= letInWithin*s.cfg.Timing.RepairDay
 	switch l := s.listings(ctx, v, h.successor()); {
 	case l.settled(late):
 		if err := s.bringLate(ctx, v, h.successor()); err != nil && !late {
