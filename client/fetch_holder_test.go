@@ -45,6 +45,10 @@ type holder struct {
 	pointers map[protocol.PointerID][]byte
 	envs     [][]byte // of the members, by slot
 	gets     int
+
+	pointerAlone bool // shows pointers without record and table
+	saysDeleted  bool // of whatever pointer it is asked for
+	silentGet    bool // never answers for bytes
 }
 
 type heldShard struct {
@@ -103,6 +107,10 @@ func (h *holder) Get(ctx context.Context, from protocol.Remote, r *protocol.GetR
 	h.gets++
 	s := h.shards[r.Segment]
 	h.mu.Unlock()
+	if h.silentGet {
+		<-ctx.Done()
+		return nil, nil, nil, ctx.Err()
+	}
 	if err := h.act(ctx); err != nil {
 		return nil, nil, nil, err
 	}
@@ -175,6 +183,16 @@ func (h *holder) Facts(ctx context.Context, _ protocol.Remote, r *protocol.Facts
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.saysDeleted {
+		return nil, protocol.ErrDeleted
+	}
+	if h.pointerAlone {
+		m := &protocol.FactsReply{}
+		if p := h.pointers[protocol.PointerID(r.Pointer)]; p != nil {
+			m.Facts = append(m.Facts, protocol.Fact{Kind: protocol.FactPointer, Bytes: p})
+		}
+		return m, nil
+	}
 	if h.group.Prefix() != r.Group || h.record == nil {
 		return nil, protocol.ErrUnknown
 	}

@@ -43,9 +43,9 @@ func (r *resolver) first(ctx context.Context) (*protocol.Pointer, error) {
 		return nil, err
 	}
 	r.mu.Lock()
-	p := r.best
+	p, g := r.best, r.group
 	r.mu.Unlock()
-	if p != nil {
+	if p != nil && g != nil { // a record that came without its group proves nothing
 		return p, nil
 	}
 	return nil, r.nothing()

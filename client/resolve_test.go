@@ -221,3 +221,21 @@ func TestKnownMembersAreAskedOn(t *testing.T) {
 		}
 	}
 }
+
+// TestPointerWithoutItsGroup has everybody show the pointer's record alone,
+// without what proves that it is of the link's group.
+func TestPointerWithoutItsGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 900, middle, 1000, 0)
+		w.announce()
+		for _, h := range w.holders {
+			h.pointerAlone = true
+		}
+		if _, err := w.client.Open(t.Context(), w.link); !errors.Is(err, ErrNotFound) {
+			t.Errorf("open: %v", err)
+		}
+		if _, err := w.newClient().Health(t.Context(), w.link); !errors.Is(err, ErrNotFound) {
+			t.Errorf("health: %v", err)
+		}
+	})
+}
