@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sort"
 	"sync"
@@ -13,13 +12,6 @@ import (
 	"github.com/cairnstore/cairn/client/seal"
 	"github.com/cairnstore/cairn/protocol"
 )
-
-// maxExtents bounds the extents of one file: a terabyte at the smallest
-// segments, several at others.
-const maxExtents = 1 << 18
-
-// pagesAtOnce is how many pages of a large manifest are read at a time.
-const pagesAtOnce = 4
 
 // File is a file version behind a link, open for reading. It may be used by
 // many goroutines at once. It needs no closing.
@@ -127,67 +119,6 @@ func (c *Client) openManifest(ctx context.Context, at *protocol.Extent, hints []
 		return nil, err
 	}
 	return f, f.lay(content)
-}
-
-// content returns the extents of the file's content, out of all pages.
-func (f *File) content(ctx context.Context, m *protocol.Manifest) ([]protocol.Extent, error) {
-	level := m.Extents
-	for depth := m.Depth - 1; depth >= 0; depth-- {
-		f.records = append(f.records, level...)
-		below, err := f.pages(ctx, depth, level)
-		if err != nil {
-			return nil, err
-		}
-		level = below
-	}
-	return level, nil
-}
-
-// pages reads one level of pages and returns the extents that they name.
-func (f *File) pages(ctx context.Context, depth int, level []protocol.Extent) ([]protocol.Extent, error) {
-	pages, errs := make([]*protocol.Page, len(level)), make([]error, len(level))
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var wg sync.WaitGroup
-	turns := make(chan struct{}, pagesAtOnce)
-	for i := range level {
-		turns <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-turns }()
-			if pages[i], errs[i] = f.page(ctx, depth, &level[i]); errs[i] != nil {
-				cancel()
-			}
-		})
-	}
-	wg.Wait()
-	var out []protocol.Extent
-	for i, p := range pages {
-		if errs[i] != nil && !errors.Is(errs[i], context.Canceled) {
-			return nil, errs[i]
-		}
-		if p != nil {
-			out = append(out, p.Extents...)
-		}
-		if len(out) > maxExtents {
-			return nil, fmt.Errorf("read manifest: more than %d extents: %w", maxExtents, ErrDamaged)
-		}
-	}
-	return out, errors.Join(errs...)
-}
-
-func (f *File) page(ctx context.Context, depth int, e *protocol.Extent) (*protocol.Page, error) {
-	b, err := f.c.readExtent(ctx, e, nil)
-	if err != nil {
-		return nil, fmt.Errorf("read page of the manifest: %w", err)
-	}
-	p, err := protocol.ParsePage(b)
-	if err == nil && p.Depth != depth {
-		err = fmt.Errorf("page of depth %d at %d", p.Depth, depth)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read page of the manifest: %w: %w", ErrDamaged, err)
-	}
-	return p, nil
 }
 
 // lay gives each extent its place. They must make exactly the file's size.

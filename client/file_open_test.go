@@ -83,11 +83,7 @@ func TestPages(t *testing.T) {
 			var above []protocol.Extent
 			for len(level) > 0 {
 				n := min(3, len(level))
-				b, err := (&protocol.Page{Depth: depth, Extents: level[:n]}).Encode()
-				if err != nil {
-					t.Fatal(err)
-				}
-				above = append(above, w.store(b, 0)[0])
+				above = append(above, w.page(depth, level[:n]))
 				level = level[n:]
 			}
 			level = above
