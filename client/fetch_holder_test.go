@@ -79,7 +79,7 @@ func (h *holder) edit(f func()) {
 
 // act does what the holder's mood does before any answer.
 func (h *holder) act(ctx context.Context) error {
-	if !sleep(ctx, h.net.latency) {
+	if !protocol.Sleep(ctx, h.net.latency) {
 		return ctx.Err()
 	}
 	switch {
@@ -89,7 +89,7 @@ func (h *holder) act(ctx context.Context) error {
 	case h.is(refusing):
 		return protocol.ErrUnavailable
 	case h.is(sluggish):
-		sleep(ctx, 3*time.Second)
+		protocol.Sleep(ctx, 3*time.Second)
 	}
 	return nil
 }

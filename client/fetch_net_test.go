@@ -135,7 +135,7 @@ func (n *testNet) Open(ctx context.Context, to peer.ID) (protocol.Stream, error)
 	}
 	n.opened[to]++
 	n.mu.Unlock()
-	if !sleep(ctx, n.latency) {
+	if !protocol.Sleep(ctx, n.latency) {
 		return nil, context.Cause(ctx)
 	}
 	if h == nil || !reach || h.is(dead) {

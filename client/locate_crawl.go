@@ -138,7 +138,7 @@ func (w *crawl) awaitSeeds(ctx context.Context) {
 		w.mu.Lock()
 		n := len(w.queue)
 		w.mu.Unlock()
-		if n > 0 || !sleep(ctx, knownEvery) {
+		if n > 0 || !protocol.Sleep(ctx, knownEvery) {
 			return
 		}
 	}
@@ -209,17 +209,5 @@ func (c *Client) noteAsk(ctx context.Context, id peer.ID, begun time.Time, err e
 		c.peers.ok(id, 0, c.now().Sub(begun))
 	case !errors.Is(context.Cause(ctx), context.Canceled):
 		c.peers.fail(id, err)
-	}
-}
-
-// sleep waits, and reports whether ctx let it.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -69,7 +69,7 @@ func (s *search) run(ctx context.Context, hints []peer.AddrInfo) {
 	}
 	var sources sync.WaitGroup
 	sources.Go(func() {
-		if len(hints)+len(s.named) == 0 && s.onBegin == nil || sleep(ctx, dhtAfter) {
+		if len(hints)+len(s.named) == 0 && s.onBegin == nil || protocol.Sleep(ctx, dhtAfter) {
 			s.fromDHT(ctx)
 		}
 	})
@@ -139,7 +139,7 @@ func (s *search) fromDHT(ctx context.Context) {
 				return
 			}
 		}
-		if n > 0 || !sleep(ctx, providerAgain) {
+		if n > 0 || !protocol.Sleep(ctx, providerAgain) {
 			return
 		}
 	}
@@ -163,7 +163,7 @@ func (s *search) throughGate(ctx context.Context, g gate, id peer.ID) bool {
 
 // fromCrawl asks everybody, once the quicker sources had their time.
 func (s *search) fromCrawl(ctx context.Context) {
-	if !sleep(ctx, crawlAfter) {
+	if !protocol.Sleep(ctx, crawlAfter) {
 		return
 	}
 	s.c.newCrawl(func(ctx context.Context, id peer.ID) []peer.AddrInfo {

@@ -124,7 +124,7 @@ func (r *race) watch(ctx context.Context, b *bid) {
 		}
 	}
 	patience := r.src.l.c.peers.patience(r.col.length)
-	if !sleep(ctx, min(patience, silentAfter)) {
+	if !protocol.Sleep(ctx, min(patience, silentAfter)) {
 		return
 	}
 	if patience <= silentAfter {
@@ -135,11 +135,11 @@ func (r *race) watch(ctx context.Context, b *bid) {
 	if !alive {
 		tell()
 	}
-	if !late && sleep(ctx, patience-silentAfter-r.src.l.c.now().Sub(begun)) {
+	if !late && protocol.Sleep(ctx, patience-silentAfter-r.src.l.c.now().Sub(begun)) {
 		tell()
 	}
 	// One that is slow but there may still be needed.
-	for !alive || sleep(ctx, probeEvery) {
+	for !alive || protocol.Sleep(ctx, probeEvery) {
 		if alive = r.alive(ctx, b, 2*probeTime); !alive {
 			b.cancel(errSilent)
 			return

@@ -50,8 +50,8 @@ func (d *demo) mend(ctx context.Context) (string, error) {
 		case above.IsZero():
 			above = time.Now()
 		}
-		if err := sleep(ctx, demoLook); err != nil {
-			return "", fmt.Errorf("%d of %d shards were proved at last: %w", h.Reachable, h.N, err)
+		if !protocol.Sleep(ctx, demoLook) {
+			return "", fmt.Errorf("%d of %d shards were proved at last: %w", h.Reachable, h.N, context.Cause(ctx))
 		}
 	}
 }
@@ -111,13 +111,4 @@ func (d *demo) getByStranger(ctx context.Context) (string, error) {
 	}
 	d.bystander = d.pickBystander(holders)
 	return d.getBack(ctx, "d", d.bare, []string{d.bystander})
-}
-
-func sleep(ctx context.Context, long time.Duration) error {
-	select {
-	case <-time.After(long):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -5,6 +5,8 @@ package main
 import (
 	"context"
 	"time"
+
+	"github.com/cairnstore/cairn/protocol"
 )
 
 // A node is idle once its start is behind it: it has met its peers, filled its
@@ -23,12 +25,12 @@ func measureIdle(ctx context.Context, s settings) ([]figure, error) {
 		return nil, err
 	}
 	defer n.close()
-	if err := pause(ctx, idleSettle); err != nil {
-		return nil, err
+	if !protocol.Sleep(ctx, idleSettle) {
+		return nil, ctx.Err()
 	}
 	before := n.nodesCPU()
-	if err := pause(ctx, idleTime); err != nil {
-		return nil, err
+	if !protocol.Sleep(ctx, idleTime) {
+		return nil, ctx.Err()
 	}
 	used := n.nodesCPU() - before
 	memory := 0.0
@@ -39,13 +41,4 @@ func measureIdle(ctx context.Context, s settings) ([]figure, error) {
 		{"idle node with 20 peers", 100 * used.Seconds() / idleTime.Seconds() / (idlePeers + 1), "% of a core", "≤ 0.25"},
 		{"memory of an idle node", memory / 1e6, "MB", "≤ 80"},
 	}, nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cairnstore/cairn/lab/launch"
+	"github.com/cairnstore/cairn/protocol"
 )
 
 // hasty are the flags of a network in which a day lasts 43 s, and a node that is
@@ -147,8 +148,8 @@ func (n *network) repairs(ctx context.Context, shards int) ([]repaired, error) {
 		case late:
 			return nil, errNoRepair
 		}
-		if err := pause(ctx, time.Second); err != nil {
-			return nil, err
+		if !protocol.Sleep(ctx, time.Second) {
+			return nil, ctx.Err()
 		}
 	}
 }

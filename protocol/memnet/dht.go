@@ -191,9 +191,11 @@ func (p *Peer) lookup(ctx context.Context) (answered bool, err error) {
 	case alone:
 		return false, ctx.Err()
 	case silent:
-		return false, sleep(ctx, lookupTimeout)
+		protocol.Sleep(ctx, lookupTimeout)
+		return false, ctx.Err()
 	}
-	return true, sleep(ctx, 2*lookupHops*n.cfg.Latency)
+	protocol.Sleep(ctx, 2*lookupHops*n.cfg.Latency)
+	return true, ctx.Err()
 }
 
 // joined reports whether this peer knows a server that would answer.

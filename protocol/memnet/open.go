@@ -44,8 +44,8 @@ func (p *Peer) open(ctx context.Context, to peer.ID) (*end, error) {
 		return nil, err
 	}
 	nr, delay, err := p.dial(to)
-	if err := sleep(ctx, delay); err != nil {
-		return nil, err
+	if !protocol.Sleep(ctx, delay) {
+		return nil, ctx.Err()
 	}
 	if err != nil {
 		return nil, err
@@ -118,21 +118,6 @@ func (p *Peer) awake(ctx context.Context) error {
 	select {
 	case <-thawed:
 		return ctx.Err()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// sleep waits for d or until ctx is done.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -140,28 +140,16 @@ func (a *announcer) run(ctx context.Context) {
 				return
 			}
 		}
-		if !pause(ctx, settleTime) {
+		if !protocol.Sleep(ctx, settleTime) {
 			return
 		}
 		told = max(a.h.dht.RoutingTable().Size(), 1)
 		if err := a.again(); err != nil {
 			a.h.log.Debug("cannot announce", "error", err)
 		}
-		if !pause(ctx, againAfter) {
+		if !protocol.Sleep(ctx, againAfter) {
 			return
 		}
-	}
-}
-
-// pause waits. It reports whether ctx still lives.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

@@ -227,7 +227,7 @@ func TestTenThousandGroupsAreAllFound(t *testing.T) {
 			if time.Now().After(within) {
 				t.Fatalf("node %d was told of %d groups", i, toldBy(h, donor))
 			}
-			if !pause(t.Context(), 50*time.Millisecond) {
+			if !protocol.Sleep(t.Context(), 50*time.Millisecond) {
 				return
 			}
 		}
