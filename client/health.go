@@ -124,30 +124,6 @@ type shown struct {
 	err  error // nil: proved
 }
 
-// surveys has the members of each group asked once who holds its slots.
-type surveys struct {
-	mu   sync.Mutex
-	done map[*foundGroup]chan struct{} // closed when its members were asked
-}
-
-// once runs ask for the first that comes with a group, and has the others wait
-// for it.
-func (s *surveys) once(g *foundGroup, ask func()) {
-	s.mu.Lock()
-	done, ok := s.done[g]
-	if !ok {
-		done = make(chan struct{})
-		s.done[g] = done
-	}
-	s.mu.Unlock()
-	if ok {
-		<-done
-		return
-	}
-	ask()
-	close(done)
-}
-
 func (c *Client) checkSegments(ctx context.Context, h *Health, all []protocol.Extent) error {
 	pick, err := c.sample(all)
 	if err != nil {
@@ -156,13 +132,13 @@ func (c *Client) checkSegments(ctx context.Context, h *Health, all []protocol.Ex
 	h.Segments, h.Checked = len(all), len(pick)
 	results := make([]segmentHealth, len(pick))
 	turns := make(chan struct{}, checkSegments)
-	asked := &surveys{done: make(map[*foundGroup]chan struct{})}
+	k := newCheck()
 	var wg sync.WaitGroup
 	for i := range pick {
 		turns <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-turns }()
-			results[i] = c.challengeSegment(ctx, &pick[i], asked)
+			results[i] = c.challengeSegment(ctx, &pick[i], k)
 		})
 	}
 	wg.Wait()

@@ -12,7 +12,7 @@ import (
 
 // challengeSegment asks every holder of a segment for a leaf that it cannot
 // foresee.
-func (c *Client) challengeSegment(ctx context.Context, e *protocol.Extent, asked *surveys) segmentHealth {
+func (c *Client) challengeSegment(ctx context.Context, e *protocol.Extent, k *check) segmentHealth {
 	src, err := c.source(ctx, e, nil)
 	if err != nil {
 		return segmentHealth{err: err}
@@ -23,11 +23,11 @@ func (c *Client) challengeSegment(ctx context.Context, e *protocol.Extent, asked
 		s.err = err
 		return s
 	}
-	asked.once(src.group, func() { c.locator().survey(ctx, src.group, e) })
+	k.once(src.group, func() { c.locator().survey(ctx, src.group, e) })
 	s.slots = make([]shown, d.N)
 	var wg sync.WaitGroup
 	for slot := range s.slots {
-		wg.Go(func() { s.slots[slot] = c.challengeSlot(ctx, src, d, slot) })
+		wg.Go(func() { s.slots[slot] = c.challengeSlot(ctx, src, d, slot, k) })
 	}
 	wg.Wait()
 	return s
@@ -35,14 +35,42 @@ func (c *Client) challengeSegment(ctx context.Context, e *protocol.Extent, asked
 
 var errVacantSlot = errors.New("the slot is vacant")
 
-// challengeSlot asks those who may hold a slot, one after another, until one
+// challengeWidth is how many of those that may hold a slot are asked at a time, once
+// the first has had half a second. Who is slow leaves its place to others.
+const challengeWidth = 16
+
+// challengeSlot asks those who may hold a slot, the likeliest first, until one
 // shows its leaf.
-func (c *Client) challengeSlot(ctx context.Context, src *source, d *protocol.Descriptor, slot int) shown {
+func (c *Client) challengeSlot(ctx context.Context, src *source, d *protocol.Descriptor, slot int, k *check) shown {
+	ids := c.peers.upFirst(src.group.holders(slot))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	turns, end := newGrowingGate(challengeWidth, 1, slowAsk)
+	defer end()
+	all, asked := make([]shown, len(ids)), 0
+	var wg sync.WaitGroup
+	for i, id := range ids {
+		leave, ok := turns.enter(ctx)
+		if !ok {
+			break
+		}
+		asked++
+		wg.Go(func() {
+			defer leave()
+			if all[i] = (shown{id, c.challenge(ctx, src, d, slot, id, k)}); all[i].err == nil {
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	return firstProved(all[:asked])
+}
+
+// firstProved returns what the first showed that met its challenge, else the last.
+func firstProved(all []shown) shown {
 	s := shown{err: errVacantSlot}
-	for _, id := range c.peers.upFirst(src.group.holders(slot)) {
-		s = shown{id, c.challenge(ctx, src, d, slot, id)}
+	for _, s = range all {
 		if s.err == nil {
-			src.group.prove(id)
 			break
 		}
 	}
@@ -50,7 +78,10 @@ func (c *Client) challengeSlot(ctx context.Context, src *source, d *protocol.Des
 }
 
 // challenge asks one holder for a random leaf of its shard.
-func (c *Client) challenge(ctx context.Context, src *source, d *protocol.Descriptor, slot int, id peer.ID) error {
+func (c *Client) challenge(ctx context.Context, src *source, d *protocol.Descriptor, slot int, id peer.ID, k *check) error {
+	if err := k.silence(id); err != nil {
+		return err
+	}
 	leaf, err := c.draw(uint64(protocol.Leaves(d.ShardSize)))
 	if err != nil {
 		return err
@@ -63,8 +94,14 @@ func (c *Client) challenge(ctx context.Context, src *source, d *protocol.Descrip
 	_, raw, err := c.call.Get(ctx, id, req, nil, protocol.SliceSize(length, d.ShardSize))
 	c.noteAsk(ctx, id, begun, err)
 	if err != nil {
+		if !isRefusal(err) && !errors.Is(context.Cause(ctx), context.Canceled) {
+			k.note(id, err)
+		}
 		return err
 	}
-	_, err = protocol.VerifySlice(raw, off, length, d.ShardSize, d.Roots[slot])
+	if _, err = protocol.VerifySlice(raw, off, length, d.ShardSize, d.Roots[slot]); err == nil {
+		k.note(id, nil)
+		src.group.prove(id)
+	}
 	return err
 }

@@ -120,3 +120,48 @@ func TestNetworkView(t *testing.T) {
 		}
 	})
 }
+
+// TestHealthAmongSilentNames checks a file of many segments of which one holder is
+// dead, while peers that hold nothing name others that never answer for all slots.
+// The dead one's successor, whom the honest members name, is found all the same.
+func TestHealthAmongSilentNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 910, small, 32*20000, 20000)
+		w.announce()
+		w.holders[0].set(dead)
+		next, liar := w.newHolder(3000), w.holders[1]
+		next.shards, next.record, next.table, next.group = w.holders[0].shards, liar.record, liar.table, liar.group
+		next.envs = append([][]byte{w.env(next)}, liar.envs[1:]...)
+		for _, h := range w.holders[2:] {
+			h.envs = next.envs
+		}
+		silent := make([]*holder, 60)
+		for i := range silent {
+			h := w.newHolder(4000 + i)
+			h.shards, h.record, h.table, h.group, h.silentGet = liar.shards, liar.record, liar.table, liar.group, true
+			silent[i] = h
+		}
+		name := func(h *holder, next []*holder) {
+			h.envs = nil
+			for slot := range w.holders {
+				h.envs = append(h.envs, w.env(next[slot%len(next)]))
+			}
+		}
+		name(liar, silent)
+		for i, h := range silent {
+			name(h, silent[min(6*(i+1), len(silent)-1):])
+		}
+		begun := time.Now()
+		h, err := w.newClient().Health(t.Context(), w.link)
+		if err != nil || h.Reachable != len(w.holders) || h.Holders[0].Peer != next.id {
+			t.Errorf("%+v, %v", h, err)
+		}
+		w.holders[0].shards, next.silentGet = nil, true
+		if h, err = w.newClient().Health(t.Context(), w.link); err != nil || h.Reachable != len(w.holders)-1 {
+			t.Errorf("%+v, %v", h, err)
+		}
+		if took := time.Since(begun); took > 30*time.Second {
+			t.Errorf("two checks of 33 segments took %s", took)
+		}
+	})
+}
