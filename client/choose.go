@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -62,14 +63,13 @@ func (r *recentDraw) set(now time.Time, w wanted, d draw) {
 	r.at, r.want, r.draw = now, w, d
 }
 
-// chooseGroup returns an open group that fits, or forms one. Nodes that failed
-// or lied in this session are no candidates.
+// chooseGroup returns an open group that fits, or forms one. Where no node takes a
+// new one, only a profile that was asked for tells which open group fits.
 func (c *Client) chooseGroup(ctx context.Context, w wanted) (draw, error) {
-	cands, err := c.candidates(ctx)
-	if err != nil {
-		return draw{}, err
+	cands, none := c.candidates(ctx)
+	if none != nil && (w.profile == (protocol.Profile{}) || errors.Is(none, ErrNoPeers) || ctx.Err() != nil) {
+		return draw{}, fmt.Errorf("choose a group: %w", none)
 	}
-	cands = slices.DeleteFunc(cands, func(n group.Candidate) bool { return c.peers.unfit(n.Peer) })
 	floor, err := c.floor(cands, w)
 	if err != nil {
 		return draw{}, err
@@ -78,7 +78,12 @@ func (c *Client) chooseGroup(ctx context.Context, w wanted) (draw, error) {
 	if few, warn := group.HostileHint(cands, d.private); warn {
 		d.warnings = append(d.warnings, fmt.Sprintf("all %d nodes found lie in %d address ranges: somebody may be showing you only their own", len(cands), few))
 	}
-	if d.group, err = c.reuse(ctx, w, floor); d.group == nil && err == nil {
+	d.group, err = c.reuse(ctx, w, floor)
+	switch {
+	case d.group != nil || err != nil:
+	case none != nil:
+		err = fmt.Errorf("choose a group: %w", none)
+	default:
 		d.group, err = c.form(ctx, cands, w, floor)
 	}
 	return d, err
@@ -101,13 +106,10 @@ func (c *Client) floor(cands []group.Candidate, w wanted) (protocol.Profile, err
 		}
 		p = q
 	}
-	switch {
-	case ok:
-		return p, nil
-	case len(cands) > 0:
+	if !ok {
 		return p, fmt.Errorf("choose a group among %d nodes: %w", len(cands), ErrNetworkFull)
 	}
-	return p, fmt.Errorf("choose a group: %w", ErrNoPeers)
+	return p, nil
 }
 
 func withRoom(cands []group.Candidate, w wanted, p protocol.Profile) []group.Candidate {

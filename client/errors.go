@@ -13,6 +13,8 @@ var (
 	ErrTooFew = errors.New("too few answered")
 	// ErrNetworkFull: nodes answered, and none of them has room for us.
 	ErrNetworkFull = errors.New("the network is full")
+	// ErrNoTakers: peers answered, and none of them takes a stranger's data now.
+	ErrNoTakers = errors.New("no node takes data")
 	// ErrDamaged: enough answered, but the bytes do not fit their hashes.
 	ErrDamaged = errors.New("damaged or forged")
 	// ErrNotFound: everybody who was found was asked, and nobody has it.

@@ -67,7 +67,7 @@ func tooFewAccept(p protocol.Profile, accepted int, refusals []error) error {
 	}
 	err := fmt.Errorf("form a group of profile %s: %d nodes accept, %d needed: %w", p, accepted, group.SafeAt(p), kind)
 	if len(refusals) > 0 {
-		err = fmt.Errorf("%w (first refusal: %s)", err, refusals[0].Error()) // told, not wrapped: kind is what counts
+		err = withRefusal(err, refusals[0])
 	}
 	return err
 }
@@ -158,9 +158,9 @@ func (c *Client) establish(ctx context.Context, s *groupState, p protocol.Profil
 		return nil, err
 	}
 	facts := append(g.foundingFacts(), g.renewal(c.now()))
-	if told := c.tellAll(ctx, g, facts); told < group.SafeAt(p) {
-		err := g.close()
-		return nil, errors.Join(fmt.Errorf("found group %s: %d members took its table, %d needed: %w", id, told, group.SafeAt(p), ErrTooFew), err)
+	if told, refusal := c.tellAll(ctx, g, facts); told < group.SafeAt(p) {
+		err := fmt.Errorf("found group %s: %d members took its table, %d needed: %w", id.Prefix(), told, group.SafeAt(p), ErrTooFew)
+		return nil, errors.Join(withRefusal(err, refusal), g.close())
 	}
 	c.log.Info("formed a group", "group", id.Prefix(), "profile", p, "members", len(answers))
 	return g, nil

@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -164,4 +165,36 @@ func TestHealthAmongSilentNames(t *testing.T) {
 			t.Errorf("two checks of 33 segments took %s", took)
 		}
 	})
+}
+
+// TestNobodyTakesData says why nothing can be put where nodes answer.
+func TestNobodyTakesData(t *testing.T) {
+	for _, tc := range []struct {
+		name, says string
+		change     func(i int, m *protocol.InfoReply)
+	}{
+		{"away", "6 nodes answer (5 away, 1 leaving): no node takes data", func(i int, m *protocol.InfoReply) {
+			m.AwayUntil, m.Draining = time.Now().Add(time.Hour).Unix(), i == 0
+		}},
+		{"closed", "6 nodes answer (1 for holders of vouchers only, 5 closed to new data)", func(i int, m *protocol.InfoReply) {
+			if m.Accepts = protocol.AcceptsNobody; i == 3 {
+				m.Accepts = protocol.AcceptsVouchers
+			}
+		}},
+		{"no nodes", "6 peers answer and none donates space", func(_ int, m *protocol.InfoReply) { m.Donated = 0 }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 911, small, 1000, 0)
+				for i, h := range w.holders {
+					w.net.known = append(w.net.known, h.id)
+					tc.change(i, &h.info)
+				}
+				_, err := w.client.chooseGroup(t.Context(), wanted{size: 1000})
+				if !errors.Is(err, ErrNoTakers) || errors.Is(err, ErrNoPeers) || !strings.Contains(err.Error(), tc.says) {
+					t.Errorf("%v", err)
+				}
+			})
+		})
+	}
 }

@@ -1,9 +1,11 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,7 +64,7 @@ func (c *Client) NetworkView(ctx context.Context) (*View, error) {
 		class.Donated += n.Info.Donated
 		class.Free += n.Info.Free
 		v.Accepts[n.Info.Accepts] = class
-		if n.takes(c.now()) {
+		if n.unwilling(c.now()) == "" {
 			cands = append(cands, n.At)
 		}
 	}
@@ -72,24 +74,74 @@ func (c *Client) NetworkView(ctx context.Context) (*View, error) {
 }
 
 // candidates returns the nodes that answered just now and take anybody's data,
-// each with the address at which it was seen.
+// each with the address at which it was seen. Those that failed or lied in this
+// session are none. It returns ErrNoTakers or, where some failed, ErrTooFew where
+// there is nobody else, and says why.
 func (c *Client) candidates(ctx context.Context) ([]group.Candidate, error) {
-	nodes, _, err := c.lookRound(ctx)
+	nodes, answered, err := c.lookRound(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var out []group.Candidate
+	why := make(map[unwilling]int)
+	var failure error // of the first that failed a group
 	for _, n := range nodes {
-		if n.takes(c.now()) {
+		no := n.unwilling(c.now())
+		if no == "" && c.peers.unfit(n.Peer) {
+			no, failure = failedBefore, cmp.Or(failure, c.peers.missedWhy(n.Peer))
+		}
+		if no == "" {
 			out = append(out, n.At)
 		}
+		why[no]++
+	}
+	if len(out) == 0 {
+		return nil, withRefusal(noTakers(answered, len(nodes), why), failure)
 	}
 	return out, nil
 }
 
-// takes reports whether a node would hold a stranger's data.
-func (n *NodeInfo) takes(now time.Time) bool {
-	return n.Info.Accepts == protocol.AcceptsOpen && !n.Info.Draining && n.Info.AwayUntil <= now.Unix()
+// unwilling says why a node is not to be given a stranger's data; empty: it is.
+type unwilling string
+
+const (
+	leaving      unwilling = "leaving"
+	away         unwilling = "away"
+	takesOwn     unwilling = "for holders of vouchers only"
+	takesNone    unwilling = "closed to new data"
+	failedBefore unwilling = "failed just before"
+)
+
+func (n *NodeInfo) unwilling(now time.Time) unwilling {
+	switch {
+	case n.Info.Draining:
+		return leaving
+	case n.Info.AwayUntil > now.Unix():
+		return away
+	case n.Info.Accepts == protocol.AcceptsVouchers:
+		return takesOwn
+	case n.Info.Accepts != protocol.AcceptsOpen:
+		return takesNone
+	}
+	return ""
+}
+
+// noTakers says why nobody of those that answered can be given anything.
+func noTakers(answered, nodes int, why map[unwilling]int) error {
+	if nodes == 0 {
+		return fmt.Errorf("%d peers answer and none donates space: %w", answered, ErrNoTakers)
+	}
+	var list []string
+	for _, no := range []unwilling{away, leaving, takesOwn, takesNone, failedBefore} {
+		if n := why[no]; n > 0 {
+			list = append(list, fmt.Sprintf("%d %s", n, no))
+		}
+	}
+	kind := ErrNoTakers
+	if why[failedBefore] > 0 {
+		kind = ErrTooFew
+	}
+	return fmt.Errorf("%d nodes answer (%s): %w", nodes, strings.Join(list, ", "), kind)
 }
 
 // round collects the answers of one look round.

@@ -52,6 +52,7 @@ type peerNotes struct {
 
 	misses   int // groups that it failed
 	missedAt time.Time
+	missedBy error // what it said to the last, or how it failed it
 }
 
 func newPeers(now func() time.Time) *peers {
@@ -118,15 +119,25 @@ func (p *peers) down(id peer.ID) bool {
 
 func (n *peerNotes) down(now time.Time) bool { return n.liar != nil || now.Before(n.until) }
 
-// missed notes that a peer took part in a group and then would not store.
-func (p *peers) missed(id peer.ID, refused bool) {
+// missed notes that a peer took part in a group and then would not store, and why.
+func (p *peers) missed(id peer.ID, refused bool, why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := p.notes(id)
 	if n.misses++; refused {
 		n.misses = mostMisses
 	}
-	n.missedAt = p.now()
+	n.missedAt, n.missedBy = p.now(), why
+}
+
+// missedWhy returns how a peer failed the last group that it failed; nil: none.
+func (p *peers) missedWhy(id peer.ID) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := p.book[id]; n != nil {
+		return n.missedBy
+	}
+	return nil
 }
 
 // unfit reports whether a peer is not to be drawn for a group: one that is

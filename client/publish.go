@@ -127,13 +127,14 @@ func (p *putter) writePointer(home *placement, up *uploadState) error {
 	if err := g.countPointer(); err != nil {
 		return err
 	}
-	took := 0
+	took, refusal := 0, error(nil)
 	for range pointerTries {
-		if took = p.c.tellAll(p.ctx, g, facts); took >= group.WriteQuorum(g.profile) {
+		if took, refusal = p.c.tellAll(p.ctx, g, facts); took >= group.WriteQuorum(g.profile) {
 			return nil
 		}
 	}
-	return fmt.Errorf("publish the link: %d members took it, %d needed: %w", took, group.WriteQuorum(g.profile), ErrTooFew)
+	err = fmt.Errorf("publish the link: %d members took it, %d needed: %w", took, group.WriteQuorum(g.profile), ErrTooFew)
+	return withRefusal(err, refusal)
 }
 
 const pointerTries = 3

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -248,10 +249,10 @@ func (k *carrier) blame() {
 	k.blamed = true
 	for _, l := range k.lanes {
 		l.mu.Lock()
-		refused, strikes := l.refused, l.strikes
+		refused, strikes, why := l.refused, l.strikes, cmp.Or(l.refused, l.last)
 		l.mu.Unlock()
 		if l.peer != "" && (refused != nil || strikes > 0) {
-			k.c.peers.missed(l.peer, refused != nil && !mayBeHonest(refused))
+			k.c.peers.missed(l.peer, refused != nil && !mayBeHonest(refused), why)
 		}
 	}
 }

@@ -34,9 +34,11 @@ func (c *Client) sync(ctx context.Context, g *ownGroup) int {
 		c.listBuckets(ctx, g, views, buckets)
 		c.level(ctx, g, views)
 	}
-	if now := c.now(); g.renewalDue(now) && c.tellAll(ctx, g, []protocol.Fact{g.renewal(now)}) >= group.WriteQuorum(g.profile) {
-		if err := g.renewed(now); err != nil {
-			c.log.Warn("journal a renewal", "err", err)
+	if now := c.now(); g.renewalDue(now) {
+		if told, _ := c.tellAll(ctx, g, []protocol.Fact{g.renewal(now)}); told >= group.WriteQuorum(g.profile) {
+			if err := g.renewed(now); err != nil {
+				c.log.Warn("journal a renewal", "err", err)
+			}
 		}
 	}
 	return len(views)

@@ -16,8 +16,9 @@ import (
 // take the founding facts.
 const formTimeout = 5 * time.Second
 
-// tellAll offers facts to every member at once and returns how many took all.
-func (c *Client) tellAll(ctx context.Context, g *ownGroup, facts []protocol.Fact) int {
+// tellAll offers facts to every member at once and returns how many took all, and
+// what the first that refused said, if anybody did.
+func (c *Client) tellAll(ctx context.Context, g *ownGroup, facts []protocol.Fact) (took int, refusal error) {
 	ctx, cancel := context.WithTimeout(ctx, formTimeout)
 	defer cancel()
 	holders := g.holders()
@@ -31,15 +32,29 @@ func (c *Client) tellAll(ctx context.Context, g *ownGroup, facts []protocol.Fact
 			results <- c.tell(ctx, g, h, facts)
 		}()
 	}
-	took := 0
 	for range holders {
-		if err := <-results; err == nil {
+		err := <-results
+		if err == nil {
 			took++
-		} else if !errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if !errors.Is(err, ErrNotFound) {
 			c.log.Debug("member did not take facts", "group", g.id.Prefix(), "err", err)
 		}
+		if refusal == nil && isRefusal(err) {
+			refusal = err
+		}
 	}
-	return took
+	return took, refusal
+}
+
+// withRefusal adds to err what the first that refused said, if anybody did. It is
+// told, not wrapped: what err is counts.
+func withRefusal(err, refusal error) error {
+	if refusal == nil {
+		return err
+	}
+	return fmt.Errorf("%w (first refusal: %s)", err, refusal.Error())
 }
 
 // tell offers facts to one member, each page within formTimeout; nil means that

@@ -61,6 +61,7 @@ var kinds = []struct {
 	{client.ErrRevoked, statusNotFound, "ask whoever gave you the link for a new one"},
 	{client.ErrNotFound, statusNotFound, "is this the right network? \"--network\" and \"--bootstrap\" say which one is asked, \"cairn network\" shows it"},
 	{client.ErrNetworkFull, statusTooFew, "nothing was stored. \"cairn network\" shows the free space; more of it comes with more donors"},
+	{client.ErrNoTakers, statusTooFew, "nothing was stored. Nodes that are away come back: try again later, or donate space yourself by \"cairn node --donate 10GB\""},
 	{client.ErrNoPeers, statusTooFew, "no network without a peer: enter one by \"cairn join TEXT\" or \"--bootstrap ADDRESS\", or start the first node by \"cairn node --donate 10GB\""},
 	{client.ErrTooFew, statusTooFew, "nothing is lost: holders that are away come back. Try again later, or look with \"cairn health\""},
 	{client.ErrDamaged, statusDamaged, "no false byte was written. Holders lie or their disks fail: \"cairn health LINK\" names them"},

@@ -86,7 +86,7 @@ func putError(err error, begun bool) error {
 	case errors.Is(err, client.ErrNetworkFull) && begun:
 		return withHint(err, "the room ended before the file did. When \"cairn network\" shows more, put the same file again: it goes on where it was")
 	case errors.Is(err, client.ErrTooFew):
-		return withHint(err, "nothing that was stored before is lost. \"cairn network\" shows what a put can get now; put it again later, or with a lower --profile")
+		return withHint(err, "nothing that was stored before is lost. \"cairn network\" shows what a put can get now, \"cairn doctor\" whether this computer's clock or line is at fault; put it again later, or with a lower --profile")
 	}
 	return err
 }
