@@ -46,9 +46,10 @@ type holder struct {
 	envs     [][]byte // of the members, by slot
 	gets     int
 
-	pointerAlone bool // shows pointers without record and table
-	saysDeleted  bool // of whatever pointer it is asked for
-	silentGet    bool // never answers for bytes
+	pointerAlone bool   // shows pointers without record and table
+	saysDeleted  bool   // of whatever pointer it is asked for, without proof
+	deleted      []byte // the delete that it shows of whatever pointer it is asked for
+	silentGet    bool   // never answers for bytes
 }
 
 type heldShard struct {
@@ -185,6 +186,11 @@ func (h *holder) Facts(ctx context.Context, _ protocol.Remote, r *protocol.Facts
 	defer h.mu.Unlock()
 	if h.saysDeleted {
 		return nil, protocol.ErrDeleted
+	}
+	if h.deleted != nil {
+		return &protocol.FactsReply{Facts: []protocol.Fact{
+			{Kind: protocol.FactRecord, Bytes: h.record}, {Kind: protocol.FactTable, Bytes: h.table}, {Kind: protocol.FactDelete, Bytes: h.deleted},
+		}}, nil
 	}
 	if h.pointerAlone {
 		m := &protocol.FactsReply{}

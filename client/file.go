@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sort"
@@ -49,14 +50,19 @@ func (c *Client) Open(ctx context.Context, link protocol.Link) (*File, error) {
 		var f *File
 		if f, err = c.openRecord(ctx, r, p); err == nil {
 			r.confirm(ctx)
-			if p = r.newer(ctx, p, 0); p == nil {
+			if newer := r.newer(ctx, p, 0); newer != nil {
+				p = newer
+				continue
+			}
+			if err = r.gone(); err == nil {
 				return f, nil
 			}
-			continue
+			break
 		}
 		// A newer record may stand where an old one leads nowhere.
 		newer := r.contradicted(ctx, p)
 		if newer == nil {
+			err = cmp.Or(r.gone(), err)
 			break
 		}
 		p, err = newer, nil

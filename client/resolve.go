@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -58,7 +59,8 @@ type resolver struct {
 	drawn    map[peer.ID]bool  // members whose answers settle which is the newest
 	allDrawn bool              // any member's do
 	asOf     time.Time
-	deleted  int  // peers that say that its owner deleted it
+	deleted  bool // its owner's delete was shown
+	said     int  // peers that say so and show none
 	ended    bool // nobody is left to ask
 	cancel   context.CancelFunc
 	changed  chan struct{} // closed at each change
@@ -116,20 +118,15 @@ func (r *resolver) await(ctx context.Context, is func() bool) error {
 func (r *resolver) ask(ctx context.Context, id peer.ID) error {
 	m, err := r.c.call.Facts(ctx, id, &protocol.FactsRequest{Group: r.link.Home, Pointer: r.link.Pointer[:]})
 	if err != nil {
-		if errors.Is(err, protocol.ErrNotFound) || errors.Is(err, protocol.ErrUnknown) {
-			r.note(id, nil)
-		}
-		r.update(func() {
-			if errors.Is(err, protocol.ErrDeleted) {
-				r.deleted++
-			}
-		})
+		r.refused(id, err)
 		return err
 	}
 	g := r.takeGroup(m.Facts)
 	var newest *protocol.Pointer
 	for _, f := range m.Facts {
 		switch {
+		case f.Kind == protocol.FactDelete && g != nil:
+			r.takeDelete(g, f.Bytes)
 		case f.Kind == protocol.FactEnvelope && g != nil:
 			g.learn(r.c, f.Bytes)
 		case f.Kind == protocol.FactPointer:
@@ -148,6 +145,29 @@ func (r *resolver) ask(ctx context.Context, id peer.ID) error {
 	}
 	r.note(id, newest)
 	return nil
+}
+
+// refused counts a peer that gives no record. One that says that the owner deleted
+// the pointer has none as well: nothing is believed that it does not show.
+func (r *resolver) refused(id peer.ID, err error) {
+	deleted := errors.Is(err, protocol.ErrDeleted)
+	if deleted {
+		r.update(func() { r.said++ })
+	}
+	if deleted || errors.Is(err, protocol.ErrNotFound) || errors.Is(err, protocol.ErrUnknown) {
+		r.note(id, nil)
+	}
+}
+
+// takeDelete verifies a delete of the pointer, which is final: no later record
+// undoes it.
+func (r *resolver) takeDelete(g *foundGroup, b []byte) {
+	d, err := protocol.OpenDelete(g.record, g.id, b)
+	if err != nil || !bytes.Equal(d.Subject, r.link.Pointer[:]) {
+		r.c.log.Debug("peer shows a false delete", "err", err)
+		return
+	}
+	r.update(func() { r.deleted = true })
 }
 
 // errNoAnswer is a reply in which nothing is true.

@@ -36,9 +36,12 @@ func (r *resolver) confirmation() Confirmation {
 	return c
 }
 
-// first returns the first valid record.
+// first returns the first valid record, or ErrRevoked where a delete comes first.
 func (r *resolver) first(ctx context.Context) (*protocol.Pointer, error) {
-	err := r.await(ctx, func() bool { return r.best != nil && r.group != nil || r.ended })
+	err := r.await(ctx, func() bool { return r.best != nil && r.group != nil || r.deleted || r.ended })
+	if err == nil {
+		err = r.gone()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +52,16 @@ func (r *resolver) first(ctx context.Context) (*protocol.Pointer, error) {
 		return p, nil
 	}
 	return nil, r.nothing()
+}
+
+// gone returns ErrRevoked once the owner's delete of the pointer was shown.
+func (r *resolver) gone() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.deleted {
+		return fmt.Errorf("open link: its owner deleted it: %w", ErrRevoked)
+	}
+	return nil
 }
 
 // home returns the home group, once first has returned a record.
@@ -64,7 +77,7 @@ func (r *resolver) confirm(ctx context.Context) {
 	defer cancel()
 	for {
 		r.mu.Lock()
-		ended, changed := r.ended, r.changed
+		ended, changed := r.ended || r.deleted, r.changed
 		r.mu.Unlock()
 		if ended || r.confirmation().Confirmed {
 			return
@@ -94,29 +107,31 @@ func (r *resolver) newer(ctx context.Context, p *protocol.Pointer, within time.D
 // nothing says why there is no record.
 func (r *resolver) nothing() error {
 	r.mu.Lock()
-	g, none, deleted := r.group, 0, r.deleted
+	g, none, said := r.group, 0, ""
+	if r.said > 0 {
+		said = fmt.Sprintf(" (%d peers say that its owner deleted it, and do not prove it)", r.said)
+	}
 	for id := range r.answers {
 		if g != nil && g.counts(id) {
 			none++
 		}
 	}
 	r.mu.Unlock()
-	if deleted > 0 {
-		return fmt.Errorf("find the link's pointer: %d holders say that its owner deleted it: %w", deleted, ErrRevoked)
-	}
 	if g == nil {
-		return r.find.nothing("find the link's group")
+		return r.find.nothing("find the link's group" + said)
 	}
 	members, need := len(g.members()), group.ConfirmCount(g.table.Profile)
 	if none >= need {
-		return fmt.Errorf("find the link's pointer: %d of %d members answered and none has it: %w", none, members, ErrNotFound)
+		return fmt.Errorf("find the link's pointer%s: %d of %d members answered and none has it: %w", said, none, members, ErrNotFound)
 	}
-	return fmt.Errorf("find the link's pointer: %d of %d members answered, %d are needed: %w", none, members, need, ErrTooFew)
+	return fmt.Errorf("find the link's pointer%s: %d of %d members answered, %d are needed: %w", said, none, members, need, ErrTooFew)
 }
 
 // verdict says whether a record can be opened now.
 func (r *resolver) verdict(p *protocol.Pointer) error {
-	switch {
+	switch err := r.gone(); {
+	case err != nil:
+		return err
 	case p.Revoked():
 		return fmt.Errorf("open link: %w", ErrRevoked)
 	case p.Expired(r.c.now()):

@@ -239,3 +239,71 @@ func TestPointerWithoutItsGroup(t *testing.T) {
 		}
 	})
 }
+
+// TestDeletedByHearsay has members and a stranger say that the pointer is deleted,
+// without proof: the verdict is that of who does not have it, never "revoked".
+func TestDeletedByHearsay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 902, middle, 1000, 0)
+		w.announce()
+		by := w.newHolder(77)
+		by.saysDeleted = true
+		w.net.known = append(w.net.known, by.id)
+		w.mustRead(5 * time.Second)
+		for _, h := range w.holders {
+			h.set(frozen)
+		}
+		_, err := w.newClient().Open(t.Context(), w.link)
+		if errors.Is(err, ErrRevoked) || !errors.Is(err, ErrTooFew) || !strings.Contains(err.Error(), "1 peers say") {
+			t.Errorf("a stranger's word, and all members away: %v", err)
+		}
+		for _, h := range w.holders {
+			h.set(healthy)
+			h.saysDeleted = true
+		}
+		if _, err := w.newClient().Open(t.Context(), w.link); errors.Is(err, ErrRevoked) || !errors.Is(err, ErrNotFound) {
+			t.Errorf("the word of all: %v", err)
+		}
+	})
+}
+
+// TestDeletedByProof shows the owner's delete of the pointer, and such as prove
+// nothing: of another subject, by another key, for another group.
+func TestDeletedByProof(t *testing.T) {
+	other := protocol.PointerID{1}
+	for _, tc := range []struct {
+		name   string
+		del    func(w *world) []byte
+		proves bool
+	}{
+		{"the owner's", func(w *world) []byte { return protocol.SignDelete(w.owner, "test", w.group, w.link.Pointer[:]) }, true},
+		{"another pointer's", func(w *world) []byte { return protocol.SignDelete(w.owner, "test", w.group, other[:]) }, false},
+		{"by another key", func(w *world) []byte { return protocol.SignDelete(w.pointer, "test", w.group, w.link.Pointer[:]) }, false},
+		{"of another group", func(w *world) []byte {
+			return protocol.SignDelete(w.owner, "test", protocol.GroupID{1}, w.link.Pointer[:])
+		}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 903, middle, 1000, 0)
+				w.announce()
+				w.net.latency = 5 * time.Millisecond
+				del := tc.del(w)
+				w.holders[3].deleted = del
+				for _, h := range w.holders[4:] {
+					h.set(frozen)
+				}
+				if _, err := w.newClient().Health(t.Context(), w.link); errors.Is(err, ErrRevoked) != tc.proves {
+					t.Errorf("shown by one of four members that answer, health: %v", err)
+				}
+				for _, h := range w.holders[:3] {
+					h.deleted = del
+				}
+				_, err := w.newClient().Open(t.Context(), w.link)
+				if errors.Is(err, ErrRevoked) != tc.proves || err == nil {
+					t.Errorf("shown by all: %v", err)
+				}
+			})
+		})
+	}
+}

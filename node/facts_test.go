@@ -273,7 +273,10 @@ func TestFetch(t *testing.T) {
 			t.Errorf("%s: %d facts, %v", name, len(got), err)
 		}
 	}
-	o.must(o.deleteFact(p.id[:]))
-	_, err = ask(stranger, protocol.FactsRequest{Pointer: p.id[:]})
-	wantCode(t, "deleted pointer", err, protocol.CodeDeleted)
+	del := o.deleteFact(p.id[:])
+	o.must(del)
+	got, err = ask(stranger, protocol.FactsRequest{Pointer: p.id[:]})
+	if err != nil || len(got) != 3 || got[0].Kind != protocol.FactRecord || got[1].Kind != protocol.FactTable || got[2].ID() != del.ID() {
+		t.Errorf("a deleted pointer gives %d facts, %v: not record, table and delete", len(got), err)
+	}
 }

@@ -38,8 +38,8 @@ type Group struct {
 	nominatedAt time.Time
 	renewal     kept
 	envelopes   map[peer.ID]keptEnvelope
-	grants      map[string]Grant // by subject
-	deletes     map[string]protocol.Hash
+	grants      map[string]Grant      // by subject
+	deletes     map[string]keptDelete // by subject
 	pointers    map[protocol.PointerID][]keptPointer
 	ids         map[protocol.Hash]int // names of all facts that count, and their bytes
 	segments    int                   // subjects ever granted or deleted
@@ -70,6 +70,11 @@ type Grant struct {
 	Bytes int64
 }
 
+type keptDelete struct {
+	id  protocol.Hash
+	raw []byte // of a pointer's: it proves to readers that the owner deleted it; else nil
+}
+
 type keptPointer struct {
 	id  protocol.Hash
 	seq int64
@@ -83,7 +88,7 @@ func New(id protocol.GroupID, ahead time.Duration, proven func(peer.ID) bool) *G
 		ID: id, ahead: ahead, proven: proven, turn: make(chan struct{}, 1), slot: -1, nominated: -1,
 		envelopes: make(map[peer.ID]keptEnvelope),
 		grants:    make(map[string]Grant),
-		deletes:   make(map[string]protocol.Hash),
+		deletes:   make(map[string]keptDelete),
 		pointers:  make(map[protocol.PointerID][]keptPointer),
 		ids:       make(map[protocol.Hash]int),
 		granting:  make(map[string]int),

@@ -94,7 +94,7 @@ func (g *Group) merge(f protocol.Fact, o protocol.Opened, self peer.ID, now time
 	case protocol.FactGrant:
 		m = g.mergeGrant(id, o.Grant)
 	case protocol.FactDelete:
-		m = g.mergeDelete(id, o.Delete)
+		m = g.mergeDelete(id, f, o.Delete)
 	case protocol.FactRenewal:
 		m = g.mergeRenewal(id, o.Renewal, now)
 	case protocol.FactPointer:
@@ -176,15 +176,19 @@ func (g *Group) mergeGrant(id protocol.Hash, v *protocol.Grant) Merged {
 }
 
 // mergeDelete keeps a delete for ever; the subject's grant and pointers go.
-func (g *Group) mergeDelete(id protocol.Hash, v *protocol.Delete) Merged {
+func (g *Group) mergeDelete(id protocol.Hash, f protocol.Fact, v *protocol.Delete) Merged {
 	s := string(v.Subject)
+	del := keptDelete{id: id}
+	if len(s) == len(protocol.PointerID{}) {
+		del.raw = f.Bytes
+	}
 	old, again := g.deletes[s]
 	if again {
-		if !before(id, old) {
+		if !before(id, old.id) {
 			return Merged{}
 		}
-		g.deletes[s] = id
-		return keptFor(old, true)
+		g.deletes[s] = del
+		return keptFor(old.id, true)
 	}
 	grant, granted := g.grants[s]
 	if !granted && !g.mayName(s) {
@@ -198,7 +202,7 @@ func (g *Group) mergeDelete(id protocol.Hash, v *protocol.Delete) Merged {
 	} else {
 		g.countSubject(s)
 	}
-	g.deletes[s] = id
+	g.deletes[s] = del
 	g.renamed(digestSegments)
 	if len(s) == len(protocol.PointerID{}) {
 		p := protocol.PointerID(v.Subject)

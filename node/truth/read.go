@@ -144,21 +144,22 @@ func (g *Group) FactIDs(buckets []int) []protocol.Hash {
 }
 
 // PointerFacts gives whoever names a group and a pointer of it what opens the
-// pointer: record, table, the pointer's records, the members' envelopes.
+// pointer: record, table, the pointer's records, the members' envelopes. Of one that
+// is deleted it gives record, table and the owner's delete: nobody need believe it.
 func (g *Group) PointerFacts(p protocol.PointerID) ([]protocol.Fact, error) {
 	if _, _, err := g.Founded(); err != nil {
 		return nil, protocol.Refuse(protocol.CodeNotFound, "group %s is not held", g.ID.Prefix())
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if _, gone := g.deletes[string(p[:])]; gone {
-		return nil, protocol.Refuse(protocol.CodeDeleted, "pointer %s", p)
+	out := []protocol.Fact{{Kind: protocol.FactRecord, Bytes: g.recordRaw}, {Kind: protocol.FactTable, Bytes: g.tableRaw}}
+	if del, gone := g.deletes[string(p[:])]; gone {
+		return append(out, protocol.Fact{Kind: protocol.FactDelete, Bytes: del.raw}), nil
 	}
 	list := g.pointers[p]
 	if len(list) == 0 {
 		return nil, protocol.Refuse(protocol.CodeNotFound, "pointer %s is not held", p)
 	}
-	out := []protocol.Fact{{Kind: protocol.FactRecord, Bytes: g.recordRaw}, {Kind: protocol.FactTable, Bytes: g.tableRaw}}
 	for _, r := range list {
 		out = append(out, protocol.Fact{Kind: protocol.FactPointer, Bytes: r.raw})
 	}
