@@ -37,8 +37,8 @@ type DeleteResult struct {
 	Size         int64  // bytes; -1: not known
 	Segments     int    // that nothing else refers to
 	Holders      int    // slots of the groups concerned, without vacant ones
-	Acknowledged int    // of them
-	Enough       bool   // so many of each group know that it is final
+	Acknowledged int    // of them, or of their successors
+	Enough       bool   // so many of each group say so that it is final
 	FreedAfter   time.Duration
 }
 
@@ -139,6 +139,7 @@ func (c *Client) tellDeletion(ctx context.Context, id putID, d *deleteState, pro
 	order, subjects := d.groups()
 	t := &receipts{tell: progress}
 	told := make([]toldGroup, len(order))
+	enough := make([]bool, len(order))
 	var away error
 	for i, g := range order {
 		own := groups[g]
@@ -156,18 +157,20 @@ func (c *Client) tellDeletion(ctx context.Context, id putID, d *deleteState, pro
 	for i, g := range order {
 		own := groups[g]
 		if c.elsewhere(own) != nil {
+			enough[i] = enoughTold(told[i].Slots)
 			continue
 		}
 		turns <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turns }()
-			c.reach(ctx, own, own.deletes(subjects[g]), told[i].Slots, func() { t.add(1, 0) })
+			n := &news{facts: own.deletes(subjects[g]), told: told[i].Slots, heard: func() { t.add(1, 0) }, final: !d.Enough}
+			enough[i] = c.reach(ctx, own, n)
 		})
 	}
 	all.Wait()
-	d.Told = told
-	d.Enough = !slices.ContainsFunc(told, func(g toldGroup) bool { return !enoughTold(g.Slots) })
-	if err := c.cfg.Owner.saveReceipts(id, d, c.isOver(d, t)); err != nil {
+	over := c.isOver(d, groups, told)
+	d.Told, d.Enough = told, !slices.Contains(enough, false)
+	if err := c.cfg.Owner.saveReceipts(id, d, over); err != nil {
 		return t, err
 	}
 	return t, away
@@ -182,10 +185,16 @@ func (c *Client) concerns(d *deleteState, groups map[protocol.GroupID]*ownGroup)
 	})
 }
 
-// isOver reports whether nobody is to be told of a deletion any more.
-func (c *Client) isOver(d *deleteState, t *receipts) bool {
+// isOver reports whether nobody is to be told of a deletion any more: all holders,
+// or after a while enough of them, acknowledge it, of those that are believed.
+func (c *Client) isOver(d *deleteState, groups map[protocol.GroupID]*ownGroup, told []toldGroup) bool {
+	all, enough := true, true
+	for _, t := range told {
+		all = all && allTold(groups[t.Group].holders(), t.Slots)
+		enough = enough && enoughTold(t.Slots)
+	}
 	age := c.now().Sub(time.Unix(d.Since, 0))
-	return t.acknowledged >= t.holders && d.Enough || d.Enough && age >= tellFor || age >= tellAtMost
+	return all && enough || enough && age >= tellFor || age >= tellAtMost
 }
 
 // ownGroups returns every group of this owner's, by ID, those of other networks,

@@ -20,7 +20,7 @@ type deleteState struct {
 	Since    int64            `cbor:"since"`   // Unix seconds
 	Pointer  bool             `cbor:"pointer"` // an upload's; else a put's
 	Leftover bool             `cbor:"leftover"`
-	Enough   bool             `cbor:"enough"` // of the holders know it: the others learn it from them
+	Enough   bool             `cbor:"enough"` // of the holders say that they know it: the others learn it from them
 	Subjects []deletedSubject `cbor:"subjects"`
 	Told     []toldGroup      `cbor:"told"`
 }
@@ -38,7 +38,7 @@ func (s deletedSubject) held() heldSegment {
 }
 
 // toldGroup says which members of a group have acknowledged the deletion of
-// all its subjects.
+// all its subjects, of those that are believed.
 type toldGroup struct {
 	_     struct{} `cbor:",toarray"`
 	Group protocol.GroupID

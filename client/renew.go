@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cairnstore/cairn/protocol"
@@ -94,13 +95,13 @@ func (c *Client) renewGroups(ctx context.Context, groups map[protocol.GroupID]*o
 		turns <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turns }()
-			told := c.renewGroup(ctx, g, now)
+			told, enough := c.renewGroup(ctx, g, now)
 			mu.Lock()
 			defer mu.Unlock()
 			res.Groups++
 			res.Holders += g.held()
-			res.Acknowledged += countTrue(told)
-			if !enoughTold(told) {
+			res.Acknowledged += told
+			if !enough {
 				return
 			}
 			res.Renewed++
@@ -113,16 +114,17 @@ func (c *Client) renewGroups(ctx context.Context, groups map[protocol.GroupID]*o
 	return res, nil
 }
 
-// renewGroup renews one group and returns which slots know of it.
-func (c *Client) renewGroup(ctx context.Context, g *ownGroup, now time.Time) []bool {
-	told := make([]bool, g.profile.N)
-	c.reach(ctx, g, []protocol.Fact{g.renewal(now)}, told, nil)
-	if enoughTold(told) {
+// renewGroup renews one group and returns how many members acknowledge that, and
+// whether the others will surely hear of it.
+func (c *Client) renewGroup(ctx context.Context, g *ownGroup, now time.Time) (told int, enough bool) {
+	var heard atomic.Int64
+	n := &news{facts: []protocol.Fact{g.renewal(now)}, told: make([]bool, g.profile.N), heard: func() { heard.Add(1) }}
+	if enough = c.reach(ctx, g, n); enough {
 		if err := g.renewed(now); err != nil {
 			c.log.Warn("journal a renewal", "err", err)
 		}
 	}
-	return told
+	return int(heard.Load()), enough
 }
 
 // Attend does what an owner owes its groups, in whatever session: it tells

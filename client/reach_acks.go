@@ -1,0 +1,152 @@
+package client
+
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// believedBy is how many of those that the owner's table names must take a peer for
+// a slot's holder before its word about that slot is believed.
+const believedBy = 2
+
+// acks are the acknowledgements of one group, and what is made of them. A peer's
+// yes counts for one slot: of one that the table names for its own; of another for
+// the one at which most members that the table names see it. Such a one is believed
+// when two of them see it there: a single liar can name any number of peers that say
+// whatever it likes. With fewer, its yes is but said.
+type acks struct {
+	holders []peer.ID // by the owner's table
+	before  []bool    // by slot: believed in earlier sessions
+
+	mu    sync.Mutex
+	agree map[peer.ID]bool        // who said yes
+	seen  map[peer.ID]map[int]int // peers that the table does not name: how many that it names see them at a slot
+	most  int                     // slots of which a yes was counted
+}
+
+func newAcks(holders []peer.ID, before []bool) *acks {
+	a := &acks{
+		holders: holders, before: slices.Clone(before),
+		agree: make(map[peer.ID]bool), seen: make(map[peer.ID]map[int]int),
+	}
+	a.most = a.filled(before)
+	return a
+}
+
+// yes takes a peer's acknowledgement and returns of how many slots more than ever
+// before one is counted.
+func (a *acks) yes(id peer.ID) (more int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.agree[id] = true
+	_, said := a.count()
+	more = max(0, a.filled(said)-a.most)
+	a.most += more
+	return more
+}
+
+// names takes whom a peer sees in which slot, and returns those to be told. It is
+// asked once. Only who stands in the table is a witness of others; of anybody else
+// just its own slot is taken down.
+func (a *acks) names(by peer.ID, seats []seat) (fresh []peer.ID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	told, _ := a.count()
+	witness := slices.Contains(a.holders, by)
+	named := make(map[seat]bool)
+	for _, s := range seats {
+		if slices.Contains(a.holders, s.peer) || told[s.slot] || named[s] || !witness && s.peer != by {
+			continue
+		}
+		named[s] = true
+		if a.seen[s.peer] == nil {
+			a.seen[s.peer] = make(map[int]int)
+			fresh = append(fresh, s.peer)
+		}
+		if witness {
+			a.seen[s.peer][s.slot]++
+		} else {
+			a.seen[s.peer][s.slot] += 0
+		}
+	}
+	return fresh
+}
+
+// wants reports whether a peer that is found is to be told.
+func (a *acks) wants(id peer.ID) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	slot := slices.Index(a.holders, id)
+	return !a.agree[id] && (slot < 0 || !a.before[slot])
+}
+
+// told returns, by slot, whose acknowledgement is believed.
+func (a *acks) told() []bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	told, _ := a.count()
+	return told
+}
+
+// said returns, by slot, whether a peer that may hold it acknowledges, believed or
+// not.
+func (a *acks) said() []bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, said := a.count()
+	return said
+}
+
+// allTold reports whether the holders of all slots know, vacant ones apart.
+func allTold(holders []peer.ID, told []bool) bool {
+	for slot, ok := range told {
+		if !ok && holders[slot] != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// filled returns how many of some slots the table does not leave vacant.
+func (a *acks) filled(slots []bool) (n int) {
+	for slot, ok := range slots {
+		if ok && a.holders[slot] != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// count makes of the acknowledgements what they are worth. mu is held.
+func (a *acks) count() (told, said []bool) {
+	told, said = slices.Clone(a.before), slices.Clone(a.before)
+	for id := range a.agree {
+		if slot := slices.Index(a.holders, id); slot >= 0 {
+			told[slot], said[slot] = true, true
+			continue
+		}
+		best := -1
+		for _, slot := range slices.Sorted(maps.Keys(a.seen[id])) {
+			if best < 0 || a.seen[id][slot] > a.seen[id][best] {
+				best = slot
+			}
+		}
+		if best >= 0 {
+			said[best] = true
+			told[best] = told[best] || a.seen[id][best] >= believedBy
+		}
+	}
+	return told, said
+}
+
+// each runs f for all of a list at once, and waits for them.
+func each[T any](list []T, f func(int, T)) {
+	var all sync.WaitGroup
+	for i, v := range list {
+		all.Go(func() { f(i, v) })
+	}
+	all.Wait()
+}
