@@ -23,7 +23,6 @@ type File struct {
 	Profile protocol.Profile // of the link's home group, or the manifest's where there is no link
 
 	c        *Client
-	link     *resolver         // nil: opened by its manifest
 	records  []protocol.Extent // of the manifest and its pages
 	extents  []fileExtent      // by place in the file
 	mu       sync.Mutex
@@ -40,9 +39,9 @@ type fileExtent struct {
 }
 
 // Open opens the file behind a link. It returns ErrNoPeers, ErrTooFew,
-// ErrDamaged, ErrNotFound, ErrExpired or ErrRevoked in its chain. Whether the
-// record that it followed is the newest may still be asked about in the
-// background, until ctx is done: see Confirmed.
+// ErrDamaged, ErrNotFound, ErrExpired or ErrRevoked in its chain. Whether there is
+// a newer record than the one that it followed may still be asked about in the
+// background, until ctx is done: this session takes no older one later.
 func (c *Client) Open(ctx context.Context, link protocol.Link) (*File, error) {
 	r := c.resolve(ctx, link)
 	p, err := r.first(ctx)
@@ -71,15 +70,6 @@ func (c *Client) Open(ctx context.Context, link protocol.Link) (*File, error) {
 	return nil, err
 }
 
-// Confirmed tells how sure it is that the file is the newest that its link
-// ever led to. Of a file that was opened without one it tells nothing.
-func (f *File) Confirmed() Confirmation {
-	if f.link == nil {
-		return Confirmation{}
-	}
-	return f.link.confirmation()
-}
-
 func (c *Client) openRecord(ctx context.Context, r *resolver, p *protocol.Pointer) (*File, error) {
 	if err := r.verdict(p); err != nil {
 		return nil, err
@@ -90,7 +80,7 @@ func (c *Client) openRecord(ctx context.Context, r *resolver, p *protocol.Pointe
 	}
 	f, err := c.openManifest(ctx, &t.Extent, hintInfos(t.Hints))
 	if err == nil {
-		f.link, f.Profile = r, r.home().table.Profile
+		f.Profile = r.home().table.Profile
 	}
 	return f, err
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -33,14 +32,6 @@ type Confirmation struct {
 	Members   int       // of the home group
 	Confirmed bool      // Answered reached Needed
 	AsOf      time.Time // of the last answer
-}
-
-// String says it for people: "confirmed", or "as of DATE, m of n agree".
-func (c Confirmation) String() string {
-	if c.Confirmed {
-		return "confirmed"
-	}
-	return fmt.Sprintf("as of %s, %d of %d agree", c.AsOf.UTC().Format(time.RFC3339), c.Agree, c.Members)
 }
 
 // resolver asks for a link's pointer until enough members of the home group

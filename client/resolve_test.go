@@ -28,18 +28,27 @@ func TestConfirmation(t *testing.T) {
 				for _, h := range w.holders[tc.alive:] {
 					h.set(frozen)
 				}
-				f, err := w.client.Open(t.Context(), w.link)
-				if err != nil {
-					t.Fatal(err)
-				}
-				synctest.Wait()
-				c := f.Confirmed()
+				c := w.confirmation(0)
 				if c.Confirmed != tc.confirmed || c.Needed != 2 || c.Seq != 1 || c.Members != 10 {
 					t.Errorf("%+v", c)
 				}
 			})
 		})
 	}
+}
+
+// confirmation resolves the link and returns how sure its record is, some time
+// after it was taken.
+func (w *world) confirmation(after time.Duration) Confirmation {
+	w.t.Helper()
+	r := w.client.resolve(w.t.Context(), w.link)
+	defer r.cancel()
+	if _, err := r.first(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	r.confirm(w.t.Context())
+	time.Sleep(after)
+	return r.confirmation()
 }
 
 // TestUnconfirmed has members that answer and may all be one hand: they sit
@@ -49,13 +58,8 @@ func TestUnconfirmed(t *testing.T) {
 		w := newWorld(t, 61, middle, 1000, 0)
 		w.announce()
 		w.net.seenAs = func(*holder) multiaddr.Multiaddr { return multiaddr.StringCast("/ip4/8.8.8.8/tcp/4401") }
-		f, err := w.client.Open(t.Context(), w.link)
-		if err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(10 * time.Second)
-		if c := f.Confirmed(); c.Confirmed || c.Answered != 1 || !strings.Contains(c.String(), "10 of 10 agree") {
-			t.Errorf("%+v: %s", c, c)
+		if c := w.confirmation(10 * time.Second); c.Confirmed || c.Answered != 1 || c.Agree != 10 || c.Members != 10 {
+			t.Errorf("%+v", c)
 		}
 	})
 }
@@ -181,14 +185,7 @@ func TestFewMembersAreAsked(t *testing.T) {
 		w := newWorld(t, 66, protocol.Profile{K: 20, R: 36, N: 56}, 1000, 0)
 		w.net.latency = 5 * time.Millisecond
 		w.announce()
-		r := w.client.resolve(t.Context(), w.link)
-		defer r.cancel()
-		if _, err := r.first(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		r.confirm(t.Context())
-		time.Sleep(time.Minute)
-		c := r.confirmation()
+		c := w.confirmation(time.Minute)
 		w.net.mu.Lock()
 		asked := len(w.net.opened)
 		w.net.mu.Unlock()

@@ -14,7 +14,7 @@ func TestSealOpen(t *testing.T) {
 	for _, c := range sizes {
 		plain := make([]byte, c.plain)
 		_, _ = random.Read(plain)
-		key, extent, err := Seal(random, []byte("before"), plain)
+		key, extent, err := sealText(random, []byte("before"), plain)
 		if err != nil {
 			t.Fatalf("%s: %v", c.why, err)
 		}
@@ -32,7 +32,7 @@ func TestRandomAccess(t *testing.T) {
 	for range 20 {
 		plain := make([]byte, 1+r.Int64N(5*PartSize))
 		_, _ = random.Read(plain)
-		key, extent, err := Seal(random, nil, plain)
+		key, extent, err := sealText(random, nil, plain)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,10 +214,10 @@ func TestSealFailsWithItsSource(t *testing.T) {
 	if _, err := NewSealer(bytes.NewReader(nil)); err == nil {
 		t.Error("a Sealer without a key")
 	}
-	if _, _, err := Seal(bytes.NewReader(pattern(31)), nil, []byte("x")); err == nil {
+	if _, _, err := sealText(bytes.NewReader(pattern(31)), nil, []byte("x")); err == nil {
 		t.Error("a seal under a short key")
 	}
-	if _, _, err := Seal(cryptorand.Reader, nil, nil); !errors.Is(err, ErrPart) {
+	if _, _, err := sealText(cryptorand.Reader, nil, nil); !errors.Is(err, ErrPart) {
 		t.Errorf("an empty text has an extent: %v", err)
 	}
 }

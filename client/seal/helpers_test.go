@@ -2,6 +2,7 @@ package seal
 
 import (
 	"bytes"
+	"io"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -77,4 +78,17 @@ func mustOpen(t testing.TB, key Key, extent, want []byte) {
 	if err != nil || !bytes.Equal(got, want) {
 		t.Fatalf("open: %d bytes, %v; want the %d sealed", len(got), err, len(want))
 	}
+}
+
+// sealText draws a key and appends the whole extent of plain to dst.
+func sealText(rand io.Reader, dst, plain []byte) (Key, []byte, error) {
+	s, err := NewSealer(rand)
+	if err != nil {
+		return Key{}, nil, err
+	}
+	sealed, err := s.sealAll(dst, plain)
+	if err != nil {
+		return Key{}, nil, err
+	}
+	return s.Key(), sealed, nil
 }

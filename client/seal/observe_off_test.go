@@ -15,7 +15,7 @@ func TestNoAuditWithoutTag(t *testing.T) {
 	name := "CAIRN_NONCE_" + strings.ToUpper("audit")
 	audit := filepath.Join(t.TempDir(), "audit")
 	t.Setenv(name, audit)
-	if _, _, err := Seal(seeded(t), nil, []byte("x")); err != nil {
+	if _, _, err := sealText(seeded(t), nil, []byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(audit); !os.IsNotExist(err) {

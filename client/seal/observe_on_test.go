@@ -17,7 +17,7 @@ func TestAudit(t *testing.T) {
 	audit := filepath.Join(t.TempDir(), "audit")
 	t.Setenv(auditEnv, audit)
 	plain := pattern(PartSize + 5)
-	key, _, err := Seal(seeded(t), nil, plain)
+	key, _, err := sealText(seeded(t), nil, plain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestAudit(t *testing.T) {
 // An audit that cannot be written stops the sealing: a gap would prove nothing.
 func TestAuditFailureStopsSealing(t *testing.T) {
 	t.Setenv(auditEnv, t.TempDir())
-	if _, b, err := Seal(seeded(t), nil, []byte("x")); err == nil || b != nil {
+	if _, b, err := sealText(seeded(t), nil, []byte("x")); err == nil || b != nil {
 		t.Fatal("sealed without an audit")
 	}
 }

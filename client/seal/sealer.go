@@ -98,20 +98,6 @@ func (s *Sealer) fits(n int, last bool) bool {
 	return s.next*PartSize+int64(n) <= MaxPlain
 }
 
-// Seal draws a key and appends the whole extent of plain to dst. plain must not
-// overlap dst's room; an empty or oversized one is ErrPart.
-func Seal(rand io.Reader, dst, plain []byte) (Key, []byte, error) {
-	s, err := NewSealer(rand)
-	if err != nil {
-		return Key{}, nil, err
-	}
-	sealed, err := s.sealAll(dst, plain)
-	if err != nil {
-		return Key{}, nil, err
-	}
-	return s.Key(), sealed, nil
-}
-
 // sealAll appends the commitment and all parts of plain to dst.
 func (s *Sealer) sealAll(dst, plain []byte) ([]byte, error) {
 	dst = slices.Grow(dst, int(SealedSize(int64(len(plain)))))

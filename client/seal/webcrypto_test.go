@@ -72,7 +72,7 @@ func TestWebCryptoExtents(t *testing.T) {
 	for _, c := range sizes {
 		plain := make([]byte, c.plain)
 		_, _ = random.Read(plain)
-		key, extent, err := Seal(random, nil, plain)
+		key, extent, err := sealText(random, nil, plain)
 		if err != nil {
 			t.Fatal(err)
 		}
