@@ -35,11 +35,11 @@ func (c *Client) challengeSegment(ctx context.Context, e *protocol.Extent, k *ch
 
 var errVacantSlot = errors.New("the slot is vacant")
 
-// challengeWidth is how many of those that may hold a slot are asked at a time, once
-// the first has had half a second. Who is slow leaves its place to others.
+// challengeWidth is how many of the peers that may hold a slot are asked at a time,
+// once the first has had half a second. A slow one leaves its place to another.
 const challengeWidth = 16
 
-// challengeSlot asks those who may hold a slot, the likeliest first, until one
+// challengeSlot asks the peers that may hold a slot, the likeliest first, until one
 // shows its leaf.
 func (c *Client) challengeSlot(ctx context.Context, src *source, d *protocol.Descriptor, slot int, k *check) shown {
 	ids := c.peers.upFirst(src.group.holders(slot))

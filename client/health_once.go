@@ -11,7 +11,7 @@ import (
 type check struct {
 	mu       sync.Mutex
 	surveyed map[*foundGroup]chan struct{} // closed when its members were asked who holds its slots
-	silent   map[peer.ID]error             // who did not answer a challenge, and has met none since
+	silent   map[peer.ID]error             // peers that did not answer a challenge and have met none since
 }
 
 func newCheck() *check {
@@ -36,9 +36,9 @@ func (k *check) once(g *foundGroup, ask func()) {
 	close(done)
 }
 
-// silence returns how a peer failed to answer; nil: it is to be asked. Anybody can
-// name any number of peers that never answer: waiting for each of them once for
-// every segment would take an hour.
+// silence returns how a peer failed to answer before; nil: it may be asked. Anybody
+// can name any number of peers that never answer: to wait for each of them at every
+// segment would take an hour.
 func (k *check) silence(id peer.ID) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// Bounds of one file's manifest: who wrote it may wish its readers ill.
+// Bounds of one file's manifest, which may be written to exhaust its readers.
 const (
 	maxExtents  = 1 << 18 // of content: a terabyte at the smallest segments, several at others
 	maxPages    = 1 << 12 // of all levels: 16 times what a writer needs for as many extents
@@ -38,9 +38,9 @@ func (f *File) content(ctx context.Context, m *protocol.Manifest) ([]protocol.Ex
 
 func tooMany(most int) error { return fmt.Errorf("more than %d extents: %w", most, ErrDamaged) }
 
-// pages reads one level of pages and returns the extents that they name, of which
-// there may be so many. They are counted as they come: the first page too many
-// ends it.
+// pages reads one level of pages and returns the extents that they name, at most
+// most of them. They are counted as pages come in, and the first extent too many
+// ends the reading.
 func (f *File) pages(ctx context.Context, depth int, level []protocol.Extent, most int) ([]protocol.Extent, error) {
 	if err := distinct(level); err != nil {
 		return nil, err
@@ -84,8 +84,8 @@ func (f *File) pages(ctx context.Context, depth int, level []protocol.Extent, mo
 	return slices.Concat(pages...), nil
 }
 
-// distinct refuses a level in which pages repeat: no content is there twice, and
-// a few pages would stand for any number.
+// distinct refuses a level that names a page twice: no writer does, and one page
+// could stand for any number of them.
 func distinct(level []protocol.Extent) error {
 	if len(level) > maxPages {
 		return fmt.Errorf("more than %d pages: %w", maxPages, ErrDamaged)
@@ -98,7 +98,7 @@ func distinct(level []protocol.Extent) error {
 	for i := range level {
 		at := place{level[i].Segment, level[i].Offset}
 		if seen[at] {
-			return fmt.Errorf("a page that stands there twice: %w", ErrDamaged)
+			return fmt.Errorf("a page is named twice: %w", ErrDamaged)
 		}
 		seen[at] = true
 	}

@@ -34,7 +34,7 @@ func TestHostilePages(t *testing.T) {
 			}
 		}
 		page := w.page(0, full)
-		try("one page many times", "twice", 4, &protocol.Manifest{Depth: 1, Extents: slices.Repeat([]protocol.Extent{page}, per)})
+		try("one page many times", "named twice", 4, &protocol.Manifest{Depth: 1, Extents: slices.Repeat([]protocol.Extent{page}, per)})
 		try("an empty page", "without extents", 8, &protocol.Manifest{Depth: 1, Extents: []protocol.Extent{w.page(0, []protocol.Extent{})}})
 
 		const needed = maxExtents/per + 1

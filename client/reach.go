@@ -19,11 +19,11 @@ const (
 // news is what the members of a group are to know.
 type news struct {
 	facts []protocol.Fact
-	told  []bool // by slot: whom nobody need tell any more; reach adds to it
+	told  []bool // by slot: its holder is believed to know; reach adds to it
 	heard func() // after each acknowledgement; nil: nobody listens
 
-	// final news are told once, and the owner forgets them: members are searched
-	// for until enough acknowledge that are believed. Other news come again.
+	// final says that the owner forgets the news once they are told: members are
+	// searched for until enough acknowledge that are believed. Other news come again.
 	final bool
 }
 
@@ -35,11 +35,11 @@ type reached struct {
 	acks *acks
 }
 
-// reach brings news to the holder of every slot that has not acknowledged them,
-// notes in told of whom that is believed, and reports whether so many acknowledge
-// that the others surely hear of it. Members that the owner does not know, which
-// took slots meanwhile, are asked for; where too few of all these answer, members are
-// looked for as a reader looks for them.
+// reach brings news to the holder of every slot that is not believed to know them,
+// notes in told which are now, and reports whether so many acknowledge that the
+// others surely hear of it. It asks for members that the owner does not know, which
+// took slots meanwhile; where too few of all these answer, it looks for members as a
+// reader does.
 func (c *Client) reach(ctx context.Context, g *ownGroup, n *news) (enough bool) {
 	r := &reached{news: n, c: c, g: g, acks: newAcks(g.holders(), n.told)}
 	defer func() { copy(n.told, r.acks.told()) }()
@@ -76,8 +76,8 @@ func countTrue(list []bool) (n int) {
 	return n
 }
 
-// tellHolders tells those whom the table names, all at once. Who of them knows
-// nothing of the group keeps nothing of it.
+// tellHolders tells the holders that the table names, all at once. One that does not
+// know the group keeps nothing of it.
 func (r *reached) tellHolders(ctx context.Context) {
 	each(r.g.holders(), func(slot int, h peer.ID) {
 		if h == "" || r.acks.told()[slot] {
@@ -101,8 +101,8 @@ func (r *reached) note(id peer.ID) {
 	}
 }
 
-// tellNewcomers asks some of those that the table names, and that acknowledged, who
-// holds the slots of those that did not, and tells them.
+// tellNewcomers asks some of the table's holders that acknowledged who holds the
+// other slots now, and tells those peers.
 func (r *reached) tellNewcomers(ctx context.Context) {
 	asked := 0
 	for slot, h := range r.g.holders() {

@@ -8,23 +8,23 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// believedBy is how many of those that the owner's table names must take a peer for
-// a slot's holder before its word about that slot is believed.
+// believedBy is how many of the table's holders must take another peer for a slot's
+// holder before its acknowledgement is believed.
 const believedBy = 2
 
-// acks are the acknowledgements of one group, and what is made of them. A peer's
-// yes counts for one slot: of one that the table names for its own; of another for
-// the one at which most members that the table names see it. Such a one is believed
-// when two of them see it there: a single liar can name any number of peers that say
-// whatever it likes. With fewer, its yes is but said.
+// acks are the acknowledgements of one group, and what is made of them. Each peer's
+// counts for one slot. That of a holder by the owner's table counts for its own slot.
+// That of another peer counts for the slot at which most of the table's holders see
+// it, and is believed when two of them do: a single liar can name any number of peers
+// that say whatever it likes. With fewer it is said, not believed.
 type acks struct {
 	holders []peer.ID // by the owner's table
 	before  []bool    // by slot: believed in earlier sessions
 
 	mu    sync.Mutex
-	agree map[peer.ID]bool        // who said yes
-	seen  map[peer.ID]map[int]int // peers that the table does not name: how many that it names see them at a slot
-	most  int                     // slots of which a yes was counted
+	agree map[peer.ID]bool        // peers that acknowledged
+	seen  map[peer.ID]map[int]int // of a peer outside of the table, by slot: how many of the table's holders see it there
+	most  int                     // slots that were counted so far
 }
 
 func newAcks(holders []peer.ID, before []bool) *acks {
@@ -36,8 +36,8 @@ func newAcks(holders []peer.ID, before []bool) *acks {
 	return a
 }
 
-// yes takes a peer's acknowledgement and returns of how many slots more than ever
-// before one is counted.
+// yes takes a peer's acknowledgement and returns by how many slots it raises the
+// number of those that are said to know.
 func (a *acks) yes(id peer.ID) (more int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -48,9 +48,9 @@ func (a *acks) yes(id peer.ID) (more int) {
 	return more
 }
 
-// names takes whom a peer sees in which slot, and returns those to be told. It is
-// asked once. Only who stands in the table is a witness of others; of anybody else
-// just its own slot is taken down.
+// names takes whom a peer sees in which slot, once a peer, and returns those that
+// are new and to be told. Only a holder by the table is a witness of others; any other
+// peer may say which slot is its own.
 func (a *acks) names(by peer.ID, seats []seat) (fresh []peer.ID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -83,7 +83,7 @@ func (a *acks) wants(id peer.ID) bool {
 	return !a.agree[id] && (slot < 0 || !a.before[slot])
 }
 
-// told returns, by slot, whose acknowledgement is believed.
+// told returns, by slot, whether its holder is believed to know.
 func (a *acks) told() []bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -91,8 +91,8 @@ func (a *acks) told() []bool {
 	return told
 }
 
-// said returns, by slot, whether a peer that may hold it acknowledges, believed or
-// not.
+// said returns, by slot, whether a peer that may hold it acknowledges, whether it is
+// believed or not.
 func (a *acks) said() []bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -238,7 +238,7 @@ func TestPointerWithoutItsGroup(t *testing.T) {
 }
 
 // TestDeletedByHearsay has members and a stranger say that the pointer is deleted,
-// without proof: the verdict is that of who does not have it, never "revoked".
+// without proof: the verdict is that of peers without the record, never "revoked".
 func TestDeletedByHearsay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 902, middle, 1000, 0)
