@@ -14,8 +14,8 @@ import (
 // meetMembers asks a member that answers who holds the group's slots, and
 // returns those whom this node does not know as such. Whoever came by proof, as
 // this node did, knows of others that came so only if they ask it; so both must
-// look for one another. A member's word makes nobody a member here. The first is
-// asked alone; if it does not answer, several at a time are: some stall.
+// look for one another. A member's word makes nobody a member here. One is asked
+// alone; while none answers, twice as many at a time: some are off, and some stall.
 func (n *Node) meetMembers(ctx context.Context, g protocol.GroupID) (strangers []peer.ID) {
 	members := n.neighbours.Members(g)
 	n.rand.shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
@@ -26,7 +26,7 @@ func (n *Node) meetMembers(ctx context.Context, g protocol.GroupID) (strangers [
 	}
 	next, stop := iter.Pull(n.whoMayKnow(ctx, g, members))
 	defer stop()
-	for most, answered := 1, false; !answered; most = asksAtOnce {
+	for most, answered := 1, false; !answered; most = min(2*most, asksAtOnce) {
 		batch := pull(next, most)
 		if len(batch) == 0 {
 			break
