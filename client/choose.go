@@ -14,7 +14,7 @@ import (
 
 // wanted is what a put asks of a group.
 type wanted struct {
-	profile protocol.Profile // zero: today's ladder decides
+	profile protocol.Profile // zero: the ladder decides by today's network
 	size    int64            // bytes to come; -1: unknown
 }
 
@@ -36,7 +36,7 @@ type draw struct {
 }
 
 // drawFor is how long one look at the network serves the puts of a session:
-// many small ones would spend their time on it.
+// many small puts would spend most of their time on looking.
 const drawFor = 30 * time.Second
 
 // recentDraw is the group that a session chose last.
@@ -47,8 +47,8 @@ type recentDraw struct {
 	draw draw
 }
 
-// get returns the group chosen last if it serves a put as well: it still takes
-// segments, and the put asks for no more than the one before.
+// get returns the group chosen last, and whether it serves this put, too: it still
+// takes segments, and the put asks for no more than the one before.
 func (r *recentDraw) get(now time.Time, w wanted) (draw, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -63,8 +63,9 @@ func (r *recentDraw) set(now time.Time, w wanted, d draw) {
 	r.at, r.want, r.draw = now, w, d
 }
 
-// chooseGroup returns an open group that fits, or forms one. Where no node takes a
-// new one, only a profile that was asked for tells which open group fits.
+// chooseGroup returns an open group that fits, or forms one. Where no node takes
+// part in a new one, it can tell which open group fits only if a profile was asked
+// for.
 func (c *Client) chooseGroup(ctx context.Context, w wanted) (draw, error) {
 	cands, none := c.candidates(ctx)
 	if none != nil && (w.profile == (protocol.Profile{}) || errors.Is(none, ErrNoPeers) || ctx.Err() != nil) {
@@ -98,8 +99,8 @@ func (c *Client) floor(cands []group.Candidate, w wanted) (protocol.Profile, err
 	private := group.Private(cands)
 	p, ok := group.Ladder(group.Domains(withRoom(cands, w, protocol.Profile{K: 1, R: 1, N: 1}), private))
 	for ok {
-		// A higher profile puts less on each node: count those that have
-		// room for their share of just this one.
+		// A higher profile puts less on each node: count the nodes that have
+		// room for a share of this profile.
 		q, more := group.Ladder(group.Domains(withRoom(cands, w, p), private))
 		if !more || q == p {
 			break
@@ -117,8 +118,8 @@ func withRoom(cands []group.Candidate, w wanted, p protocol.Profile) []group.Can
 	return slices.DeleteFunc(slices.Clone(cands), func(c group.Candidate) bool { return c.Free < need })
 }
 
-// reuse returns the open group of the highest profile that is not below floor
-// and of which enough members answer, or nil.
+// reuse returns, of the open groups of which enough members answer, the one with
+// the highest profile that is not below floor, or nil.
 func (c *Client) reuse(ctx context.Context, w wanted, floor protocol.Profile) (*ownGroup, error) {
 	states, err := c.cfg.Owner.groups()
 	if err != nil {
@@ -146,8 +147,8 @@ func (c *Client) reuse(ctx context.Context, w wanted, floor protocol.Profile) (*
 	return nil, nil
 }
 
-// syncAtOnce is how many groups are asked at a time: dead ones take as long as
-// is waited for them, and an owner may have many.
+// syncAtOnce is how many groups are asked at a time: each dead one costs the whole
+// timeout, and an owner may have many.
 const syncAtOnce = 8
 
 // firstAlive returns the first group of which enough members answer, or nil.

@@ -15,8 +15,8 @@ import (
 type Config struct {
 	Network string           // name
 	Net     protocol.Network // how peers are reached
-	Owner   *Owner           // the owner's keys and journal; nil for one who only reads
-	OwnNode peer.ID          // a node of this owner's, drawn last; empty: none
+	Owner   *Owner           // the owner's keys and journal; nil: this client only reads
+	OwnNode peer.ID          // this owner's own node, drawn last; empty: none
 	Rand    io.Reader        // nil: crypto/rand
 	Now     func() time.Time // nil: time.Now
 	Log     *slog.Logger     // nil: silent
@@ -60,5 +60,5 @@ func New(cfg Config) *Client {
 	return c
 }
 
-// Close gives up all streams. Network and Owner stay their maker's.
+// Close gives up all streams. It closes neither Network nor Owner.
 func (c *Client) Close() { c.call.Close() }

@@ -14,10 +14,11 @@ import (
 // Bounds of deleting.
 const (
 	// tellFor is how long holders that did not acknowledge a deletion are told
-	// of it again, where enough others know: who is away longer has lost its
+	// of it again, where enough others know: one that is away longer has lost its
 	// slot.
 	tellFor = 30 * 24 * time.Hour
-	// tellAtMost ends that where too few ever know: leases have ended by then.
+	// tellAtMost is when this ends even where too few know: leases have ended by
+	// then.
 	tellAtMost = 500 * 24 * time.Hour
 
 	groupsAtOnce = 8 // that are told something at a time
@@ -30,23 +31,23 @@ type DeleteOptions struct {
 	Progress func(acknowledged, holders int)
 }
 
-// DeleteResult is what became of a deletion. What is not acknowledged is told
-// by later sessions and by the members among themselves.
+// DeleteResult is what became of a deletion. Holders that did not acknowledge it
+// are told by later sessions and by the other members.
 type DeleteResult struct {
 	Name         string // of what was put
 	Size         int64  // bytes; -1: not known
 	Segments     int    // that nothing else refers to
 	Holders      int    // slots of the groups concerned, without vacant ones
-	Acknowledged int    // of them, or of their successors
-	Enough       bool   // so many of each group say so that it is final
+	Acknowledged int    // slots whose holder, or its successor, acknowledged
+	Enough       bool   // in each group enough acknowledged to make it final
 	FreedAfter   time.Duration
 }
 
 // Delete frees what a link leads to, which this owner must have put. It is in
 // the journal first: cut off at any point, it is taken up by Delete or Attend.
-// It returns ErrNotOwn for what others put, ErrDeleted for what is deleted already, an OtherNetworkError for what lies in
-// another network, of which nothing is deleted then, and with ErrTooFew a result
-// that says how far it came.
+// It returns ErrNotOwn for what others put, ErrDeleted for what is deleted
+// already, and an OtherNetworkError, having deleted nothing, for what lies in
+// another network. With ErrTooFew comes a result that says how far it got.
 func (c *Client) Delete(ctx context.Context, link protocol.Link, opt DeleteOptions) (*DeleteResult, error) {
 	if c.cfg.Owner == nil {
 		return nil, fmt.Errorf("delete: %w", ErrNoOwner)
@@ -59,7 +60,7 @@ func (c *Client) Delete(ctx context.Context, link protocol.Link, opt DeleteOptio
 }
 
 // DeleteUnfinished frees what a put that was cut off has stored. name is its
-// Upload's ID. Else it is as Delete.
+// Upload's ID. Otherwise it works as Delete does.
 func (c *Client) DeleteUnfinished(ctx context.Context, name string, opt DeleteOptions) (*DeleteResult, error) {
 	if c.cfg.Owner == nil {
 		return nil, fmt.Errorf("delete: %w", ErrNoOwner)
@@ -71,10 +72,10 @@ func (c *Client) DeleteUnfinished(ctx context.Context, name string, opt DeleteOp
 	return c.carryOut(ctx, id, d, opt)
 }
 
-// FreePacked deletes the segments that PutAll stored in this network and of which live says
-// that nothing in them is wanted any more. The caller knows what refers to
-// them, and sees to it that no PutAll is under way, whose segments live may
-// not know yet. Else it is as Delete.
+// FreePacked deletes the segments that PutAll stored in this network and for which
+// live returns false: nothing in them is wanted any more. The caller knows what
+// refers to them, and makes sure that no PutAll is under way, because live may not
+// know its segments yet. Otherwise it works as Delete does.
 func (c *Client) FreePacked(ctx context.Context, live func(protocol.GroupID, protocol.SegmentID) bool, opt DeleteOptions) (*DeleteResult, error) {
 	if c.cfg.Owner == nil {
 		return nil, fmt.Errorf("delete: %w", ErrNoOwner)
@@ -94,7 +95,7 @@ func (c *Client) FreePacked(ctx context.Context, live func(protocol.GroupID, pro
 func (c *Client) carryOut(ctx context.Context, id putID, d *deleteState, opt DeleteOptions) (*DeleteResult, error) {
 	res := &DeleteResult{Name: d.Name, Size: d.Size, Segments: d.segments(), FreedAfter: protocol.DeleteDelay}
 	if len(d.Subjects) == 0 {
-		res.Enough = true // nothing of it was ever granted, or all is needed
+		res.Enough = true // nothing was ever granted for it, or something else needs all of it
 		return res, nil
 	}
 	t, err := c.tellDeletion(ctx, id, d, opt.Progress)
@@ -128,9 +129,9 @@ func (t *receipts) add(acknowledged, holders int) {
 }
 
 // tellDeletion tells all members of the groups concerned that have not
-// acknowledged it, and notes in the journal who does. Where some of the groups are
-// of another network, and too few of their members know, it tells the others and
-// returns an OtherNetworkError.
+// acknowledged the deletion, and notes in the journal which of them do. Where some
+// of the groups are of another network, and too few of their members know, it tells
+// the other groups and returns an OtherNetworkError.
 func (c *Client) tellDeletion(ctx context.Context, id putID, d *deleteState, progress func(int, int)) (*receipts, error) {
 	groups, err := c.ownGroups()
 	if err != nil {
@@ -185,8 +186,8 @@ func (c *Client) concerns(d *deleteState, groups map[protocol.GroupID]*ownGroup)
 	})
 }
 
-// isOver reports whether nobody is to be told of a deletion any more: all holders,
-// or after a while enough of them, acknowledge it, of those that are believed.
+// isOver reports whether nobody need be told of a deletion any more: all holders,
+// or after a while enough of them, have acknowledged it and are believed.
 func (c *Client) isOver(d *deleteState, groups map[protocol.GroupID]*ownGroup, told []toldGroup) bool {
 	all, enough := true, true
 	for _, t := range told {
@@ -197,8 +198,8 @@ func (c *Client) isOver(d *deleteState, groups map[protocol.GroupID]*ownGroup, t
 	return all && enough || enough && age >= tellFor || age >= tellAtMost
 }
 
-// ownGroups returns every group of this owner's, by ID, those of other networks,
-// too.
+// ownGroups returns every group of this owner's, by ID, including those of other
+// networks.
 func (c *Client) ownGroups() (map[protocol.GroupID]*ownGroup, error) {
 	states, err := c.cfg.Owner.groups()
 	if err != nil {
@@ -225,7 +226,7 @@ func (g *ownGroup) held() (n int) {
 	return n
 }
 
-// deletes signs for subjects of the group.
+// deletes returns signed deletes of subjects of the group.
 func (g *ownGroup) deletes(subjects [][]byte) []protocol.Fact {
 	facts := make([]protocol.Fact, len(subjects))
 	for i, s := range subjects {

@@ -8,8 +8,8 @@ import (
 	"github.com/cairnstore/cairn/storage/kv"
 )
 
-// putDeleted remembers of a deletion that is over, and that the owner has asked
-// for, only that and when.
+// putDeleted keeps, of a deletion that the owner asked for and that is over, only
+// that it happened and when.
 func putDeleted(tx *kv.Tx, id []byte, d *deleteState) error {
 	if d.Leftover || !d.Enough {
 		return nil
@@ -21,7 +21,7 @@ func putDeleted(tx *kv.Tx, id []byte, d *deleteState) error {
 	return tx.Put(bucketDeleted, id, b)
 }
 
-// gone says why the journal lists nothing under an ID, or one that begins so.
+// gone says why the journal lists nothing under an ID or the beginning of one.
 func gone(tx *kv.Tx, id []byte) error {
 	for range tx.Scan(bucketDeleted, id) {
 		return ErrDeleted
@@ -29,8 +29,8 @@ func gone(tx *kv.Tx, id []byte) error {
 	return ErrNotOwn
 }
 
-// DeletedAt returns when this home deleted what a link leads to, where so many
-// holders know of it that it is listed no more; else the zero time.
+// DeletedAt returns when this home deleted what a link leads to, once enough
+// holders know of it that it is no longer listed; else the zero time.
 func (o *Owner) DeletedAt(link protocol.Link) (time.Time, error) {
 	return o.deletedAt(link.Pointer[:])
 }

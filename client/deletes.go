@@ -11,7 +11,7 @@ import (
 	"github.com/cairnstore/cairn/storage/kv"
 )
 
-// deleteState is a deletion of which some holders are still to be told. The
+// deleteState is a deletion that some holders still have to be told of. The
 // journal has it before anybody hears of it.
 type deleteState struct {
 	Name     string           `cbor:"name"`
@@ -20,25 +20,25 @@ type deleteState struct {
 	Since    int64            `cbor:"since"`   // Unix seconds
 	Pointer  bool             `cbor:"pointer"` // an upload's; else a put's
 	Leftover bool             `cbor:"leftover"`
-	Enough   bool             `cbor:"enough"` // of the holders say that they know it: the others learn it from them
+	Enough   bool             `cbor:"enough"` // holders acknowledged it for the others to learn it from them
 	Subjects []deletedSubject `cbor:"subjects"`
 	Told     []toldGroup      `cbor:"told"`
 }
 
-// deletedSubject is a segment or a pointer, as one group's.
+// deletedSubject is a segment or a pointer of one group.
 type deletedSubject struct {
 	_       struct{} `cbor:",toarray"`
 	Group   protocol.GroupID
 	Subject []byte
 }
 
-// held returns the subject as a segment, which it must be.
+// held returns the subject, which must be a segment.
 func (s deletedSubject) held() heldSegment {
 	return heldSegment{Group: s.Group, Segment: protocol.SegmentID(s.Subject)}
 }
 
-// toldGroup says which members of a group have acknowledged the deletion of
-// all its subjects, of those that are believed.
+// toldGroup says which members of a group have acknowledged the deletion of all
+// its subjects, and are believed.
 type toldGroup struct {
 	_     struct{} `cbor:",toarray"`
 	Group protocol.GroupID
@@ -55,8 +55,8 @@ func (d *deleteState) segments() (n int) {
 	return n
 }
 
-// groups returns the subjects of each group, in the order in which groups come
-// first.
+// groups returns the subjects of each group, and the groups in the order in which
+// they first appear.
 func (d *deleteState) groups() (order []protocol.GroupID, subjects map[protocol.GroupID][][]byte) {
 	subjects = make(map[protocol.GroupID][][]byte)
 	for _, s := range d.Subjects {
@@ -68,7 +68,7 @@ func (d *deleteState) groups() (order []protocol.GroupID, subjects map[protocol.
 	return order, subjects
 }
 
-// told returns who of a group's n slots has acknowledged.
+// told returns which of a group's n slots have acknowledged.
 func (d *deleteState) told(g protocol.GroupID, n int) []bool {
 	out := make([]bool, n)
 	for _, t := range d.Told {
@@ -98,9 +98,10 @@ func deletion(tx *kv.Tx, id []byte) (*deleteState, error) {
 }
 
 // deleteUpload takes an upload from the list and notes what its holders are to
-// be told. Asked again it goes on. It returns ErrNotOwn where this home did
-// not put it, ErrDeleted where it has finished to delete it, and an OtherNetworkError, having
-// noted nothing, where it is not of the network.
+// be told. Called again it returns the deletion that is under way. It returns
+// ErrNotOwn where this home did not put the upload, ErrDeleted where it has
+// finished deleting it, and an OtherNetworkError, having noted nothing, where it is
+// not of the network.
 func (o *Owner) deleteUpload(id protocol.PointerID, network string, now time.Time) (d *deleteState, err error) {
 	err = o.db.Update(func(tx *kv.Tx) error {
 		if d, err = deletion(tx, id[:]); d != nil || err != nil {
@@ -164,7 +165,7 @@ func groupByPrefix(tx *kv.Tx, p protocol.GroupPrefix) (id protocol.GroupID, err 
 	return id, fmt.Errorf("the journal has no group %s", p)
 }
 
-// putPrefix returns how the ID of an unfinished put begins that has a name.
+// putPrefix returns the beginning of the ID of the unfinished put with a name.
 func putPrefix(name string) ([]byte, bool) {
 	digits, ok := strings.CutPrefix(name, UnfinishedPrefix)
 	prefix, err := hex.DecodeString(digits)
@@ -172,8 +173,8 @@ func putPrefix(name string) ([]byte, bool) {
 }
 
 // deletePut takes an unfinished put from the list, by the name that Uploads
-// gives it, and notes what its holders are to be told. Asked again it goes on. Of
-// another network it is as with deleteUpload.
+// gives it, and notes what its holders are to be told. A second call and a put of
+// another network are treated as by deleteUpload.
 func (o *Owner) deletePut(name, network string, now time.Time) (id putID, d *deleteState, err error) {
 	prefix, ok := putPrefix(name)
 	if !ok {
@@ -240,7 +241,7 @@ func untold(tx *kv.Tx, nets networks) (list []Upload, err error) {
 	return list, nil
 }
 
-// deletions returns every deletion of which somebody is still to be told.
+// deletions returns every deletion that somebody still has to be told of.
 func (o *Owner) deletions() (map[putID]*deleteState, error) {
 	all := make(map[putID]*deleteState)
 	err := o.db.View(func(tx *kv.Tx) error {
@@ -261,8 +262,8 @@ func (o *Owner) deletions() (map[putID]*deleteState, error) {
 	return all, nil
 }
 
-// saveReceipts notes who has acknowledged a deletion, or forgets all but its end
-// once nobody is to be told any more.
+// saveReceipts notes which holders have acknowledged a deletion. Once nobody need
+// be told any more it forgets all but that it happened and when.
 func (o *Owner) saveReceipts(id putID, d *deleteState, over bool) error {
 	err := o.db.Update(func(tx *kv.Tx) error {
 		if over {

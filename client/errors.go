@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// What can go wrong, as a caller tells it apart by errors.Is.
+// What can go wrong; callers tell these apart by errors.Is.
 var (
-	// ErrNoPeers: nobody of the network answers.
+	// ErrNoPeers: nobody in the network answers.
 	ErrNoPeers = errors.New("no peer of the network answers")
 	// ErrTooFew: fewer peers answered than are needed. Nothing is lost.
 	ErrTooFew = errors.New("too few answered")
@@ -27,7 +27,7 @@ var (
 	ErrInUse = errors.New("in use by another process")
 	// ErrSourceChanged: the source grew, shrank or was written to while it was read.
 	ErrSourceChanged = errors.New("the source changed while it was read")
-	// ErrNotOwn: this home did not put it, so it has no key to delete it by.
+	// ErrNotOwn: this home did not put it, so it has no key to delete it with.
 	ErrNotOwn = errors.New("not put from this home")
 	// ErrDeleted: this home has deleted it before, and enough holders know.
 	ErrDeleted = errors.New("deleted already")
@@ -40,8 +40,8 @@ var (
 // OtherNetworkError says that what was asked for lies in another network than the
 // session's, and can only be reached from there.
 type OtherNetworkError struct {
-	Network string // its
-	Here    string // the session's
+	Network string // where it lies
+	Here    string // the session's network
 }
 
 func (e *OtherNetworkError) Error() string {

@@ -20,8 +20,8 @@ const (
 	// whatever part of it is wanted.
 	smallShard = 4 * protocol.LeafSize
 
-	// wholeFrom is the share of a shard, in eighths, from which on the rest is
-	// fetched, too: a whole shard needs no slice and helps to decode others.
+	// wholeFrom is the share of a shard, in eighths, from which on the whole shard
+	// is fetched: that needs no slice, and helps to decode others.
 	wholeFrom = 6
 )
 
@@ -37,7 +37,7 @@ type source struct {
 	reads int                  // of packed extents
 }
 
-// errShape says that a segment is not cut as was guessed.
+// errShape says that a segment is not cut into shards as was guessed.
 var errShape = errors.New("the segment is cut otherwise")
 
 // open returns the source of an extent's segment.
@@ -86,8 +86,9 @@ type shape struct {
 	shard int64 // bytes of each
 }
 
-// guess returns the shape, before the descriptor is seen that of a segment
-// which just e fills. A wrong guess costs a round trip, no more.
+// guess returns the segment's shape and whether it is sure. Before the descriptor
+// is seen, it assumes that e alone fills the segment. A wrong guess costs no more
+// than a round trip.
 func (s *source) guess(e *protocol.Extent) (sh shape, sure bool) {
 	if d := s.descriptor(); d != nil {
 		return shape{d.K, d.N, d.ShardSize}, true
@@ -102,7 +103,7 @@ func (s *source) guess(e *protocol.Extent) (sh shape, sure bool) {
 // ErrDamaged where k answer and too much of what they say is false.
 func (s *source) read(ctx context.Context, e *protocol.Extent, lo, hi int64) (*sealedRun, error) {
 	if s.descriptor() == nil && e.Offset > 0 {
-		// Others lie before it, so that nothing tells how long the segment is.
+		// Other extents lie before it, so nothing tells how long the segment is.
 		if _, err := s.describe(ctx, e); err != nil {
 			s.l.c.log.Debug("descriptor not read", "segment", e.Segment, "err", err)
 		}
@@ -143,8 +144,8 @@ func (c *Client) readSealed(ctx context.Context, e *protocol.Extent, lo, hi int6
 	return nil
 }
 
-// source finds an extent's group and returns its segment as a source. Where
-// others seem to hold the group than its table names, it asks who.
+// source finds an extent's group and returns its segment as a source. Where the
+// group seems to be held by others than its table names, it asks by whom.
 func (c *Client) source(ctx context.Context, e *protocol.Extent, hints []peer.AddrInfo) (*source, error) {
 	g, err := c.locator().locate(ctx, e, hints)
 	if err != nil {
@@ -209,7 +210,7 @@ func (s *source) readShape(ctx context.Context, sh shape, lo, hi int64) (*sealed
 	return run, nil
 }
 
-// describe returns the segment's descriptor, from whoever shows it first.
+// describe returns the segment's descriptor, from the holder that shows it first.
 func (s *source) describe(ctx context.Context, e *protocol.Extent) (*protocol.Descriptor, error) {
 	if d := s.descriptor(); d != nil {
 		return d, nil
@@ -222,15 +223,15 @@ func (s *source) describe(ctx context.Context, e *protocol.Extent) (*protocol.De
 	return nil, err
 }
 
-// columnRange is a range of shards, of which those of some data slots are wanted.
+// columnRange is one range of bytes in each shard; it is wanted of some data slots.
 type columnRange struct {
 	slots       []int // ascending
 	off, length int64 // within each shard; whole leaves
 }
 
 // columns returns what to fetch for the bytes [lo, hi) of a segment: the
-// shards that are wanted whole, and ranges of those at the edges. An unknown
-// shard size gives the first leaf alone.
+// shards that are wanted whole, and ranges of those at the edges. With an unknown
+// shard size that is the first leaf alone.
 func (sh shape) columns(lo, hi int64) []columnRange {
 	if sh.shard == 0 {
 		return []columnRange{{slots: []int{0}, off: 0, length: 1}}

@@ -25,7 +25,7 @@ func (b *buffers) get(n int64) []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i := len(b.free) - 1; i >= 0; i-- {
-		// Not one that is far too long: it may be wanted as what it is.
+		// Not one that is far too long: a request of its own size may come.
 		if c := int64(cap(b.free[i])); c >= n && c <= 2*n {
 			buf := b.free[i]
 			b.free[i] = b.free[len(b.free)-1]
@@ -45,7 +45,7 @@ func (b *buffers) put(buf []byte) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	// Buffers of another size than today's make place for it.
+	// Buffers kept longest, which may be of a size no longer used, make room for it.
 	for b.held+c > b.most && len(b.free) > 0 {
 		b.held -= int64(cap(b.free[0]))
 		b.free = b.free[1:]

@@ -23,12 +23,12 @@ const (
 	frozen        // accepts and never answers
 	lying         // gives false bytes, false records, false members
 	refusing      // says no to everything
-	sluggish      // is right, and takes three seconds for every answer
+	sluggish      // answers truly, and takes three seconds each time
 )
 
 // holder keeps shards and facts in maps, as a node would on its disk.
 type holder struct {
-	protocol.Handler // nil: no client sends what members ask one another
+	protocol.Handler // nil: no client sends the requests that only members make
 
 	id   peer.ID
 	key  crypto.PrivKey
@@ -47,8 +47,8 @@ type holder struct {
 	gets     int
 
 	pointerAlone bool   // shows pointers without record and table
-	saysDeleted  bool   // of whatever pointer it is asked for, without proof
-	deleted      []byte // the delete that it shows of whatever pointer it is asked for
+	saysDeleted  bool   // says so of any pointer, without proof
+	deleted      []byte // the delete that it shows for any pointer
 	silentGet    bool   // never answers for bytes
 }
 
@@ -71,14 +71,14 @@ func (h *holder) set(m mood) {
 	h.mood = m
 }
 
-// edit changes what a holder has, which others may be asking for.
+// edit changes what a holder has, while others may be asking for it.
 func (h *holder) edit(f func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	f()
 }
 
-// act does what the holder's mood does before any answer.
+// act does what the holder's mood makes it do before any answer.
 func (h *holder) act(ctx context.Context) error {
 	if !protocol.Sleep(ctx, h.net.latency) {
 		return ctx.Err()

@@ -146,7 +146,7 @@ func (n *testNet) Open(ctx context.Context, to peer.ID) (protocol.Stream, error)
 	n.mu.Unlock()
 	near, far := net.Pipe()
 	stop := context.AfterFunc(n.ctx, func() { _ = near.Close(); _ = far.Close() })
-	if !h.is(frozen) { // else nobody ever reads
+	if !h.is(frozen) { // a frozen one never reads
 		go func() {
 			defer stop()
 			_ = protocol.Serve(n.ctx, &testStream{far, n.self}, h)

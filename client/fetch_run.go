@@ -3,7 +3,7 @@ package client
 import "slices"
 
 // sealedRun is a run of a segment's sealed bytes, in the buffers in which its
-// shards were received: nothing is copied but what straddles two of them.
+// shards were received: only what straddles two of them is copied.
 type sealedRun struct {
 	pieces []piece // in any order until view is called
 	sorted bool
@@ -28,8 +28,8 @@ func (r *sealedRun) copyTo(dst []byte, off int64) {
 }
 
 // view returns the n bytes at off of the segment, in place where one piece has
-// them all, else copied to scratch, which has room for n. Bytes that were not
-// asked for when the run was read give nil.
+// them all, else copied to scratch, which has room for n. It returns nil if the run
+// does not have all of them.
 func (r *sealedRun) view(off, n int64, scratch []byte) []byte {
 	if !r.sorted {
 		slices.SortFunc(r.pieces, func(a, b piece) int {

@@ -176,7 +176,7 @@ func (w *world) finish(m *protocol.Manifest) {
 	w.publish(1, time.Time{}, w.profile.N)
 }
 
-// publish gives a record of the pointer to the first some holders.
+// publish gives a record of the pointer to the first some of the holders.
 func (w *world) publish(seq int64, until time.Time, some int) {
 	w.t.Helper()
 	plain, err := w.target.Encode()
@@ -197,7 +197,7 @@ func (w *world) publishPayload(seq int64, salt [32]byte, payload []byte, until t
 	}
 }
 
-// announce has the DHT name the holders.
+// announce makes the DHT name the holders.
 func (w *world) announce() {
 	for _, h := range w.holders {
 		w.net.providers = append(w.net.providers, h.id)

@@ -39,9 +39,9 @@ type fileExtent struct {
 }
 
 // Open opens the file behind a link. It returns ErrNoPeers, ErrTooFew,
-// ErrDamaged, ErrNotFound, ErrExpired or ErrRevoked in its chain. Whether there is
-// a newer record than the one that it followed may still be asked about in the
-// background, until ctx is done: this session takes no older one later.
+// ErrDamaged, ErrNotFound, ErrExpired or ErrRevoked in its chain. Members may still
+// be asked in the background, until ctx is done, for a newer record than the one
+// that it followed: this session will then accept no older one.
 func (c *Client) Open(ctx context.Context, link protocol.Link) (*File, error) {
 	r := c.resolve(ctx, link)
 	p, err := r.first(ctx)
@@ -58,7 +58,7 @@ func (c *Client) Open(ctx context.Context, link protocol.Link) (*File, error) {
 			}
 			break
 		}
-		// A newer record may stand where an old one leads nowhere.
+		// Where this record leads nowhere there may be a newer one.
 		newer := r.contradicted(ctx, p)
 		if newer == nil {
 			err = cmp.Or(r.gone(), err)
@@ -86,7 +86,7 @@ func (c *Client) openRecord(ctx context.Context, r *resolver, p *protocol.Pointe
 }
 
 // OpenManifest opens the file whose manifest lies at an extent, as PutAll
-// tells it. Errors are those of Open that have to do with holders.
+// reports it. Errors are those of Open that have to do with holders.
 func (c *Client) OpenManifest(ctx context.Context, at protocol.Extent) (*File, error) {
 	if err := at.Validate(); err != nil {
 		return nil, err

@@ -8,8 +8,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// longFile makes a file of count full segments, all the same one: it needs no
-// more memory at the holders than that.
+// longFile makes a file of count full segments, all the same one: the holders need
+// memory for only one.
 func longFile(t testing.TB, p protocol.Profile, count int) *world {
 	w := newWorld(t, 110, p, 1000, 0)
 	w.announce()
@@ -31,8 +31,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("moves a gigabyte")
 	}
-	// Two segments of 16 MiB and the next one's first shards; where parity is
-	// decoded, that as well; and what the collector has not come to yet.
+	// Two segments of 16 MiB and the next one's first shards; parity where it is
+	// decoded; and what the garbage collector has not freed yet.
 	for _, tc := range []struct {
 		name  string
 		gone  int

@@ -41,8 +41,8 @@ func TestEmptyFile(t *testing.T) {
 	})
 }
 
-// TestHostileManifests holds that a file that is not exactly its extents opens
-// never, or gives an error before a false byte.
+// TestHostileManifests checks that a file that is not exactly its extents never
+// opens, or gives an error before a false byte.
 func TestHostileManifests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 81, small, 600<<10, 200<<10)
@@ -130,7 +130,7 @@ func TestRangeTouchesFew(t *testing.T) {
 	}
 }
 
-// mustBeQuick keeps hedges of a loaded machine out of counts.
+// mustBeQuick keeps requests that a loaded machine makes late out of the counts.
 func (w *world) mustBeQuick() {
 	for range recentSize {
 		w.client.peers.ok("somebody", 1, 10*time.Second)

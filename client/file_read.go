@@ -20,7 +20,7 @@ const (
 	keptOpeners = 64
 )
 
-// step is a run of parts [lo, hi) of one extent: what is fetched at once.
+// step is a run of parts [lo, hi) of one extent: what one fetch gets.
 type step struct {
 	extent int
 	lo, hi int64
@@ -63,9 +63,9 @@ func (w *sliceWriter) Write(b []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo writes the whole file to w, in order, with the next segment under
-// way while one is opened. Every part is verified before it is written.
-// progress, if not nil, is told the bytes written.
+// WriteTo writes the whole file to w, in order, and fetches the next segment while
+// it opens one. Every part is verified before it is written. progress, if not nil,
+// is told the bytes written.
 func (f *File) WriteTo(ctx context.Context, w io.Writer, progress func(done, total int64)) error {
 	_, err := f.WriteRangeTo(ctx, w, 0, f.Size, progress)
 	return err
@@ -77,8 +77,8 @@ func (f *File) WriteRangeTo(ctx context.Context, w io.Writer, off, n int64, prog
 	return f.writeRange(ctx, w, off, n, progress, nil)
 }
 
-// writeRange is WriteRangeTo. tag, if not nil, is told where each part's tag
-// stands among those of the file and what it is, once the part is written.
+// writeRange is WriteRangeTo. tag, if not nil, is given each part's tag, and where
+// it stands among those of the file, once the part is written.
 func (f *File) writeRange(ctx context.Context, w io.Writer, off, n int64, progress func(done, total int64), tag tagFunc) (int64, error) {
 	end := min(off+n, f.Size)
 	if off < 0 || n < 0 || off >= end {
@@ -124,7 +124,7 @@ func (r *reading) held() (n int64) {
 	return n
 }
 
-// pullAhead starts fetching steps as far as memory allows; one always.
+// pullAhead starts fetching steps as far as memory allows, and always one.
 func (r *reading) pullAhead(ctx context.Context) {
 	for r.next < r.end && len(r.pulls) < pullsAhead {
 		s, after := r.plan()
@@ -270,7 +270,7 @@ func (f *File) openHead(ctx context.Context, src *source, i int) (*seal.Opener, 
 	return f.newOpener(i, run.view(e.Offset, seal.CommitmentSize, make([]byte, seal.CommitmentSize)))
 }
 
-// opener returns what opens an extent, if it was opened lately.
+// opener returns what opens an extent, if it is kept from before, or nil.
 func (f *File) opener(i int) *seal.Opener {
 	f.mu.Lock()
 	defer f.mu.Unlock()

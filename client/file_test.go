@@ -31,9 +31,8 @@ var testProfiles = []protocol.Profile{
 	{K: 1, R: 1, N: 1}, {K: 1, R: 2, N: 3}, {K: 2, R: 4, N: 6}, {K: 4, R: 7, N: 10}, {K: 4, R: 9, N: 14},
 }
 
-// TestReadFaultMix holds issue A's promise: with n−k holders dead, frozen,
-// lying or refusing in any mix the bytes come back, the first of them within 5
-// seconds.
+// TestReadFaultMix checks that, with n−k holders dead, frozen, lying, refusing or
+// slow in any mix, the bytes come back, the first of them within 5 seconds.
 func TestReadFaultMix(t *testing.T) {
 	moods := []mood{dead, frozen, lying, refusing, sluggish}
 	for i := range faultSeeds() {

@@ -8,12 +8,12 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// fillPause is how long a put waits between rounds in which nobody was ready.
+// fillPause is how long a put waits after a round in which no holder was ready.
 const fillPause = time.Second
 
 // fill goes on from safe to full: it waits for what is under way, then brings
 // missing shards to holders that answer again. It ends when nothing is
-// missing, when every missing slot has refused, or after the put's wait.
+// missing, when every missing slot has refused, or when opt.Wait is over.
 func (p *putter) fill() {
 	deadline := time.NewTimer(p.opt.Wait)
 	defer deadline.Stop()
@@ -49,7 +49,7 @@ func (p *putter) drain(deadline <-chan time.Time) bool {
 		select {
 		case ev := <-p.events:
 			if ev.state == hopeless {
-				continue // of a refill: what was safe stays safe
+				continue // a refill failed: what was safe stays safe
 			}
 			if err := p.handle(ev); err != nil {
 				p.c.log.Warn("journal", "err", err)
@@ -139,14 +139,14 @@ func (p *putter) refill(index int) error {
 
 // readBack fills dst with a segment's sealed bytes, proved, from its holders.
 func (c *Client) readBack(ctx context.Context, pl *placement, dst []byte) error {
-	// The owner knows its group: nobody needs to be asked for it.
+	// The owner has the group's record and table: nobody needs to be asked for them.
 	if _, err := c.found.take(pl.group.id.Prefix(), pl.group.state.Record, pl.group.state.Table); err != nil {
 		return err
 	}
 	return c.readSealed(ctx, &pl.extent, 0, int64(len(dst)), dst)
 }
 
-// rebuild makes a segment again, shards and all, as it was sent first.
+// rebuild makes a segment again, shards and all, exactly as it was first sent.
 func (p *putter) rebuild(pl *placement, buf *segmentBuffer) (*segment, error) {
 	size, shard := pl.desc.Size, pl.desc.ShardSize
 	if err := p.c.readBack(p.ctx, pl, buf.data[:size]); err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// form draws members for a new group and founds it. Who declines is not asked
-// again; where those left allow it no more, a lower profile is taken.
+// form draws members for a new group and founds it. A node that declines is not
+// asked again; where those that are left no longer allow p, a lower profile is taken.
 func (c *Client) form(ctx context.Context, cands []group.Candidate, w wanted, p protocol.Profile) (*ownGroup, error) {
 	private := group.Private(cands)
 	for {
@@ -35,8 +35,8 @@ func (c *Client) form(ctx context.Context, cands []group.Candidate, w wanted, p 
 	}
 }
 
-// tryForm asks candidates for slots of one new group. With an error it returns
-// who declined.
+// tryForm asks candidates to hold the slots of one new group. With an error it
+// returns those that declined.
 func (c *Client) tryForm(ctx context.Context, cands []group.Candidate, w wanted, p protocol.Profile, private bool) (g *ownGroup, declined []peer.ID, err error) {
 	state, err := c.newGroupState(p)
 	if err != nil {
@@ -90,7 +90,8 @@ type formAnswer struct {
 	envelope protocol.Envelope
 }
 
-// askForm asks all at once and returns the acceptances in order of answer.
+// askForm asks all at the same time and returns the acceptances in the order in
+// which they came, and the refusals.
 func (c *Client) askForm(ctx context.Context, order []group.Candidate, r *protocol.FormRequest) (yes []formAnswer, no []error) {
 	ctx, cancel := context.WithTimeout(ctx, formTimeout)
 	defer cancel()
@@ -133,8 +134,8 @@ func (c *Client) ownEnvelope(e protocol.Envelope, id peer.ID) error {
 	return err
 }
 
-// establish gives the slots out, signs the table and tells the members. The group
-// is in the journal before anybody hears of it.
+// establish assigns the slots, signs the table and tells the members. The group is
+// in the journal before anybody hears of it.
 func (c *Client) establish(ctx context.Context, s *groupState, p protocol.Profile, answers []formAnswer, private bool) (*ownGroup, error) {
 	byPeer := make(map[peer.ID]protocol.Envelope, len(answers))
 	accepted := make([]group.Candidate, len(answers))
@@ -168,7 +169,7 @@ func (c *Client) establish(ctx context.Context, s *groupState, p protocol.Profil
 
 func seed64(r io.Reader) uint64 {
 	var b [8]byte
-	_, _ = io.ReadFull(r, b[:]) // a weak seed skews a draw, no more
+	_, _ = io.ReadFull(r, b[:]) // a weak seed only skews a draw
 	var v uint64
 	for _, x := range b {
 		v = v<<8 | uint64(x)

@@ -11,10 +11,10 @@ import (
 )
 
 // foundGroup is a group as this session found it. Record and table are proved
-// by hash and signature. Repair puts others into slots than the table names:
-// these are members' word, so they are tried after the table's own holder and
-// count for nothing until they have shown a leaf. The addresses of all are the
-// network's to remember.
+// by hash and signature. Repair gives slots to other holders than the table names.
+// Only members' word says which, so these are tried after the table's holder and
+// count for nothing until they have shown a leaf. The network remembers the
+// addresses of all.
 type foundGroup struct {
 	id     protocol.GroupID
 	record *protocol.GroupRecord
@@ -28,10 +28,10 @@ type foundGroup struct {
 	asked  bool               // somebody was asked for the members
 }
 
-// named is a holder by the word of members.
+// named is a peer that members name as a holder.
 type named struct {
 	peer peer.ID
-	by   map[peer.ID]struct{} // who say so
+	by   map[peer.ID]struct{} // the peers that name it
 }
 
 func newFoundGroup(id protocol.GroupID, record *protocol.GroupRecord, table *protocol.Table) *foundGroup {
@@ -42,7 +42,7 @@ func newFoundGroup(id protocol.GroupID, record *protocol.GroupRecord, table *pro
 	}
 }
 
-// hear takes what a peer says of the group's members.
+// hear takes in what a peer says of the group's members.
 func (g *foundGroup) hear(c *Client, from peer.ID, members []protocol.Member) {
 	g.mu.Lock()
 	g.asked = true
@@ -55,7 +55,7 @@ func (g *foundGroup) hear(c *Client, from peer.ID, members []protocol.Member) {
 		}
 		if g.table.Holder(m.Slot) != rec.Peer {
 			if said[m.Slot] {
-				continue // one a slot beside the table's: a liar can name no more
+				continue // a peer can name one besides the table's for each slot, lest it name many
 			}
 			said[m.Slot] = true
 		}
@@ -64,7 +64,7 @@ func (g *foundGroup) hear(c *Client, from peer.ID, members []protocol.Member) {
 	}
 }
 
-// name notes that a member takes a peer for a slot's holder.
+// name notes that the peer by names id as a slot's holder.
 func (g *foundGroup) name(slot int, id, by peer.ID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -79,8 +79,8 @@ func (g *foundGroup) name(slot int, id, by peer.ID) {
 	}
 }
 
-// holders returns whom to ask for a slot's shards: the table's holder, then
-// those named by others, the one whom most name first.
+// holders returns the peers to ask for a slot's shards: the table's holder, then
+// those that others name, most often named first.
 func (g *foundGroup) holders(slot int) []peer.ID {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -98,7 +98,7 @@ func (g *foundGroup) holders(slot int) []peer.ID {
 	return out
 }
 
-// naming returns how many peers name one as a slot's holder.
+// naming returns how many peers name id as a slot's holder.
 func (g *foundGroup) naming(slot int, id peer.ID) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -124,8 +124,8 @@ func (g *foundGroup) show(id peer.ID) {
 	g.shown[id] = true
 }
 
-// witnesses returns those who showed record and table, and are no members by
-// the table: they may know who has followed these.
+// witnesses returns the peers that showed record and table but are not in the
+// table: they may know which peers now hold its slots.
 func (g *foundGroup) witnesses() []peer.ID {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -138,8 +138,8 @@ func (g *foundGroup) witnesses() []peer.ID {
 	return out
 }
 
-// moved reports, once, whether others than the table names seem to hold the
-// group, and nobody was asked yet who.
+// moved reports, once, whether peers outside the table seem to hold slots of the
+// group, and nobody was asked yet which.
 func (g *foundGroup) moved() bool {
 	w := g.witnesses()
 	g.mu.Lock()
@@ -160,8 +160,8 @@ func (g *foundGroup) counts(id peer.ID) bool {
 	return g.proved[id]
 }
 
-// learn hands the addresses of a peer record to the network, if it is a
-// member's or that of one who is named as such.
+// learn hands the addresses of a peer record to the network, if its peer is in the
+// table or is named as a holder.
 func (g *foundGroup) learn(c *Client, e protocol.Envelope) {
 	if rec, err := c.opened.Open(e); err == nil && (g.table.SlotOf(rec.Peer) >= 0 || g.isNamed(rec.Peer)) {
 		g.reach(c.net, rec)
@@ -194,7 +194,7 @@ func (g *foundGroup) reach(n protocol.Network, rec protocol.PeerRecord) {
 }
 
 // members returns the peers of the table, without vacant slots, and those that
-// have shown to be holders as well.
+// have proved that they are holders.
 func (g *foundGroup) members() []peer.ID {
 	var out []peer.ID
 	for slot := range g.table.Slots {

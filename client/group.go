@@ -26,9 +26,8 @@ type ownGroup struct {
 	networkName string
 }
 
-// openState returns a group of the journal, of whatever network, checked and with
-// its keys. Puts at the same time get the same one: what one grants the other must
-// count.
+// openState returns a group of the journal, of any network, checked and with its
+// keys. Concurrent puts get the same ownGroup: each must count what the other grants.
 func (o *Owner) openState(s *groupState) (*ownGroup, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -80,7 +79,7 @@ func (g *ownGroup) hasRoom() bool {
 		g.state.Bytes+segmentSize(g.profile.K) <= group.MaxBytes(g.profile)
 }
 
-// grant signs for a segment of a put and counts it, in the journal first.
+// grant counts a segment of a put, in the journal, and then signs its grant.
 func (g *ownGroup) grant(put putID, s *segment) ([]byte, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -92,7 +91,7 @@ func (g *ownGroup) grant(put putID, s *segment) ([]byte, error) {
 	return protocol.SignGrant(g.ownerKey, g.networkName, g.id, s.id[:], s.desc.Footprint()), nil
 }
 
-// close ends the group's time as one that takes new segments.
+// close makes the group take no new segments from now on.
 func (g *ownGroup) close() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -100,7 +99,7 @@ func (g *ownGroup) close() error {
 	return g.owner.saveGroup(g.state)
 }
 
-// isClosed reports whether no more puts go to the group.
+// isClosed reports whether the group takes no new segments.
 func (g *ownGroup) isClosed() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -115,7 +114,7 @@ func (g *ownGroup) setEnvelope(slot int, e protocol.Envelope) error {
 	return g.owner.saveGroup(g.state)
 }
 
-// foundingFacts returns what a member must know of the group before all else.
+// foundingFacts returns what a member must know of the group before anything else.
 func (g *ownGroup) foundingFacts() []protocol.Fact {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -131,9 +130,9 @@ func (g *ownGroup) foundingFacts() []protocol.Fact {
 	return facts
 }
 
-// hints returns at most most addresses of members, each of another one. The
-// last slots come first: the data slots' holders are asked for bytes, and when
-// they are gone somebody must be left to name the others.
+// hints returns addresses of at most most members, one of each. The last slots
+// come first: readers ask the data slots' holders for bytes anyway, and when these
+// are gone somebody must be left to name the others.
 func (g *ownGroup) hints(most int) [][]byte {
 	g.mu.Lock()
 	defer g.mu.Unlock()

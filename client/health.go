@@ -27,7 +27,7 @@ type Health struct {
 	Segments  int              // of the file, manifest included
 	Checked   int              // of these: all, or a random sample
 	Reachable int              // slots of the lowest segment whose holders proved their shards
-	Needed    int              // of them give it back
+	Needed    int              // how many slots it takes to read it
 	Domains   int              // failure domains that these holders span
 	// AfterWorst5 is how many slots of the lowest segment are left when the
 	// five domains that hold most of them leave.
@@ -42,24 +42,24 @@ type Health struct {
 type HolderHealth struct {
 	Group  protocol.GroupID
 	Slot   int
-	Peer   peer.ID // who was asked last; "": the slot is vacant
+	Peer   peer.ID // the one that was asked last; "": the slot is vacant
 	Proved bool    // every challenge was met
 	Asked  int     // challenges
 	Met    int     // of them
 	Domain string  // failure domain, as its connection shows it; empty: never reached
 	Err    error   // of the first challenge that was not met
 
-	// Reported is how many members take Peer for the slot's holder. It is
-	// their word, proves nothing and counts for nothing.
+	// Reported is how many members name Peer as the slot's holder. That is only
+	// their word: it proves nothing and counts for nothing.
 	Reported int
 }
 
 // Lost reports whether some segment cannot be read now.
 func (h *Health) Lost() bool { return h.Problem != nil || h.Reachable < h.Needed }
 
-// Health challenges the holders of the file behind a link. A file that cannot
-// be read is no error of Health: its verdict says so. Errors are those of
-// Open that leave nothing to judge.
+// Health challenges the holders of the file behind a link. That a file cannot be
+// read is no error: the Health that is returned says so. Errors are those of Open
+// that leave nothing to judge.
 func (c *Client) Health(ctx context.Context, link protocol.Link) (*Health, error) {
 	r := c.resolve(ctx, link)
 	defer r.cancel()
@@ -117,8 +117,8 @@ type segmentHealth struct {
 	err   error   // why nobody could be asked
 }
 
-// shown is what a slot's holder showed; of several, the first that met its
-// challenge, else the last.
+// shown is what a slot's holder showed. Where several peers were asked it is the
+// first that met its challenge, else the last.
 type shown struct {
 	peer peer.ID
 	err  error // nil: proved

@@ -36,7 +36,8 @@ func (c *Client) challengeSegment(ctx context.Context, e *protocol.Extent, k *ch
 var errVacantSlot = errors.New("the slot is vacant")
 
 // challengeWidth is how many of the peers that may hold a slot are asked at a time,
-// once the first has had half a second. A slow one leaves its place to another.
+// after the first has had half a second to itself. A slow one leaves its place to
+// another.
 const challengeWidth = 16
 
 // challengeSlot asks the peers that may hold a slot, the likeliest first, until one
@@ -66,7 +67,8 @@ func (c *Client) challengeSlot(ctx context.Context, src *source, d *protocol.Des
 	return firstProved(all[:asked])
 }
 
-// firstProved returns what the first showed that met its challenge, else the last.
+// firstProved returns what was shown by the first peer that met its challenge, else
+// by the last.
 func firstProved(all []shown) shown {
 	s := shown{err: errVacantSlot}
 	for _, s = range all {

@@ -6,7 +6,7 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// judge sums up: a file is as healthy as its lowest segment.
+// judge sums up: a file is only as healthy as its lowest segment.
 func (c *Client) judge(h *Health, results []segmentHealth) {
 	holders := make(map[*foundGroup][]HolderHealth)
 	var order []*foundGroup

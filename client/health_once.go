@@ -6,11 +6,11 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// check is what the segments of one health check have in common: nothing is asked
-// for each of them that one answer settles.
+// check is what the segments of one health check have in common: what one answer
+// settles is not asked again for each of them.
 type check struct {
 	mu       sync.Mutex
-	surveyed map[*foundGroup]chan struct{} // closed when its members were asked who holds its slots
+	surveyed map[*foundGroup]chan struct{} // closed once its members were asked who holds its slots
 	silent   map[peer.ID]error             // peers that did not answer a challenge and have met none since
 }
 
@@ -18,8 +18,8 @@ func newCheck() *check {
 	return &check{surveyed: make(map[*foundGroup]chan struct{}), silent: make(map[peer.ID]error)}
 }
 
-// once runs ask for the first that comes with a group, and has the others wait
-// for it.
+// once runs ask for the first caller that comes with a group, and makes the others
+// wait for it.
 func (k *check) once(g *foundGroup, ask func()) {
 	k.mu.Lock()
 	done, ok := k.surveyed[g]
@@ -36,8 +36,8 @@ func (k *check) once(g *foundGroup, ask func()) {
 	close(done)
 }
 
-// silence returns how a peer failed to answer before; nil: it may be asked. Anybody
-// can name any number of peers that never answer: to wait for each of them at every
+// silence returns how a peer failed to answer before; nil: it may be asked. A liar
+// can name any number of peers that never answer: waiting for each of them at every
 // segment would take an hour.
 func (k *check) silence(id peer.ID) error {
 	k.mu.Lock()

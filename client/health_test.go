@@ -44,8 +44,8 @@ func TestHealthCounts(t *testing.T) {
 	})
 }
 
-// TestHealthNeverFlatters loses one segment of several, or the manifest, in
-// every bad mood: the verdict is "lost", whatever the others show.
+// TestHealthNeverFlatters loses one segment of several, or the manifest, to every
+// bad mood: the verdict is "lost", whatever the others show.
 func TestHealthNeverFlatters(t *testing.T) {
 	for seed, m := range []mood{dead, frozen, lying, refusing} {
 		synctest.Test(t, func(t *testing.T) {
@@ -124,7 +124,7 @@ func TestNetworkView(t *testing.T) {
 
 // TestHealthAmongSilentNames checks a file of many segments of which one holder is
 // dead, while peers that hold nothing name others that never answer for all slots.
-// The dead one's successor, whom the honest members name, is found all the same.
+// The dead one's successor, which honest members name, is found all the same.
 func TestHealthAmongSilentNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 910, small, 32*20000, 20000)
@@ -167,7 +167,8 @@ func TestHealthAmongSilentNames(t *testing.T) {
 	})
 }
 
-// TestNobodyTakesData says why nothing can be put where nodes answer.
+// TestNobodyTakesData checks that the error says why nothing can be put although
+// peers answer.
 func TestNobodyTakesData(t *testing.T) {
 	for _, tc := range []struct {
 		name, says string

@@ -22,7 +22,7 @@ const (
 	bucketUploads = "uploads" // pointer ID → uploadState
 	bucketPacks   = "packs"   // put ID ‖ batch → packState
 	bucketDeletes = "deletes" // put or pointer ID → deleteState
-	bucketDeleted = "deleted" // put or pointer ID → Unix seconds, of deletions of which all know
+	bucketDeleted = "deleted" // put or pointer ID → Unix seconds, of deletions that are over
 )
 
 // groupState is what the owner keeps of a group.
@@ -74,7 +74,7 @@ type packState struct {
 	Held []heldSegment `cbor:"held"`
 }
 
-// heldSegment names a segment and whose members hold it.
+// heldSegment names a segment and the group whose members hold it.
 type heldSegment struct {
 	_       struct{} `cbor:",toarray"`
 	Group   protocol.GroupID
@@ -155,7 +155,7 @@ func (u *uploadState) show(id protocol.PointerID) Upload {
 // putID names a put in the journal.
 type putID [16]byte
 
-// text is how a person names an unfinished put.
+// text returns the name of an unfinished put for people.
 func (id putID) text() string { return UnfinishedPrefix + hex.EncodeToString(id[:8]) }
 
 // UnfinishedPrefix begins the names of unfinished puts.
@@ -169,14 +169,14 @@ func safeKey(id putID, index int) []byte {
 	return binary.BigEndian.AppendUint32(id[:], uint32(index))
 }
 
-// markSafe journals a segment once it is safe: only then is its key written
-// down, so that no key outlives an unacknowledged sealing.
+// markSafe journals a segment once it is safe: its key is written down only then,
+// so that no key of an unacknowledged sealing outlives the session.
 func (o *Owner) markSafe(id putID, index int, s *safeState) error {
 	return o.store("mark segment safe", bucketSafe, safeKey(id, index), s)
 }
 
-// forgetSafe takes back what markSafe wrote of a segment: whoever resumes
-// sends it anew.
+// forgetSafe takes back what markSafe wrote of a segment: a session that resumes
+// the put sends it anew.
 func (o *Owner) forgetSafe(id putID, index int) error {
 	err := o.db.Update(func(tx *kv.Tx) error { return tx.Delete(bucketSafe, safeKey(id, index)) })
 	if err != nil {
@@ -185,8 +185,8 @@ func (o *Owner) forgetSafe(id putID, index int) error {
 	return nil
 }
 
-// finishPut moves a put to the uploads. What it granted besides, and left, is
-// to be deleted.
+// finishPut moves a put to the uploads. What it granted and no longer uses is noted
+// for deletion.
 func (o *Owner) finishPut(id putID, ptr protocol.PointerID, u *uploadState) error {
 	b, err := protocol.Encode(u)
 	if err != nil {
@@ -204,8 +204,8 @@ func (o *Owner) finishPut(id putID, ptr protocol.PointerID, u *uploadState) erro
 	return nil
 }
 
-// notePack notes what a batch of a put of many files has stored. Who may read
-// it knows whoever is told of each file.
+// notePack notes what a batch of a put of many files has stored. The keys to read
+// it are not in the journal: the caller of PutAll gets them with each file.
 func (o *Owner) notePack(id putID, batch int, s *packState) error {
 	b, err := protocol.Encode(s)
 	if err == nil {
@@ -223,7 +223,7 @@ func (o *Owner) notePack(id putID, batch int, s *packState) error {
 	return nil
 }
 
-// endPack forgets a put of many files that is not unfinished any more.
+// endPack forgets a put of many files that is finished.
 func (o *Owner) endPack(id putID, now int64) error {
 	if err := o.db.Update(func(tx *kv.Tx) error { return dropPut(tx, id, nil, now) }); err != nil {
 		return fmt.Errorf("finish put: %w", err)
@@ -231,8 +231,8 @@ func (o *Owner) endPack(id putID, now int64) error {
 	return nil
 }
 
-// abandonPut forgets a put that never reached its first safe segment, but for
-// what holders are still to be told.
+// abandonPut forgets a put that never reached its first safe segment, except for
+// the deletions that its holders still have to be told of.
 func (o *Owner) abandonPut(id putID, now int64) error {
 	return o.db.Update(func(tx *kv.Tx) error {
 		for range tx.Scan(bucketSafe, id[:]) {
@@ -242,8 +242,8 @@ func (o *Owner) abandonPut(id putID, now int64) error {
 	})
 }
 
-// dropPut forgets a put, and notes for deletion what it granted besides what it
-// holds and nothing in the journal refers to.
+// dropPut forgets a put, and notes for deletion what it granted that is not in
+// holds and that nothing else in the journal refers to.
 func dropPut(tx *kv.Tx, id putID, holds []heldSegment, now int64) error {
 	left, err := granted(tx, id)
 	if err == nil {
@@ -278,8 +278,8 @@ func dropAll(tx *kv.Tx, bucket string, prefix []byte) error {
 	return nil
 }
 
-// saveGrant notes, before anybody hears of it, that a put has granted a segment
-// in a group, and what the group has granted with it.
+// saveGrant notes, before anybody hears of it, that a put has granted a segment in
+// a group, and the group's new totals.
 func (o *Owner) saveGrant(id putID, g *groupState, s heldSegment) error {
 	b, err := protocol.Encode(g)
 	if err == nil {

@@ -7,13 +7,13 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// What a session keeps of packed segments, whose extents are read one by one:
-// each is fetched once and not as often as it has extents.
+// What a session keeps of packed segments, whose extents are read one by one: each
+// segment is fetched once, and not once for each extent.
 const (
 	keptBytes = 32 << 20 // sealed bytes kept
 
-	// A segment up to this size is kept whole: what is missing of it is decoded
-	// once. Of a larger one each data shard is kept by itself.
+	// A segment up to this size is kept whole, so that what is missing of it is
+	// decoded once. The data shards of a larger one are kept one by one.
 	keptWhole = 16 << 20
 
 	// A packed segment up to this size is kept when it is first read, a larger
@@ -27,7 +27,7 @@ type keptKey struct {
 	unit    int // from 0; units have equal length
 }
 
-// keptRun is such a run. Those who read it hold it meanwhile.
+// keptRun is such a run. While users is not zero its buffers stay.
 type keptRun struct {
 	key   keptKey
 	ready chan struct{} // closed when run or err is there
@@ -35,7 +35,7 @@ type keptRun struct {
 	err   error
 	size  int64
 	users int
-	gone  bool // from the list: the last user gives the buffers back
+	gone  bool // it left the list: the last user gives the buffers back
 }
 
 // kept is the list of runs, least recently used first.
@@ -53,8 +53,8 @@ func newKept(b *buffers, most int64) *kept {
 	return &kept{buffers: b, most: most, runs: make(map[keptKey]*keptRun)}
 }
 
-// take returns a run, fetched by fetch unless it is kept. Who asks while
-// another fetches it waits. release must follow.
+// take returns a run, fetched by fetch unless it is kept. A caller that asks for a
+// run while another fetches it waits. release must follow.
 func (k *kept) take(ctx context.Context, key keptKey, size int64, fetch func() (*sealedRun, error)) (*keptRun, error) {
 	for {
 		r, mine := k.use(key, size)
@@ -75,7 +75,7 @@ func (k *kept) take(ctx context.Context, key keptKey, size int64, fetch func() (
 		k.release(r)
 		if mine || ctx.Err() != nil {
 			return nil, r.err
-		} // else it may have been called off by whoever fetched it
+		} // else it may have failed only because its fetcher was called off
 	}
 }
 
@@ -138,8 +138,8 @@ func (k *kept) release(r *keptRun) {
 	}
 }
 
-// isPacked reports whether an extent lies among others, so far as is known, in
-// a segment worth keeping.
+// isPacked reports whether an extent seems to lie among others, in a segment worth
+// keeping.
 func (s *source) isPacked(e *protocol.Extent) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

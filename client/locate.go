@@ -53,7 +53,7 @@ func (l *locator) known(p protocol.GroupPrefix) *foundGroup {
 }
 
 // take verifies record and table of the group that prefix names and keeps
-// them. There is but one true table, so the first is as good as any.
+// them. There is only one true table, so the first is as good as any.
 func (l *locator) take(prefix protocol.GroupPrefix, record, table []byte) (*foundGroup, error) {
 	if g := l.known(prefix); g != nil {
 		return g, nil
@@ -79,9 +79,9 @@ func (l *locator) take(prefix protocol.GroupPrefix, record, table []byte) (*foun
 	return g, nil
 }
 
-// locate returns the group of an extent, found by anybody to whom the right to
-// read its segment can be proved. It returns ErrNoPeers where nobody answers,
-// ErrTooFew where members are known of and none answers, else ErrNotFound.
+// locate returns the group of an extent. Members name it to whoever proves the right
+// to read the segment. It returns ErrNoPeers where nobody answers, ErrTooFew where
+// peers are said to hold the group and do not answer, else ErrNotFound.
 func (l *locator) locate(ctx context.Context, e *protocol.Extent, hints []peer.AddrInfo) (*foundGroup, error) {
 	for {
 		l.mu.Lock()
@@ -107,7 +107,7 @@ func (l *locator) locate(ctx context.Context, e *protocol.Extent, hints []peer.A
 	}
 }
 
-// fly is the one search for a group that is under way.
+// fly makes the one search for a group that all callers of locate wait for.
 func (l *locator) fly(ctx context.Context, e *protocol.Extent, hints []peer.AddrInfo, done chan struct{}) (*foundGroup, error) {
 	defer func() {
 		l.mu.Lock()
@@ -129,8 +129,8 @@ func (l *locator) fly(ctx context.Context, e *protocol.Extent, hints []peer.Addr
 	return nil, s.nothing(fmt.Sprintf("find group %s", e.Group.Prefix()))
 }
 
-// neighbours returns members of groups known already: on a small network they
-// are often those of the next one, too.
+// neighbours returns members of groups known already: in a small network they
+// are often members of the next one, too.
 func (l *locator) neighbours() []peer.ID {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -143,8 +143,8 @@ func (l *locator) neighbours() []peer.ID {
 	return out
 }
 
-// refresh asks all members and everybody else for the newest addresses of a
-// group's members, until enough of these answer themselves.
+// refresh asks a group's members and everybody else for the newest addresses of its
+// members, until enough have given a true answer.
 func (l *locator) refresh(ctx context.Context, g *foundGroup, e *protocol.Extent, enough int) {
 	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
 	defer cancel()
@@ -161,8 +161,8 @@ func (l *locator) refresh(ctx context.Context, g *foundGroup, e *protocol.Extent
 	s.run(ctx, nil)
 }
 
-// survey asks every member, and everybody who is named by one, who holds the
-// group's slots.
+// survey asks every member, and every peer that one of them names, which peers hold
+// the group's slots.
 func (l *locator) survey(ctx context.Context, g *foundGroup, e *protocol.Extent) {
 	ctx, cancel := context.WithTimeout(ctx, surveyTimeout)
 	defer cancel()
@@ -179,7 +179,7 @@ func (l *locator) survey(ctx context.Context, g *foundGroup, e *protocol.Extent)
 	s.runNamed(ctx)
 }
 
-// membersSearch asks peers for the members of an extent's group, and tells
+// membersSearch asks peers for the members of an extent's group, and calls answer
 // each time one has given a true answer.
 func (l *locator) membersSearch(e *protocol.Extent, answer func(*search, *foundGroup)) *search {
 	req := protocol.MembersRequest{Group: e.Group, Segment: e.Segment, Proof: l.proof(e)}
@@ -201,7 +201,7 @@ func (l *locator) membersSearch(e *protocol.Extent, answer func(*search, *foundG
 	return s
 }
 
-// proof signs this session's right to read an extent's segment.
+// proof returns a signed proof of this session's right to read an extent's segment.
 func (l *locator) proof(e *protocol.Extent) []byte {
 	return protocol.SignRead(seal.ReadKey(seal.Key(e.Secret)), l.c.cfg.Network, e.Segment, l.c.net.Self())
 }
@@ -220,7 +220,7 @@ func (s *search) nothing(op string) error {
 	return fmt.Errorf("%s: %d peers answered and none knows it: %w", op, answered, ErrNotFound)
 }
 
-// code returns the coder of a profile; making one is dear.
+// code returns the coder of a profile; making one is expensive.
 func (l *locator) code(k, n int) (*erasure.Code, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -247,7 +247,7 @@ func (l *locator) noteSeq(id protocol.PointerID, seq int64) bool {
 	return true
 }
 
-// hintInfos reads hints; those that are not addresses are passed over.
+// hintInfos reads hints and skips those that are not addresses.
 func hintInfos(raw [][]byte) []peer.AddrInfo {
 	var out []peer.AddrInfo
 	for _, b := range raw {

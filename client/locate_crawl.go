@@ -14,7 +14,7 @@ import (
 // Bounds of asking around.
 const (
 	askTimeout = 5 * time.Second        // for one small question
-	slowAsk    = 500 * time.Millisecond // after which a question no longer holds up the next
+	slowAsk    = 500 * time.Millisecond // then a question no longer holds up the next
 
 	crawlWidth = 16     // questions at a time
 	crawlMost  = 10_000 // peers visited by one crawl
@@ -29,8 +29,8 @@ type gate chan struct{}
 
 func newGate(width int) gate { return make(gate, width) }
 
-// newGrowingGate returns a gate that is narrow at first. end must be called once it
-// is not entered any more.
+// newGrowingGate returns a gate that is narrow at first. end must be called once
+// nobody enters it any more.
 func newGrowingGate(width, first int, after time.Duration) (g gate, end func()) {
 	g = newGate(width)
 	for range width - first {
@@ -44,8 +44,8 @@ func newGrowingGate(width, first int, after time.Duration) (g gate, end func()) 
 	return g, func() { widen.Stop() }
 }
 
-// enter waits for its turn. The leave that it returns may be called at once
-// and again.
+// enter waits for its turn. The leave that it returns may be called any number of
+// times.
 func (g gate) enter(ctx context.Context) (leave func(), ok bool) {
 	select {
 	case g <- struct{}{}:
@@ -58,9 +58,9 @@ func (g gate) enter(ctx context.Context) (leave func(), ok bool) {
 	return func() { timer.Stop(); out() }, true
 }
 
-// crawl visits every peer that can be reached from seeds, each once: visit
-// returns the peers that one names. It waits a little for the first seed, and
-// ends when all are visited, crawlMost are, or ctx is done.
+// crawl visits every peer that can be reached from the peers known at first, each
+// once: visit returns those that one names. It waits a little for the first, and
+// ends when all, or crawlMost, are visited, or ctx is done.
 type crawl struct {
 	c     *Client
 	visit func(context.Context, peer.ID) []peer.AddrInfo
@@ -166,8 +166,8 @@ func (w *crawl) one(ctx context.Context, id peer.ID) {
 	w.end()
 }
 
-// begin and end frame something that may still name peers: the crawl lasts as
-// long.
+// begin and end enclose something that may still name peers: until end is called
+// the crawl goes on.
 func (w *crawl) begin() {
 	w.mu.Lock()
 	w.active++
@@ -181,8 +181,8 @@ func (w *crawl) end() {
 	w.stir()
 }
 
-// askInfo asks a peer what it offers and returns the nodes that it names. It
-// returns nil for one of another network.
+// askInfo asks a peer what it offers and returns that and the nodes that it names.
+// It returns nil for a peer of another network.
 func (c *Client) askInfo(ctx context.Context, id peer.ID) (*protocol.InfoReply, []peer.AddrInfo) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -201,8 +201,8 @@ func (c *Client) askInfo(ctx context.Context, id peer.ID) (*protocol.InfoReply, 
 	return m, named
 }
 
-// noteAsk keeps in the book how a small question went. A question that was
-// called off says nothing of the peer.
+// noteAsk notes in the book of peers how a small question went. A question that was
+// called off says nothing about the peer.
 func (c *Client) noteAsk(ctx context.Context, id peer.ID, begun time.Time, err error) {
 	switch {
 	case err == nil || isRefusal(err):

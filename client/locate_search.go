@@ -13,34 +13,33 @@ import (
 
 // Bounds of a search.
 const (
-	dhtAfter      = 300 * time.Millisecond // hints have that long for themselves: those that live spare the DHT
-	crawlAfter    = time.Second            // hints and the DHT have that long for themselves
+	dhtAfter      = 300 * time.Millisecond // head start of hints: if they answer, the DHT is not asked
+	crawlAfter    = time.Second            // head start of hints and the DHT
 	providerWidth = 64                     // claims are cheap to make: look at many at a time,
-	providerFirst = 4                      // but at few for so long: mostly these do
+	providerFirst = 4                      // but at few until providerWiden: these mostly suffice
 	providerWiden = 300 * time.Millisecond
 	providerMost  = 10_000 // claims looked at in one lookup
 	providerAgain = 2 * time.Second
 )
 
-// search looks for peers that know something of a group: it asks those that
-// hints name, those that the DHT names and, a little later, everybody who can
-// be found, all at the same time. No source is believed; a peer counts when it
-// has answered.
+// search looks for peers that know something of a group: it asks those that hints
+// name, then those that the DHT names, then everybody who can be found, and goes on
+// with the first meanwhile. No source is believed; a peer counts when it has answered.
 type search struct {
 	c        *Client
 	prefix   protocol.GroupPrefix
 	visit    func(context.Context, peer.ID) error // asks one peer
 	named    []peer.ID                            // said to be holders, their addresses learned before
-	guesses  []peer.ID                            // worth asking first, though nobody says so
-	onBegin  func()                               // if not nil: has holders asked once the search runs
+	guesses  []peer.ID                            // worth asking first, though nobody names them
+	onBegin  func()                               // if not nil: asks holders once the search runs
 	ctx      context.Context
 	stop     context.CancelFunc // ends everything
-	settle   context.CancelFunc // ends the sources; who was found is still asked
+	settle   context.CancelFunc // ends the sources; peers already found are still asked
 	mu       sync.Mutex
 	seen     map[peer.ID]bool
 	visits   sync.WaitGroup
 	answered atomic.Int64 // peers that said anything at all
-	silent   atomic.Int64 // peers that hints or the DHT named and that did not
+	silent   atomic.Int64 // peers that were named as holders and did not
 }
 
 func (c *Client) newSearch(prefix protocol.GroupPrefix, visit func(context.Context, peer.ID) error) *search {
@@ -78,7 +77,7 @@ func (s *search) run(ctx context.Context, hints []peer.AddrInfo) {
 	s.visits.Wait()
 }
 
-// runNamed asks those that are named, and whom visits offer, and nobody else.
+// runNamed asks only the peers in named and those that visits offer.
 func (s *search) runNamed(ctx context.Context) {
 	s.ctx, s.stop = context.WithCancel(ctx)
 	defer s.stop()
@@ -88,7 +87,7 @@ func (s *search) runNamed(ctx context.Context) {
 	s.visits.Wait()
 }
 
-// claim reports whether a peer is to be asked, which happens once.
+// claim reports whether a peer is to be asked: true once for each.
 func (s *search) claim(id peer.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,8 +98,8 @@ func (s *search) claim(id peer.ID) bool {
 	return true
 }
 
-// offer has a peer asked at once, unless it was already. named says that
-// somebody takes it for a holder. It may be called by visits.
+// offer starts asking a peer, unless it was asked already. named says that somebody
+// names it as a holder. It may be called by visits.
 func (s *search) offer(id peer.ID, named bool) {
 	if s.claim(id) {
 		s.visits.Go(func() { s.ask(id, named) })
@@ -121,9 +120,9 @@ func (s *search) ask(id peer.ID, named bool) {
 	}
 }
 
-// fromDHT asks who claims to hold the group. A table that was empty when the
-// first lookup began may have filled meanwhile, so an empty answer is not the
-// last.
+// fromDHT asks the peers that claim in the DHT to hold the group. The routing table
+// may have been empty when the first lookup began, so after an empty answer it looks
+// once more.
 func (s *search) fromDHT(ctx context.Context) {
 	var g gate
 	for range 2 {
@@ -148,7 +147,7 @@ func (s *search) fromDHT(ctx context.Context) {
 func (s *search) throughGate(ctx context.Context, g gate, id peer.ID) bool {
 	leave, ok := g.enter(ctx)
 	if !ok {
-		return false // and it can still be offered
+		return false // unclaimed, so the peer can still be offered
 	}
 	if !s.claim(id) {
 		leave()
@@ -161,7 +160,7 @@ func (s *search) throughGate(ctx context.Context, g gate, id peer.ID) bool {
 	return true
 }
 
-// fromCrawl asks everybody, once the quicker sources had their time.
+// fromCrawl asks everybody, once the quicker sources have had their time.
 func (s *search) fromCrawl(ctx context.Context) {
 	if !protocol.Sleep(ctx, crawlAfter) {
 		return

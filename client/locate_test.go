@@ -91,8 +91,8 @@ func TestFindByDHTWithWrongHints(t *testing.T) {
 	})
 }
 
-// TestLivingHintsSpareTheDHT: who reads by a link whose hints live tells the
-// DHT nothing; without hints it is asked at once.
+// TestLivingHintsSpareTheDHT: reading by a link whose hints answer asks the DHT
+// nothing; without hints it is asked immediately.
 func TestLivingHintsSpareTheDHT(t *testing.T) {
 	for _, hinted := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -125,8 +125,8 @@ func TestFindAmongForgedProviders(t *testing.T) {
 	}
 }
 
-// TestFindByCrawl has no hint, a DHT that says nothing or names liars only,
-// and a chain of acquaintances: one of them knows one honest member.
+// TestFindByCrawl has no hint, a DHT that says nothing or names only liars, and a
+// chain of peers that name the next: one of them knows one honest member.
 func TestFindByCrawl(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 4, small, 100<<10, 0)
@@ -162,7 +162,7 @@ func TestFindNobody(t *testing.T) {
 	})
 }
 
-// TestFindOnce asks for a group from many sides at once: one search serves all.
+// TestFindOnce looks for a group from many goroutines: one search serves all.
 func TestFindOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 6, small, 1000, 0)
@@ -192,8 +192,8 @@ func TestFindOnce(t *testing.T) {
 	})
 }
 
-// TestMovedHolders gives the reader a table whose members all moved since: the
-// one that it reaches names the others' new addresses.
+// TestMovedHolders gives the reader a table whose members have all changed address:
+// the one that it reaches names the others' new addresses.
 func TestMovedHolders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 7, small, 200<<10, 0)
@@ -232,7 +232,7 @@ func TestGroupOfAnotherNameIsRefused(t *testing.T) {
 	}
 }
 
-// TestCrawlIsBounded meets peers that name ever new peers.
+// TestCrawlIsBounded meets peers that name new peers without end.
 func TestCrawlIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 10, small, 1000, 0)

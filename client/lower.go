@@ -7,7 +7,7 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// mostBeginnings bounds how often one put begins, each time with fewer nodes.
+// mostBeginnings bounds how often one put begins anew, each time with fewer nodes.
 const mostBeginnings = 4
 
 // noGroupError says that a put needed another group of its profile and found
@@ -16,10 +16,10 @@ type noGroupError struct{ error }
 
 func (e *noGroupError) Unwrap() error { return e.error }
 
-// mayBeginLower reports whether a put that failed so can begin anew with the
-// profile that those who are left allow: it was not asked for a certain one,
-// and has nothing safe that would be lost with it. The nodes that failed it are
-// unfit meanwhile (peers.go).
+// mayBeginLower reports whether a put that failed with err can begin anew with the
+// profile that the remaining nodes allow: no certain profile was asked for, and
+// nothing is safe that would be lost. The nodes that failed it are unfit by then
+// (peers.go).
 func (p *putter) mayBeginLower(err error) bool {
 	var none *noGroupError
 	if !errors.As(err, &none) || p.opt.Profile != (protocol.Profile{}) || p.ctx.Err() != nil {
@@ -33,7 +33,7 @@ func (p *putter) mayBeginLower(err error) bool {
 	return true
 }
 
-// rewinder returns what brings a source back to where it stands now.
+// rewinder returns a function that brings a source back to where it stands now.
 func rewinder(src Source) func() error {
 	seeker, ok := src.Reader.(io.Seeker)
 	if !ok {

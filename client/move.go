@@ -10,18 +10,18 @@ import (
 
 // moveOn puts a segment that cannot become safe in its group into a new one:
 // the group is closed, the segment deleted from it, and the same sealed bytes
-// go on their way again.
+// are sent again.
 func (p *putter) moveOn(s *shipment) error {
 	s.cancel(nil)
 	p.awaitIdle(s)
 	p.forget(s)
 	s.moved = true
-	again := *s.segment // what lanes still read of the old one stays as it is
+	again := *s.segment // a copy: lanes may still read the old one
 	return p.relocate(&again, s.index)
 }
 
-// relocate closes a segment's group and launches it in another one, under
-// another name: for a node that is in both groups the old one is deleted.
+// relocate closes a segment's group and launches the segment in another one, under
+// another ID: a node that is in both groups has the old ID as deleted.
 func (p *putter) relocate(s *segment, index int) error {
 	place := p.placed[index]
 	k := p.carrierOf(place.group)
@@ -40,8 +40,8 @@ func (p *putter) relocate(s *segment, index int) error {
 	return p.launch(s, index, nil)
 }
 
-// leave takes a segment back from a group that failed it, and forms another
-// group unless that has happened already.
+// leave takes a segment back from a group that failed it, and forms another group
+// unless the put has already left this one.
 func (p *putter) leave(g *ownGroup, id protocol.SegmentID) error {
 	p.c.log.Info("segment cannot be safe in its group", "group", g.id.Prefix(), "segment", id, "refusals", p.carrierOf(g).refusals())
 	if err := g.close(); err != nil {
@@ -55,9 +55,9 @@ func (p *putter) leave(g *ownGroup, id protocol.SegmentID) error {
 	return p.nextGroup()
 }
 
-// retract tells a group's members to free a segment; who is not there learns
-// of it from the others. The put goes on meanwhile: it is the dead members that
-// would be waited for.
+// retract tells a group's members to free a segment; those that do not answer learn
+// of it from the others. The put goes on meanwhile, since otherwise it would wait
+// for dead members.
 func (p *putter) retract(g *ownGroup, id protocol.SegmentID) {
 	del := protocol.SignDelete(g.ownerKey, g.networkName, g.id, id[:])
 	p.retracts.Go(func() {
@@ -65,14 +65,14 @@ func (p *putter) retract(g *ownGroup, id protocol.SegmentID) {
 	})
 }
 
-// forget takes a shipment out of the air.
+// forget takes a shipment out of flights.
 func (p *putter) forget(s *shipment) {
 	p.flights = slices.DeleteFunc(p.flights, func(f *shipment) bool { return f == s })
 }
 
-// awaitIdle waits until a shipment's lanes have let go of it. What lanes tell
-// meanwhile is heard later, in its order. Who hangs on another segment that is
-// overdue holds this one up, too.
+// awaitIdle waits until a shipment's lanes have let go of it. Events that come
+// meanwhile are handled later, in order. Overdue shipments are cut, because a lane
+// that hangs on another segment holds this one up, too.
 func (p *putter) awaitIdle(s *shipment) {
 	tick := time.NewTicker(cutEvery)
 	defer tick.Stop()

@@ -10,9 +10,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// move has other holders take over slots, as repair does: with the shards, the
-// facts and the group's old table. Who held them is dead. Living members name
-// the new ones.
+// move gives slots to other holders, as repair does: with the shards, the facts and
+// the group's old table. The old holders are dead. Living members name the new ones.
 func (w *world) move(slots ...int) {
 	w.t.Helper()
 	for i, slot := range slots {
@@ -54,9 +53,9 @@ func slotsTo(n int) []int {
 	return out
 }
 
-// TestReadMovedGroup reads a group of which repair has moved more slots than
-// any k can spare, at the end all: with old hints as far as somebody lives
-// behind one, else by the DHT, else by asking everybody.
+// TestReadMovedGroup reads a group of which repair has moved more than n−k slots, in
+// the end all: by old hints if one of them still answers, else by the DHT, else by
+// asking everybody.
 func TestReadMovedGroup(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -86,8 +85,8 @@ func TestReadMovedGroup(t *testing.T) {
 	}
 }
 
-// TestReadAmongFalseNames has n−k−1 members name holders that do not exist, or
-// exist and lie, for every slot: the file comes back all the same.
+// TestReadAmongFalseNames makes members name false holders for every slot: healthy
+// ones without a shard, dead or frozen ones. The file comes back all the same.
 func TestReadAmongFalseNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 520, middle, 300<<10, 0)
@@ -110,8 +109,8 @@ func TestReadAmongFalseNames(t *testing.T) {
 	})
 }
 
-// TestHealthOfMovedGroup challenges those who hold the slots now, and tells
-// apart what is proved and what is reported.
+// TestHealthOfMovedGroup challenges the peers that hold the slots now, and tells what
+// is proved from what is only reported.
 func TestHealthOfMovedGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 530, middle, 900<<10, 300<<10)

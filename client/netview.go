@@ -17,7 +17,7 @@ import (
 
 // Bounds of looking round.
 const (
-	viewTimeout   = 5 * time.Second         // a first session takes whoever answers within it
+	viewTimeout   = 5 * time.Second         // peers that answer later are not counted
 	viewQuiet     = 1500 * time.Millisecond // without a new answer, those still silent are not waited for
 	viewLookups   = 3                       // of random keys
 	lookupTimeout = 3 * time.Second
@@ -36,7 +36,7 @@ type View struct {
 	Peers   int                        // that answered, nodes included
 	Donated int64                      // bytes
 	Free    int64                      // bytes that the nodes would take from this asker
-	Accepts map[protocol.Accepts]Class // the nodes by whose data they take
+	Accepts map[protocol.Accepts]Class // the nodes, by whose data they accept
 	Private bool                       // all addresses seen are private or loopback
 	Domains int                        // failure domains with a node that takes anybody's data
 }
@@ -47,8 +47,8 @@ type Class struct {
 	Donated, Free int64 // bytes
 }
 
-// NetworkView asks everybody who can be found what they offer, for a few
-// seconds at most. It returns ErrNoPeers where nobody answers.
+// NetworkView asks every peer that can be found what it offers, for a few seconds
+// at most. It returns ErrNoPeers where nobody answers.
 func (c *Client) NetworkView(ctx context.Context) (*View, error) {
 	nodes, answered, err := c.lookRound(ctx)
 	if err != nil {
@@ -74,9 +74,9 @@ func (c *Client) NetworkView(ctx context.Context) (*View, error) {
 }
 
 // candidates returns the nodes that answered just now and take anybody's data,
-// each with the address at which it was seen. Those that failed or lied in this
-// session are none. It returns ErrNoTakers or, where some failed, ErrTooFew where
-// there is nobody else, and says why.
+// each with the address at which it was seen, without those that failed or lied in
+// this session. Where none is left the error says why: ErrTooFew if some had failed,
+// else ErrNoTakers.
 func (c *Client) candidates(ctx context.Context) ([]group.Candidate, error) {
 	nodes, answered, err := c.lookRound(ctx)
 	if err != nil {
@@ -101,7 +101,7 @@ func (c *Client) candidates(ctx context.Context) ([]group.Candidate, error) {
 	return out, nil
 }
 
-// unwilling says why a node is not to be given a stranger's data; empty: it is.
+// unwilling says why a node is not to be given a stranger's data; empty: it may be.
 type unwilling string
 
 const (
@@ -126,7 +126,7 @@ func (n *NodeInfo) unwilling(now time.Time) unwilling {
 	return ""
 }
 
-// noTakers says why nobody of those that answered can be given anything.
+// noTakers says why none of those that answered can be given anything.
 func noTakers(answered, nodes int, why map[unwilling]int) error {
 	if nodes == 0 {
 		return fmt.Errorf("%d peers answer and none donates space: %w", answered, ErrNoTakers)
@@ -154,8 +154,8 @@ type round struct {
 	fresh    chan struct{} // has an entry when somebody new answered
 }
 
-// lookRound asks everybody who can be found for Info. It ends when all have
-// answered, when nobody new does, or after viewTimeout.
+// lookRound asks every peer that can be found for Info. It ends when all have
+// answered, when no new answer came for viewQuiet, or after viewTimeout.
 func (c *Client) lookRound(ctx context.Context) ([]NodeInfo, int, error) {
 	asked := ctx
 	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
@@ -189,8 +189,8 @@ func (c *Client) lookRound(ctx context.Context) ([]NodeInfo, int, error) {
 	return r.nodes, r.answered, nil
 }
 
-// lookups feeds a crawl with the peers next to random keys: those behind a
-// hostile first contact, too.
+// lookups feeds a crawl with the peers closest to random keys, so that a hostile
+// first contact cannot hide them.
 func (c *Client) lookups(ctx context.Context, w *crawl) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
@@ -210,7 +210,7 @@ func (c *Client) lookups(ctx context.Context, w *crawl) {
 	wg.Wait()
 }
 
-// wait returns when the crawl is done, or quiet once somebody has answered.
+// wait returns when the crawl is done, or when no new answer came for viewQuiet.
 func (r *round) wait(ctx context.Context, done <-chan struct{}) {
 	quiet := time.NewTimer(viewTimeout)
 	defer quiet.Stop()

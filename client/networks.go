@@ -5,8 +5,8 @@ import (
 	"github.com/cairnstore/cairn/storage/kv"
 )
 
-// networks says of which network each group of the journal is. A home belongs to
-// one network at a time; what it has put in others stays listed.
+// networks says to which network each group of the journal belongs. A home belongs
+// to one network at a time; what it has put in others stays listed.
 type networks map[protocol.GroupPrefix]string
 
 func networksOf(tx *kv.Tx) (networks, error) {
@@ -25,7 +25,7 @@ func networksOf(tx *kv.Tx) (networks, error) {
 	return n, nil
 }
 
-// of returns the network of segments and pointers of one put, or "" where there
+// of returns the network of the segments and pointers of one put, or "" where there
 // are none.
 func (n networks) of(subjects []deletedSubject) string {
 	for _, s := range subjects {

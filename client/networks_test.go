@@ -31,8 +31,8 @@ func newOwner(t *testing.T) *Owner {
 	return o
 }
 
-// A put that was cut off goes on in the network that has its segments, whatever
-// else was begun of the same file in another.
+// A put that was cut off goes on in the network that has its segments, even if
+// another put of the same file was begun in another network.
 func TestUnfinishedIsOfItsNetwork(t *testing.T) {
 	o := newOwner(t)
 	state := putState{Path: "/a", Size: 1 << 20, MTime: 5, Inode: 7}
@@ -41,7 +41,7 @@ func TestUnfinishedIsOfItsNetwork(t *testing.T) {
 		if err := o.beginPut(id, state); err != nil {
 			t.Fatal(err)
 		}
-		for i := range int(id[0]) { // the other one has more
+		for i := range int(id[0]) { // the put in the other network has more
 			s := &safeState{Extent: protocol.Extent{Group: g, Segment: protocol.SegmentID{byte(i)}}, Acked: []bool{true}}
 			if err := o.markSafe(id, i, s); err != nil {
 				t.Fatal(err)
@@ -58,7 +58,7 @@ func TestUnfinishedIsOfItsNetwork(t *testing.T) {
 	}
 }
 
-// What PutAll stored in another network stays, whatever the caller knows of.
+// What PutAll stored in another network stays, whatever live says of it.
 func TestPackedIsOfItsNetwork(t *testing.T) {
 	o := newOwner(t)
 	here, there := groupIn(t, o, "here"), groupIn(t, o, "there")

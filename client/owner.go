@@ -27,7 +27,7 @@ const (
 
 	secretHeader = "cairn-secret-v1 "
 	lockTimeout  = time.Second
-	generation   = 0 // of the bundle; rotation comes with recovery
+	generation   = 0 // of the bundle; keys will be rotated once there is recovery
 )
 
 // Owner holds one owner's keys, groups and journal. One process at a time can
@@ -37,7 +37,7 @@ type Owner struct {
 	bundle   seal.Bundle
 	recovery protocol.Hash
 	created  bool
-	lost     bool // the journal that the secret had
+	lost     bool // the journal that belonged to the secret is gone
 	log      *slog.Logger
 
 	mu   sync.Mutex
@@ -46,8 +46,8 @@ type Owner struct {
 
 // OpenOwner opens the owner's home in dir and makes it on first use: a master
 // secret drawn from the system, and an empty journal. It returns ErrInUse when
-// another process holds it. Where only the journal is gone it begins a new one,
-// as JournalLost says.
+// another process holds it. Where only the journal is gone it begins a new one, and
+// JournalLost reports that.
 func OpenOwner(dir string, log *slog.Logger) (*Owner, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open owner: %w", err)
@@ -60,9 +60,9 @@ func OpenOwner(dir string, log *slog.Logger) (*Owner, error) {
 	return o, err
 }
 
-// ReopenOwner opens an owner's home as OpenOwner does, for what can only be done
-// where something was put before. It returns fs.ErrNotExist where nothing was, and
-// makes nothing then, and ErrNoJournal where the journal of it is gone.
+// ReopenOwner opens an owner's home as OpenOwner does, for work that makes sense
+// only where something was put before. It makes nothing: it returns fs.ErrNotExist
+// where there is no home, and ErrNoJournal where only the journal is gone.
 func ReopenOwner(dir string, log *slog.Logger) (*Owner, error) {
 	if err := checkJournal(dir); err != nil {
 		return nil, fmt.Errorf("open owner: %w", err)
@@ -71,8 +71,8 @@ func ReopenOwner(dir string, log *slog.Logger) (*Owner, error) {
 }
 
 // checkJournal returns fs.ErrNotExist where there is neither secret nor journal,
-// and ErrNoJournal where there is only the secret. In the making of a home the
-// journal comes first.
+// and ErrNoJournal where there is only the secret: when a home is made, the journal
+// comes first.
 func checkJournal(dir string) error {
 	path := filepath.Join(dir, journalFile)
 	info, err := os.Stat(path)
@@ -103,9 +103,9 @@ func openOwner(dir string, log *slog.Logger) (*Owner, error) {
 	return o, nil
 }
 
-// unlock derives the owner's keys from the secret, or makes one for an owner
-// who has none yet. Beside a journal with groups a new one would be of no use,
-// nor would another owner's: it could neither use nor free them.
+// unlock derives the owner's keys from the secret, or makes a secret for an owner
+// who has none yet. Where the journal has groups, neither a new secret nor another
+// owner's is accepted: it could neither use nor free them.
 func (o *Owner) unlock(path string) error {
 	groups, err := o.groups()
 	if err != nil {
@@ -128,7 +128,7 @@ func (o *Owner) owns(s *groupState) bool {
 	return err == nil && rec.Owner == protocol.PublicKeyOf(o.bundle.OwnerKey(s.Nonce))
 }
 
-// Created reports whether OpenOwner made the secret: worth a word to its owner.
+// Created reports whether OpenOwner made the secret, which the owner should be told.
 func (o *Owner) Created() bool { return o.created }
 
 // JournalLost reports whether OpenOwner found a secret without its journal, and
@@ -139,7 +139,7 @@ func (o *Owner) JournalLost() bool { return o.lost }
 // unexported fields.
 func (o *Owner) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("owner")) }
 
-// Close lets others open the home.
+// Close lets other processes open the home.
 func (o *Owner) Close() error { return o.db.Close() }
 
 // loadMaster reads the secret. Where there is none it draws and stores one, if

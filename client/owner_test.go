@@ -13,8 +13,8 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// A home whose secret is gone gets no other one while its journal names groups
-// that only the old one can use.
+// A home whose secret is gone gets no new one while its journal names groups that
+// only the old one can use.
 func TestSecretGone(t *testing.T) {
 	dir := t.TempDir()
 	open := func() (*Owner, error) { return OpenOwner(dir, nil) }
@@ -47,8 +47,8 @@ func TestSecretGone(t *testing.T) {
 	}
 }
 
-// Another owner's secret is refused beside a journal with groups, by its name, and
-// not only by members that know nothing of its keys.
+// Another owner's secret next to a journal with groups is refused by an error that
+// names it, and not only later by members that do not know its keys.
 func TestSecretOfAnother(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
 	for _, d := range []string{dir, other} {
@@ -89,8 +89,8 @@ func TestSecretOfAnother(t *testing.T) {
 	_ = o.Close()
 }
 
-// A home that has its secret and not its journal is no home in which nothing was
-// put: who only asks is told so, as often as it asks, and a put begins a new one.
+// A home with a secret and no journal is not an unused one: ReopenOwner says so each
+// time, and OpenOwner, for a put, begins a new journal.
 func TestJournalGone(t *testing.T) {
 	for name, lose := range map[string]func(path string) error{
 		"gone":  os.Remove,
@@ -146,8 +146,8 @@ func TestGroupHasRoom(t *testing.T) {
 	}
 }
 
-// TestJournalWithoutSums: what a program of before wrote of a safe segment is read,
-// and its source is sent anew.
+// TestJournalWithoutSums: what an older program wrote of a safe segment is read, and
+// its source is sent anew.
 func TestJournalWithoutSums(t *testing.T) {
 	old := struct {
 		Extent     protocol.Extent `cbor:"extent"`

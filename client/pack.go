@@ -8,12 +8,12 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// ownSegment is the share of a full segment from which on a source's extent is
-// not packed: it fills segments of its own.
+// ownSegment sets what is packed: an extent larger than 1/ownSegment of a full
+// segment gets segments of its own.
 const ownSegment = 4
 
-// packer fills segments with extents of many sources, each under a key of its
-// own: a reference to one opens none of its neighbours.
+// packer fills segments with the extents of many sources, each under a key of its
+// own, so that a reference to one opens none of its neighbours.
 type packer struct {
 	p       *putter
 	records bool           // manifests, not content
@@ -23,8 +23,8 @@ type packer struct {
 	waiting []*packedExtent // in it
 }
 
-// packedExtent is one extent of a packed segment. Where that lies can change
-// until it is proved.
+// packedExtent is one extent of a packed segment. The segment can still move to
+// another group until it is proved.
 type packedExtent struct {
 	sealedExtent
 	place *placement // nil: its segment is still being filled
@@ -36,13 +36,13 @@ func (x *packedExtent) extent() protocol.Extent {
 	return e
 }
 
-// packs reports whether a source of so many bytes is packed with others.
+// packs reports whether a source of size bytes is packed with others.
 func (k *packer) packs(size int64) bool {
 	return size >= 0 && seal.SealedSize(size) <= segmentSize(k.p.builder.profile.K)/ownSegment
 }
 
-// add seals a source of size bytes, at least one, into the segment that is
-// being filled. A source that gives fewer leaves no trace.
+// add seals a source of size bytes, at least one, into the segment that is being
+// filled. A source that gives fewer bytes than size adds nothing to it.
 func (k *packer) add(src io.Reader, size int64) (*packedExtent, error) {
 	if k.used+seal.SealedSize(size) > segmentSize(k.p.builder.profile.K) {
 		if err := k.flush(); err != nil {
@@ -68,7 +68,7 @@ func (k *packer) add(src io.Reader, size int64) (*packedExtent, error) {
 	return out, nil
 }
 
-// flush sends the segment on its way, if anything is in it.
+// flush ships the segment, if anything is in it.
 func (k *packer) flush() error {
 	if k.buf == nil {
 		return nil

@@ -11,12 +11,12 @@ import (
 
 // Bounds of one file's manifest, which may be written to exhaust its readers.
 const (
-	maxExtents  = 1 << 18 // of content: a terabyte at the smallest segments, several at others
-	maxPages    = 1 << 12 // of all levels: 16 times what a writer needs for as many extents
+	maxExtents  = 1 << 18 // of content: a terabyte with the smallest full segments, more with others
+	maxPages    = 1 << 12 // of all levels: 16 times what a writer needs for maxExtents
 	pagesAtOnce = 4       // that are read at a time
 )
 
-// content returns the extents of the file's content, out of all pages.
+// content returns the extents of the file's content, from all pages.
 func (f *File) content(ctx context.Context, m *protocol.Manifest) ([]protocol.Extent, error) {
 	level := m.Extents
 	for depth := m.Depth - 1; depth >= 0; depth-- {

@@ -15,19 +15,19 @@ type PartialFile interface {
 	io.WriterAt
 }
 
-// Partial is a file in the making that outlives the session that makes it.
-// Nothing in either file is believed: Data is compared with Tags under the keys
-// of the file's extents, which neither of them tells.
+// Partial is an unfinished file that outlives the session that writes it. Nothing
+// in Data or Tags is believed: they are checked against each other under the keys
+// of the file's extents, which neither of them contains.
 type Partial struct {
 	Data PartialFile // plain bytes, each in its place; beyond the file's end anything
 	Tags PartialFile // 16 bytes for each part: the end of its sealed form
 }
 
 // Resume completes a partial file. Parts that are there and proved are not
-// fetched again, whatever was written last and in whatever order it reached
-// the disk; where the link leads to another version by now none is. progress,
+// fetched again, whatever was written last and in whatever order it reached the
+// disk; if the link leads to another version by now, no part is proved. progress,
 // if not nil, is told the bytes that are proved or written. It returns how many
-// bytes were there.
+// bytes were already there.
 //
 // When it returns without error all bytes of Data up to Size are proved.
 func (f *File) Resume(ctx context.Context, p Partial, progress func(done, total int64)) (had int64, err error) {
@@ -59,7 +59,8 @@ func (f *File) Resume(ctx context.Context, p Partial, progress func(done, total 
 // byteRange is a run of a file's bytes.
 type byteRange struct{ off, n int64 }
 
-// missing returns what of the file is not there, in order: whole parts.
+// missing returns the ranges of the file that are not there, in order and in whole
+// parts.
 func (f *File) missing(ctx context.Context, p Partial, progress func(done, total int64)) (list []byteRange, err error) {
 	buf := make([]byte, min(seal.PartSize, f.Size))
 	had := int64(0)
@@ -95,7 +96,7 @@ func (f *File) missing(ctx context.Context, p Partial, progress func(done, total
 	return list, nil
 }
 
-// has reports whether a part is there.
+// has reports whether a part is there and proved.
 func (p Partial) has(c *seal.Checker, part int64, r byteRange, tagAt int64, buf []byte) (bool, error) {
 	var tag [seal.Overhead]byte
 	for _, read := range []struct {

@@ -13,7 +13,7 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// memoryFile is a PartialFile, and fails where it is told to.
+// memoryFile is a PartialFile that fails when it is out of room.
 type memoryFile struct {
 	b    []byte
 	room int // bytes; 0: no end
@@ -76,8 +76,8 @@ func resumeIn(t *testing.T, w *world, data, tags *memoryFile) int64 {
 	return had
 }
 
-// What is whole is proved without a byte fetched; what is damaged, torn, short
-// or exchanged is fetched again, and nothing else.
+// Parts that are whole are proved without fetching a byte; those that are damaged,
+// torn, short or swapped are fetched again, and nothing else.
 func TestResume(t *testing.T) {
 	const part = seal.PartSize
 	for name, tc := range map[string]struct {
@@ -120,8 +120,8 @@ func swap(a, b []byte) {
 	}
 }
 
-// A link that leads to another version by now begins anew: equal bytes under
-// other keys prove nothing.
+// Where the link leads to another version by now, Resume begins anew: equal bytes
+// under other keys prove nothing.
 func TestResumeOfAnotherVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, data, tags := partialWorld(t)
@@ -134,7 +134,7 @@ func TestResumeOfAnotherVersion(t *testing.T) {
 	})
 }
 
-// Called off or out of room, what was written is there for the next.
+// When Resume is called off or out of room, the next one finds what was written.
 func TestResumeAfterFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 78, protocol.Profile{K: 2, R: 4, N: 6}, 2<<20, 800<<10)

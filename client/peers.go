@@ -9,12 +9,12 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// What the book of peers goes by.
+// Settings of the book of peers.
 const (
 	firstBackoff = 2 * time.Second // after one failure; doubled by each further one
 	mostBackoff  = 2 * time.Minute
 	smoothing    = 0.3      // weight of the newest measurement
-	smallAnswer  = 64 << 10 // bytes up to which an answer's time tells latency
+	smallAnswer  = 64 << 10 // bytes up to which an answer's time is taken as latency
 	recentSize   = 64       // measurements that a median is taken over
 
 	// assumedRate, in bytes a second, and assumedLatency stand in until
@@ -22,24 +22,24 @@ const (
 	assumedRate    = 8 << 20
 	assumedLatency = 120 * time.Millisecond
 
-	mostMisses = 2 // groups that a peer may fail by silence; by refusing, one
+	mostMisses = 2 // groups that a peer fails by silence to become unfit; a refusal suffices once
 	missesFor  = time.Hour
 
 	hedgeFactor = 3 // times the expected duration
 	leastHedge  = 150 * time.Millisecond
 )
 
-// errSlow is what a peer is remembered by that others overtook.
+// errSlow is noted for a peer that others overtook.
 var errSlow = errors.New("no answer while others answered")
 
-// peers is what a session knows of those it talks to. Nobody in it is ever
-// refused: who failed is tried last.
+// peers is what a session knows of those it talks to. None of them is ever ruled
+// out for reading: those that failed are tried last.
 type peers struct {
 	now   func() time.Time
 	mu    sync.Mutex
 	book  map[peer.ID]*peerNotes
 	lags  recent // seconds that small answers took
-	paces recent // seconds a byte of large answers
+	paces recent // seconds for each byte of large answers
 }
 
 type peerNotes struct {
@@ -52,7 +52,7 @@ type peerNotes struct {
 
 	misses   int // groups that it failed
 	missedAt time.Time
-	missedBy error // what it said to the last, or how it failed it
+	missedBy error // how it refused or failed the last of them
 }
 
 func newPeers(now func() time.Time) *peers {
@@ -91,8 +91,8 @@ func smooth(old, now float64) float64 {
 	return old + smoothing*(now-old)
 }
 
-// fail notes that a peer did not do what it was asked: it is down for a while,
-// longer each time.
+// fail notes that a peer did not do what it was asked to: it counts as down for a
+// while, longer each time.
 func (p *peers) fail(id peer.ID, _ error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,8 +101,8 @@ func (p *peers) fail(id peer.ID, _ error) {
 	n.fails++
 }
 
-// lied notes that a peer gave bytes that do not fit their hash: it is down for
-// the rest of the session.
+// lied notes that a peer gave bytes that do not fit their hash: it counts as down
+// for the rest of the session.
 func (p *peers) lied(id peer.ID, what error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,7 +119,7 @@ func (p *peers) down(id peer.ID) bool {
 
 func (n *peerNotes) down(now time.Time) bool { return n.liar != nil || now.Before(n.until) }
 
-// missed notes that a peer took part in a group and then would not store, and why.
+// missed notes that a peer took part in a group and then did not store, and why.
 func (p *peers) missed(id peer.ID, refused bool, why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,7 +130,8 @@ func (p *peers) missed(id peer.ID, refused bool, why error) {
 	n.missedAt, n.missedBy = p.now(), why
 }
 
-// missedWhy returns how a peer failed the last group that it failed; nil: none.
+// missedWhy returns how a peer failed the last group that it failed; nil: it failed
+// none.
 func (p *peers) missedWhy(id peer.ID) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -140,8 +141,8 @@ func (p *peers) missedWhy(id peer.ID) error {
 	return nil
 }
 
-// unfit reports whether a peer is not to be drawn for a group: one that is
-// down, or that failed others. Unlike down, answers do not make up for it.
+// unfit reports whether a peer is not to be drawn for a group, because it is down or
+// failed other groups. Later answers make up for being down, not for the latter.
 func (p *peers) unfit(id peer.ID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -168,7 +169,7 @@ func downRank(p *peers, id peer.ID) int {
 	return 0
 }
 
-// begin and end frame a request, so that work spreads over peers.
+// begin and end enclose a request, so that work spreads over peers.
 func (p *peers) begin(id peer.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -235,7 +236,7 @@ func (p *peers) score(n *peerNotes) float64 {
 	return (lag + pace*weighed) * float64(4+busy) / 4
 }
 
-// patience is how long a request of some bytes may take before others are
+// patience is how long a request for some bytes may take before other peers are
 // asked as well.
 func (p *peers) patience(bytes int64) time.Duration {
 	p.mu.Lock()

@@ -11,7 +11,7 @@ type PutProgress struct {
 	Read      int64 // bytes of the source
 	Total     int64 // of them; -1: unknown
 	Sent      int64 // shard bytes acknowledged
-	SentTotal int64 // what crosses the line in all, as far as known; -1: unknown
+	SentTotal int64 // shard bytes to send in all, as far as known; -1: unknown
 	Segments  int   // begun
 	Safe      int   // of them
 	Stored    int   // shards of the lowest safe segment

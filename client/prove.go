@@ -15,12 +15,12 @@ import (
 // Bounds of proving what was stored.
 const (
 	leafTimeout = 15 * time.Second
-	proveRounds = 3 // groups that a put leaves because holders cannot show what they acknowledged
+	proveRounds = 3 // rounds in which a put leaves groups whose holders cannot show what they acknowledged
 )
 
-// proveContent waits until all content is safe and every holder has shown a
-// leaf. Segments that are not safe without those who cannot, beginning with
-// those in bad, are brought into another group.
+// proveContent waits until all content is safe and every holder has shown a leaf.
+// Segments that are not safe without the holders that cannot show one are brought
+// into another group; those in bad are known to be such from the start.
 func (p *putter) proveContent(bad []int) error {
 	for range proveRounds {
 		for _, i := range bad {
@@ -41,9 +41,9 @@ func (p *putter) proveContent(bad []int) error {
 
 var errUnproved = fmt.Errorf("prove what is stored: holders acknowledged what they cannot show: %w", ErrTooFew)
 
-// proveRecords stores manifests by send and has their holders show them. Where
-// they cannot, all are stored anew in another group; and so they are where
-// content has to move, because a manifest says where that lies.
+// proveRecords stores manifests by calling send and makes their holders show them.
+// Where these cannot, all manifests are stored anew in another group; and also where
+// content has to move, because a manifest says where its content lies.
 func (p *putter) proveRecords(send func() error) error {
 	for range proveRounds {
 		from := len(p.placed)
@@ -65,8 +65,8 @@ func (p *putter) proveRecords(send func() error) error {
 	return errUnproved
 }
 
-// dropRecords takes back all records from an index on, and leaves the group of
-// those that are bad. It returns what else is bad: content.
+// dropRecords takes back all records from an index on, and leaves the groups of
+// those that are bad. It returns the content among the bad.
 func (p *putter) dropRecords(from int, bad []int) (content []int, err error) {
 	for _, i := range bad {
 		if i < from {
@@ -84,11 +84,11 @@ func (p *putter) dropRecords(from int, bad []int) (content []int, err error) {
 	return content, err
 }
 
-// giveUp has segments sent anew by whoever resumes, who would else fail of them
-// again and again.
+// giveUp notes that segments are no longer safe, so that a session that resumes the
+// put sends them anew; otherwise it would fail on them again and again.
 func (p *putter) giveUp(bad []int) (err error) {
 	if p.ctx.Err() != nil {
-		return nil // it was called off: they may well be rescued
+		return nil // it was called off: a later session may well rescue them
 	}
 	for _, i := range bad {
 		err = errors.Join(err, p.c.cfg.Owner.forgetSafe(p.id, i))
@@ -96,7 +96,7 @@ func (p *putter) giveUp(bad []int) (err error) {
 	return err
 }
 
-// rescue makes a segment again from those who do have it, and brings it into
+// rescue makes a segment again from the holders that do have it, and brings it into
 // another group.
 func (p *putter) rescue(index int) error {
 	buf, err := p.takeBuffer()
@@ -111,8 +111,8 @@ func (p *putter) rescue(index int) error {
 }
 
 // proveLeaves asks every holder for one random leaf of what it acknowledged of
-// the segments from an index on. Who cannot show it holds nothing. It returns
-// the segments, whatever their index, that are not safe without them and may
+// the segments from an index on. One that cannot show it is taken to hold nothing.
+// It returns the segments, whatever their index, that are then not safe and may
 // still move.
 func (p *putter) proveLeaves(from int) (bad []int, err error) {
 	type proof struct {
@@ -146,8 +146,8 @@ func (p *putter) proveLeaves(from int) (bad []int, err error) {
 	return bad, context.Cause(p.ctx)
 }
 
-// anyAcked returns a random segment, from an index on, of which a slot's
-// holder acknowledged its shard; nil where there is none.
+// anyAcked returns a random segment, from an index on, whose shard a slot's holder
+// acknowledged; nil where there is none.
 func (p *putter) anyAcked(g *ownGroup, slot, from int) *placement {
 	var pick *placement
 	seen := uint64(0)
@@ -163,7 +163,8 @@ func (p *putter) anyAcked(g *ownGroup, slot, from int) *placement {
 	return pick
 }
 
-// ackedAt looks at a placement, or at its shipment while that is under way.
+// ackedAt reports whether a slot acknowledged its shard of a segment: by the
+// placement or, while it is under way, by its shipment.
 func (p *putter) ackedAt(index, slot int) bool {
 	for _, f := range p.flights {
 		if f.index == index && f.id == p.placed[index].extent.Segment {
@@ -189,7 +190,7 @@ func (c *Client) proveLeaf(ctx context.Context, pl *placement, slot int, l *lane
 	return err
 }
 
-// distrust takes back all that a holder acknowledged.
+// distrust no longer counts anything that a holder acknowledged.
 func (p *putter) distrust(k *carrier, slot int, err error) {
 	l := k.lanes[slot]
 	l.mu.Lock()

@@ -14,8 +14,8 @@ import (
 // extentsPerPage is how many extents surely fit in one manifest or page.
 const extentsPerPage = 1024
 
-// sendManifest seals and ships the manifest, above it nothing, below it as many
-// levels of pages as the extents need.
+// sendManifest seals and ships the manifest and, before it, as many levels of pages
+// as the extents need.
 func (p *putter) sendManifest(src Source) error {
 	var content []protocol.Extent
 	for _, pl := range p.placed {
@@ -31,7 +31,7 @@ func (p *putter) sendManifest(src Source) error {
 	return err
 }
 
-// manifest returns a manifest's bytes. Pages below it are shipped.
+// manifest returns a manifest's bytes, after shipping the pages below it.
 func (p *putter) manifest(name string, size int64, mtime time.Time, content []protocol.Extent) (b []byte, err error) {
 	m := &protocol.Manifest{Name: name, Size: size, MTime: mtime.Unix(), MTimeNS: int64(mtime.Nanosecond()), Extents: content}
 	if mtime.IsZero() {
@@ -143,8 +143,8 @@ func pointerOf(up *uploadState) protocol.PointerID {
 	return protocol.PointerIDOf(protocol.PublicKeyOf(seal.PointerKey(seal.Key(up.Pointer))))
 }
 
-// countPointer counts one more pointer, in the journal before members hear of
-// it: they never take more than their limit.
+// countPointer counts one more pointer, in the journal before members hear of it,
+// so that no group is offered more than members take.
 func (g *ownGroup) countPointer() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// pulses is a network that notes when bytes last went to or came from each
-// peer. It tells a holder that is slow from one that has stopped.
+// pulses is a network that notes when bytes last went to or came from each peer,
+// to tell a holder that is slow from one that has stopped.
 type pulses struct {
 	protocol.Network
 	now  func() time.Time

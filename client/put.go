@@ -57,7 +57,7 @@ type putter struct {
 	events  chan event
 	flights []*shipment // not settled yet
 	placed  []*placement
-	told    int   // of placed, how many somebody was told of: they stay where they are
+	told    int   // placed[:told] were reported to the caller: they stay where they are
 	total   int64 // of the source; -1: unknown
 	read    int64
 	sent    int64
@@ -70,7 +70,7 @@ type putter struct {
 type placement struct {
 	group    *ownGroup
 	extent   protocol.Extent
-	sum      uint32 // of its source, by sumTable
+	sum      uint32 // checksum of its source, by sumTable
 	desc     *protocol.Descriptor
 	bytes    []byte // of the descriptor
 	acked    []bool
@@ -89,9 +89,9 @@ func (p *placement) stored() (n int) {
 }
 
 // Put stores a source and returns a link to it. When it returns without error
-// every segment is safe; PutResult says whether all are full. On an error
-// nothing that was stored before is lost, and what this put had stored stays
-// in the journal as unfinished.
+// every segment is safe; PutResult says how full they are. On an error nothing that
+// was stored before is lost, and what this put had stored stays in the journal as
+// unfinished.
 func (c *Client) Put(ctx context.Context, src Source, opt PutOptions) (*PutResult, error) {
 	if c.cfg.Owner == nil {
 		return nil, fmt.Errorf("put: %w", ErrNoOwner)
@@ -115,8 +115,8 @@ func (c *Client) Put(ctx context.Context, src Source, opt PutOptions) (*PutResul
 	}
 }
 
-// withPutter runs a put of size bytes (-1: unknown) from its beginning to its
-// end, whichever that is.
+// withPutter runs a put of size bytes (-1: unknown) and cleans up after it, whether
+// it succeeds or fails.
 func (c *Client) withPutter(ctx context.Context, size int64, opt PutOptions, run func(*putter) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -223,8 +223,8 @@ func (p *putter) stopCarriers() {
 	}
 }
 
-// finish says how the put ended. The link is in the journal since it was
-// published; what was filled since is a detail.
+// finish says how the put ended. The link has been in the journal since it was
+// published, so failing to note how full the upload is now fails nothing.
 func (p *putter) finish(up *uploadState) *PutResult {
 	up.Stored = p.lowest()
 	ptr := pointerOf(up)
@@ -237,7 +237,7 @@ func (p *putter) finish(up *uploadState) *PutResult {
 	}
 }
 
-// lowest returns the shards of the segment that has the fewest.
+// lowest returns the number of shards stored of the segment that has the fewest.
 func (p *putter) lowest() int {
 	low := p.group.profile.N
 	for i, pl := range p.placed {

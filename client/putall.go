@@ -13,9 +13,9 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// A batch of a PutAll ends at so many files or bytes, whichever comes first:
-// so much is remembered until its manifests are stored, and lost when the
-// session ends before.
+// A batch of a PutAll ends at this many files or bytes, whichever comes first: it is
+// remembered until its manifests are stored, and lost when the session ends before
+// that.
 const (
 	batchFiles = 4096
 	batchBytes = 512 << 20
@@ -44,19 +44,19 @@ type PutAllResult struct {
 }
 
 // PutAll stores many sources in one session and with few segments: content of
-// known and moderate size is packed, and so are all manifests. It makes no
-// link; whoever references a manifest keeps the file findable. A reference
-// lets its reader fetch the whole segment's sealed bytes and open its own
-// extent alone; what shall become public is better put on its own, by Put.
+// known and moderate size is packed, and so are all manifests. It makes no link:
+// the caller must keep a reference to each manifest, or the file cannot be found
+// again. A reference lets its reader fetch the whole segment's sealed bytes but open
+// only its own extent; what is to become public is better put on its own, by Put.
 //
 // Each source is read before the next one is asked for, so sources may open
 // and close files as they go; an error from sources ends the put. stored is
 // called, from the goroutine of the caller, once for each source and in their
 // order, when the file is safe; an error from it ends the put, too. A source
-// that cannot be read is told of by Stored.Err and fails no other.
+// that cannot be read is reported in Stored.Err and fails no other.
 //
-// A PutAll that is cut off is not taken up again: what stored was called for
-// is stored, and belongs in no further call.
+// A PutAll that is cut off is not taken up again: sources for which stored was
+// called are stored, and need not be put again.
 func (c *Client) PutAll(ctx context.Context, sources iter.Seq2[Source, error], opt PutOptions, stored func(Stored) error) (*PutAllResult, error) {
 	if c.cfg.Owner == nil {
 		return nil, fmt.Errorf("put: %w", ErrNoOwner)
@@ -75,7 +75,7 @@ func (c *Client) PutAll(ctx context.Context, sources iter.Seq2[Source, error], o
 // batch is the files of a PutAll that have no manifest yet.
 type batch struct {
 	p      *putter
-	number int // of batches before
+	number int // of batches before this one
 	pack   packer
 	files  []*batchFile
 	bytes  int64
@@ -84,8 +84,8 @@ type batch struct {
 	res    PutAllResult
 }
 
-// batchFile is a source that was read. Its content lies in one packed extent,
-// in segments of its own, or nowhere, being empty.
+// batchFile is a source that was read. Its content lies in one packed extent, in
+// segments of its own or, if it is empty, nowhere.
 type batchFile struct {
 	name     string
 	mtime    time.Time
@@ -165,8 +165,8 @@ func (b *batch) read(f *batchFile, whole *exactReader) (err error) {
 	return err
 }
 
-// drop takes back what of a file had been sent, or still is. What was packed of
-// it nobody can open any more.
+// drop takes back what was sent of a file, or is being sent. What was packed of it
+// nobody can open, because no manifest has its key.
 func (b *batch) drop(f *batchFile) {
 	for _, pl := range f.placed {
 		pl.dropped = true
@@ -181,8 +181,7 @@ func (b *batch) drop(f *batchFile) {
 	f.packed, f.placed, f.size = nil, nil, 0
 }
 
-// commit makes all files of the batch safe, then their manifests, and tells of
-// them.
+// commit makes all files of the batch safe, then their manifests, and reports them.
 func (b *batch) commit() error {
 	if err := b.pack.flush(); err != nil {
 		return err
@@ -201,8 +200,8 @@ func (b *batch) commit() error {
 	return b.report()
 }
 
-// report tells of all files of the batch, once the journal knows what holders
-// keep for them.
+// report calls stored for all files of the batch, once the journal knows what
+// holders keep for them.
 func (b *batch) report() error {
 	held := b.p.held(b.p.told)
 	b.res.Segments += len(held)

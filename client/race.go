@@ -12,10 +12,10 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// race fetches one column range from as many slots as it takes: first from
-// those whose bytes are wanted, and as soon as one of these fails or is late,
-// from others, out of which the missing bytes are decoded. The first k that
-// are valid win. One goroutine decides; the others ask and tell it.
+// race fetches one column range from as many slots as it takes: first from those
+// whose bytes are wanted and, as soon as one of these fails or is late, from others,
+// from which the missing bytes are decoded. The first k valid answers win. One
+// goroutine decides; the others ask holders and report to it.
 type race struct {
 	src  *source
 	sh   shape
@@ -35,11 +35,11 @@ type bid struct {
 	slot   int
 	peer   peer.ID
 	begun  time.Time
-	late   bool // it had its time: others are asked as well
+	late   bool // its time is over: others are asked as well
 	cancel context.CancelCauseFunc
 }
 
-// raceEvent is what a request tells: that it is late, or how it ended.
+// raceEvent is what a request reports: that it is late, or how it ended.
 type raceEvent struct {
 	*bid
 	late bool
@@ -47,7 +47,7 @@ type raceEvent struct {
 	err  error
 }
 
-// tally counts how slots disappoint, for the error that says which it was.
+// tally counts in which ways slots failed, for the error that tells them.
 type tally struct {
 	vacant, silent, refused, missing, deleted, lies int
 
@@ -76,7 +76,7 @@ func (s *source) newRace(sh shape, col columnRange) *race {
 			r.tally.vacant++
 		}
 	}
-	// Each holder tells at most that it is late, and how it ended.
+	// Each request sends at most two events: that it is late, and how it ended.
 	r.events = make(chan raceEvent, 2*holders)
 	return r
 }
@@ -162,8 +162,8 @@ func (r *race) troubled() bool {
 	return false
 }
 
-// topUp asks further slots, where trouble makes that necessary: so many that
-// with those in time k come together.
+// topUp asks further slots where a wanted one is in trouble: as many as make k
+// together with those that are here or on their way in good time.
 func (r *race) topUp(ctx context.Context) {
 	if !r.troubled() {
 		return
@@ -206,7 +206,7 @@ func (r *race) rest() []int {
 	return out
 }
 
-// take hears an event. An error ends the race.
+// take handles an event. An error ends the race.
 func (r *race) take(e raceEvent) error {
 	book := r.src.l.c.peers
 	if e.late {
@@ -236,8 +236,8 @@ func (r *race) take(e raceEvent) error {
 	return nil
 }
 
-// guessed reports whether a refusal may be the fault of a wrong guess of the
-// segment's shape.
+// guessed reports whether a refusal may be due to a wrong guess of the segment's
+// shape.
 func (r *race) guessed(err error) bool {
 	if errors.Is(err, protocol.ErrMalformed) && r.src.descriptor() == nil {
 		r.tally.shape = true
@@ -246,8 +246,8 @@ func (r *race) guessed(err error) bool {
 	return false
 }
 
-// honest reports whether a refusal tells of one segment only: the holder may
-// serve others.
+// honest reports whether a refusal concerns one segment only: the holder may serve
+// others.
 func honest(err error) bool {
 	return errors.Is(err, protocol.ErrNotFound) || errors.Is(err, protocol.ErrDeleted) || errors.Is(err, protocol.ErrCorrupt)
 }
@@ -268,8 +268,8 @@ func (t *tally) add(err error) {
 	}
 }
 
-// blameLate remembers those that others overtook, so that the next race does
-// not wait for them.
+// blameLate notes the holders that others overtook, so that the next race does not
+// wait for them.
 func (r *race) blameLate() {
 	for b := range r.bids {
 		if b.late {
@@ -278,8 +278,7 @@ func (r *race) blameLate() {
 	}
 }
 
-// drain takes the buffers of answers that came too late, and of those that
-// this race does not deliver.
+// drain gives back the buffers of answers that came too late.
 func (r *race) drain() {
 	for {
 		select {

@@ -12,11 +12,11 @@ import (
 
 // How a silent holder is told from a slow one.
 const (
-	silentAfter = time.Second     // without an answer, the holder is asked whether it is there
-	probeTime   = 2 * time.Second // that an answer to that may take
+	silentAfter = time.Second     // without an answer: then the holder is asked whether it is there
+	probeTime   = 2 * time.Second // for the answer to that
 	probeEvery  = 10 * time.Second
 
-	getGrace = 15 * time.Second // and a holder that lives must keep up getRate
+	getGrace = 15 * time.Second // a request may take this, and the time that getRate needs
 	getRate  = 32 << 10         // bytes a second
 )
 
@@ -113,8 +113,8 @@ func (r *race) verify(m *protocol.GetReply, raw []byte, hash *blake3.Hasher, b *
 	return raw, nil
 }
 
-// watch tells when a request has had its time, and calls it off when its
-// holder answers nothing else either. It ends with the request.
+// watch reports when a request is late, and calls it off when its holder does not
+// answer a small question either. It ends with the request.
 func (r *race) watch(ctx context.Context, b *bid) {
 	late := false
 	tell := func() {
@@ -138,7 +138,7 @@ func (r *race) watch(ctx context.Context, b *bid) {
 	if !late && protocol.Sleep(ctx, patience-silentAfter-r.src.l.c.now().Sub(begun)) {
 		tell()
 	}
-	// One that is slow but there may still be needed.
+	// A holder that is slow but answers may still be needed.
 	for !alive || protocol.Sleep(ctx, probeEvery) {
 		if alive = r.alive(ctx, b, 2*probeTime); !alive {
 			b.cancel(errSilent)

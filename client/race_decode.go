@@ -6,9 +6,9 @@ import (
 	"github.com/cairnstore/cairn/storage/erasure"
 )
 
-// decode makes the wanted bytes that did not come themselves, where the parity
-// lies out of which they are made: of that there is always as much. So a read
-// that decodes takes no more memory than one that does not.
+// decode makes the wanted bytes that did not come, in the buffers of the other
+// shards from which it makes them: there are always at least as many of these. So a
+// read that decodes takes no more memory than one that does not.
 func (r *race) decode() error {
 	var missing, parity []int
 	for slot := range r.sh.n {
@@ -40,8 +40,8 @@ func (r *race) decode() error {
 	return nil
 }
 
-// decodeColumn decodes the bytes [lo, hi) of the missing slots, and lays them
-// over those of the parity, which nobody needs any more.
+// decodeColumn decodes the bytes [lo, hi) of the missing slots, and writes them over
+// those of the parity, which are no longer needed.
 func (r *race) decodeColumn(code *erasure.Code, missing, parity []int, lo, hi int64, scratch []byte) error {
 	shards, want := make([][]byte, r.sh.n), make([]bool, r.sh.n)
 	for slot, b := range r.got {

@@ -14,8 +14,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// TestTooManyGone has one holder more than may be gone: what the reader says
-// depends on how they are, and nothing false is ever written.
+// TestTooManyGone takes away one holder more than may be gone: what the reader says
+// depends on the mood of these, and nothing false is ever written.
 func TestTooManyGone(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -54,7 +54,7 @@ func TestTooManyGone(t *testing.T) {
 	}
 }
 
-// TestDyingWhileRead has holders change their mood between segments.
+// TestDyingWhileRead changes holders' moods between segments.
 func TestDyingWhileRead(t *testing.T) {
 	for seed := range uint64(12) {
 		synctest.Test(t, func(t *testing.T) {
@@ -69,8 +69,8 @@ func TestDyingWhileRead(t *testing.T) {
 			six := w.rng.Perm(len(w.holders))[:6]
 			var out bytes.Buffer
 			err = f.WriteTo(t.Context(), &out, func(done, _ int64) {
-				// Any of the same six, each time otherwise: were it others, a
-				// segment that is on its way meanwhile would meet more.
+				// Always the same six, in new moods: if it were others, a segment
+				// that is on its way meanwhile could meet more than six bad ones.
 				for _, slot := range six {
 					w.holders[slot].set([...]mood{healthy, moods[seed%5], frozen}[w.rng.IntN(3)])
 				}
@@ -82,7 +82,7 @@ func TestDyingWhileRead(t *testing.T) {
 	}
 }
 
-// TestFrozenOnce has a reader wait for a silent holder in one segment only.
+// TestFrozenOnce checks that a reader waits for a silent holder in one segment only.
 func TestFrozenOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 21, protocol.Profile{K: 4, R: 7, N: 10}, 4<<20, 100<<10)
@@ -103,8 +103,8 @@ func TestFrozenOnce(t *testing.T) {
 	})
 }
 
-// TestWrongGuess reads a segment that is far longer than the one extent in it
-// tells: its shape cannot be guessed.
+// TestWrongGuess reads a segment that is far longer than the one known extent in it
+// suggests, so that its shape cannot be guessed.
 func TestWrongGuess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 22, protocol.Profile{K: 4, R: 7, N: 10}, 2<<20, 0)

@@ -12,22 +12,22 @@ import (
 
 // Bounds of bringing news to all members of a group.
 const (
-	reachNames  = 4                // members that are asked who else there is
-	reachSearch = 15 * time.Second // for members where too few of those known answer
+	reachNames  = 4                // members that are asked for other members
+	reachSearch = 15 * time.Second // for a search, where too few known members answer
 )
 
 // news is what the members of a group are to know.
 type news struct {
 	facts []protocol.Fact
-	told  []bool // by slot: its holder is believed to know; reach adds to it
+	told  []bool // by slot: its holder knows and is believed; reach adds to it
 	heard func() // after each acknowledgement; nil: nobody listens
 
-	// final says that the owner forgets the news once they are told: members are
-	// searched for until enough acknowledge that are believed. Other news come again.
+	// final says that the owner forgets the news once it is told: members are searched
+	// for until enough that are believed acknowledge it. Other news is told again.
 	final bool
 }
 
-// reached is a group under way to knowing some news.
+// reached is a group that is being told some news.
 type reached struct {
 	*news
 	c    *Client
@@ -35,11 +35,11 @@ type reached struct {
 	acks *acks
 }
 
-// reach brings news to the holder of every slot that is not believed to know them,
-// notes in told which are now, and reports whether so many acknowledge that the
-// others surely hear of it. It asks for members that the owner does not know, which
-// took slots meanwhile; where too few of all these answer, it looks for members as a
-// reader does.
+// reach brings news to the holder of every slot that is not yet believed to know it,
+// notes in told the slots that now are, and reports whether enough acknowledge for
+// the others to hear of it from them. It asks members for those that took slots
+// meanwhile and that the owner does not know; where too few of all these answer, it
+// looks for members as a reader does.
 func (c *Client) reach(ctx context.Context, g *ownGroup, n *news) (enough bool) {
 	r := &reached{news: n, c: c, g: g, acks: newAcks(g.holders(), n.told)}
 	defer func() { copy(n.told, r.acks.told()) }()
@@ -55,7 +55,7 @@ func (c *Client) reach(ctx context.Context, g *ownGroup, n *news) (enough bool) 
 	return enoughTold(r.acks.said())
 }
 
-// satisfied reports whether nobody need be searched for.
+// satisfied reports whether no member need be searched for.
 func (r *reached) satisfied() bool {
 	if r.final {
 		return enoughTold(r.acks.told())
@@ -63,8 +63,8 @@ func (r *reached) satisfied() bool {
 	return enoughTold(r.acks.said())
 }
 
-// enoughTold reports whether more than half of a group's slots know of news: a
-// member that does not meets one that does at every other comparison.
+// enoughTold reports whether more than half of a group's slots know the news: then
+// every second comparison brings a member that does not know it to one that does.
 func enoughTold(told []bool) bool { return 2*countTrue(told) > len(told) }
 
 func countTrue(list []bool) (n int) {
@@ -76,8 +76,8 @@ func countTrue(list []bool) (n int) {
 	return n
 }
 
-// tellHolders tells the holders that the table names, all at once. One that does not
-// know the group keeps nothing of it.
+// tellHolders tells the holders that the table names, all at the same time. One that
+// does not know the group counts as told: it keeps nothing of it.
 func (r *reached) tellHolders(ctx context.Context) {
 	each(r.g.holders(), func(slot int, h peer.ID) {
 		if h == "" || r.acks.told()[slot] {
@@ -129,7 +129,7 @@ type seat struct {
 	peer peer.ID
 }
 
-// members returns whom a member names for which slot, itself among them.
+// members returns the holders that a member names, itself among them.
 func (r *reached) members(ctx context.Context, member peer.ID) (seats []seat) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -147,7 +147,7 @@ func (r *reached) members(ctx context.Context, member peer.ID) (seats []seat) {
 	return seats
 }
 
-// search tells whoever is found to be a member, until that suffices.
+// search looks for members and tells each that it finds, until that suffices.
 func (r *reached) search(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, reachSearch)
 	defer cancel()

@@ -8,23 +8,23 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// believedBy is how many of the table's holders must take another peer for a slot's
+// believedBy is how many of the table's holders must name another peer as a slot's
 // holder before its acknowledgement is believed.
 const believedBy = 2
 
-// acks are the acknowledgements of one group, and what is made of them. Each peer's
-// counts for one slot. That of a holder by the owner's table counts for its own slot.
-// That of another peer counts for the slot at which most of the table's holders see
-// it, and is believed when two of them do: a single liar can name any number of peers
-// that say whatever it likes. With fewer it is said, not believed.
+// acks are the acknowledgements of one group, and which of them are believed. Each
+// peer's counts for one slot. That of a holder in the owner's table counts for its own
+// slot. That of another peer counts for the slot for which most of the table's holders
+// name it, and is believed when two of them do: a single liar can name any number of
+// peers that say whatever it likes. With fewer it is said, not believed.
 type acks struct {
-	holders []peer.ID // by the owner's table
+	holders []peer.ID // by slot, from the owner's table
 	before  []bool    // by slot: believed in earlier sessions
 
 	mu    sync.Mutex
 	agree map[peer.ID]bool        // peers that acknowledged
-	seen  map[peer.ID]map[int]int // of a peer outside of the table, by slot: how many of the table's holders see it there
-	most  int                     // slots that were counted so far
+	seen  map[peer.ID]map[int]int // for a peer outside the table, by slot: how many of the table's holders name it there
+	most  int                     // the most slots counted so far
 }
 
 func newAcks(holders []peer.ID, before []bool) *acks {
@@ -48,9 +48,9 @@ func (a *acks) yes(id peer.ID) (more int) {
 	return more
 }
 
-// names takes whom a peer sees in which slot, once a peer, and returns those that
-// are new and to be told. Only a holder by the table is a witness of others; any other
-// peer may say which slot is its own.
+// names takes in the holders that a peer names, and returns those that are new and to
+// be told. It is called once for each peer. Only a holder in the table is a witness of
+// others; any other peer may only say which slot is its own.
 func (a *acks) names(by peer.ID, seats []seat) (fresh []peer.ID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -75,7 +75,7 @@ func (a *acks) names(by peer.ID, seats []seat) (fresh []peer.ID) {
 	return fresh
 }
 
-// wants reports whether a peer that is found is to be told.
+// wants reports whether a peer that was found is to be told.
 func (a *acks) wants(id peer.ID) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -91,8 +91,8 @@ func (a *acks) told() []bool {
 	return told
 }
 
-// said returns, by slot, whether a peer that may hold it acknowledges, whether it is
-// believed or not.
+// said returns, by slot, whether a peer that may hold it acknowledges, believed or
+// not.
 func (a *acks) said() []bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -100,7 +100,7 @@ func (a *acks) said() []bool {
 	return said
 }
 
-// allTold reports whether the holders of all slots know, vacant ones apart.
+// allTold reports whether the holders of all slots know, except vacant slots.
 func allTold(holders []peer.ID, told []bool) bool {
 	for slot, ok := range told {
 		if !ok && holders[slot] != "" {
@@ -110,7 +110,7 @@ func allTold(holders []peer.ID, told []bool) bool {
 	return true
 }
 
-// filled returns how many of some slots the table does not leave vacant.
+// filled returns how many of the slots that are set are not vacant in the table.
 func (a *acks) filled(slots []bool) (n int) {
 	for slot, ok := range slots {
 		if ok && a.holders[slot] != "" {
@@ -120,7 +120,8 @@ func (a *acks) filled(slots []bool) (n int) {
 	return n
 }
 
-// count makes of the acknowledgements what they are worth. mu is held.
+// count returns, by slot, which acknowledgements are believed and which are said at
+// least. mu is held.
 func (a *acks) count() (told, said []bool) {
 	told, said = slices.Clone(a.before), slices.Clone(a.before)
 	for id := range a.agree {
@@ -142,7 +143,7 @@ func (a *acks) count() (told, said []bool) {
 	return told, said
 }
 
-// each runs f for all of a list at once, and waits for them.
+// each runs f for all of a list at the same time, and waits for them.
 func each[T any](list []T, f func(int, T)) {
 	var all sync.WaitGroup
 	for i, v := range list {

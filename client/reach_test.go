@@ -7,8 +7,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// TestAcks has peers acknowledge news of a group of five, of which slot 4 is vacant
-// by the owner's table, and looks at what is made of that.
+// TestAcks checks which acknowledgements are believed, and which are only said, in a
+// group of five of which slot 4 is vacant in the owner's table.
 func TestAcks(t *testing.T) {
 	holders := []peer.ID{"a", "b", "c", "d", ""}
 	for _, tc := range []struct {

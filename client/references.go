@@ -8,7 +8,7 @@ import (
 	"github.com/cairnstore/cairn/storage/kv"
 )
 
-// granted returns what a put has granted and still keeps account of.
+// granted returns the segments that the journal lists as granted by a put.
 func granted(tx *kv.Tx, id putID) ([]deletedSubject, error) {
 	seen := make(map[heldSegment]bool)
 	for key, g := range tx.Scan(bucketSent, id[:]) {
@@ -16,7 +16,7 @@ func granted(tx *kv.Tx, id putID) ([]deletedSubject, error) {
 			seen[heldSegment{Group: protocol.GroupID(g), Segment: protocol.SegmentID(key[len(id):])}] = true
 		}
 	}
-	for _, b := range tx.Scan(bucketSafe, id[:]) { // of a journal that kept no other account
+	for _, b := range tx.Scan(bucketSafe, id[:]) { // in older journals the only account
 		var s safeState
 		if err := protocol.Decode("safe segment", b, &s); err != nil {
 			return nil, err
@@ -30,8 +30,8 @@ func granted(tx *kv.Tx, id putID) ([]deletedSubject, error) {
 	return subjectsOf(held), nil
 }
 
-// unneeded returns those segments to which nothing in the journal refers: many
-// files may share one.
+// unneeded returns the segments of list to which nothing in the journal refers:
+// many files may share one.
 func unneeded(tx *kv.Tx, list []deletedSubject) ([]deletedSubject, error) {
 	if len(list) == 0 {
 		return nil, nil
@@ -85,8 +85,8 @@ func references(tx *kv.Tx) (map[heldSegment]bool, error) {
 	return refs, nil
 }
 
-// deletePacked takes from the journal what live does not want of the segments
-// that PutAll stored in a network, and notes what their holders are to be told.
+// deletePacked takes from the journal the segments that PutAll stored in a network
+// and that live does not want, and notes what their holders are to be told.
 func (o *Owner) deletePacked(id putID, live func(protocol.GroupID, protocol.SegmentID) bool, network string, now time.Time) (d *deleteState, err error) {
 	d = &deleteState{Since: now.Unix(), Leftover: true}
 	err = o.db.Update(func(tx *kv.Tx) error {

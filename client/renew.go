@@ -15,18 +15,18 @@ import (
 	"github.com/cairnstore/cairn/storage/kv"
 )
 
-// renewalEvery is how old a group's last renewal is before a command of its
-// owner's sends another one. A lease has twelve months: a week loses nothing of
-// note, and spares small puts the round.
+// renewalEvery is how old a group's last renewal must be before its owner's commands
+// send another. A lease lasts twelve months, so a week costs little of it and saves
+// small puts the round.
 const renewalEvery = 7 * 24 * time.Hour
 
 // RenewResult is what became of a renewal.
 type RenewResult struct {
-	Groups       int       // of this owner's and this network's that keep something, or may
-	Renewed      int       // of them: so many members know that the others will
+	Groups       int       // of this owner, in this network, that keep something or may
+	Renewed      int       // groups of which enough members know for the others to hear of it
 	Holders      int       // slots of all groups, without vacant ones
 	Acknowledged int       // of them
-	Until        time.Time // what all that were renewed is kept for, if nobody renews again
+	Until        time.Time // how long all renewed groups are kept, if nobody renews again
 
 	// Elsewhere counts the groups of other networks that keep something, by the
 	// networks' names: they are not renewed.
@@ -56,7 +56,7 @@ func (c *Client) Renew(ctx context.Context) (*RenewResult, error) {
 	return res, nil
 }
 
-// unrenewed says why not all is renewed.
+// unrenewed says why not all groups are renewed.
 func (c *Client) unrenewed(res *RenewResult) (err error) {
 	if res.Renewed < res.Groups {
 		err = fmt.Errorf("%d of %d groups are renewed: %w", res.Renewed, res.Groups, ErrTooFew)
@@ -72,7 +72,7 @@ func (c *Client) unrenewed(res *RenewResult) (err error) {
 	return err
 }
 
-// renewGroups renews those of the owner's groups that are wanted and due.
+// renewGroups renews those of the owner's groups that are still needed and due.
 func (c *Client) renewGroups(ctx context.Context, groups map[protocol.GroupID]*ownGroup, due func(*ownGroup) bool, now time.Time) (*RenewResult, error) {
 	keeping, err := c.cfg.Owner.keepingGroups()
 	if err != nil {
@@ -90,7 +90,7 @@ func (c *Client) renewGroups(ctx context.Context, groups map[protocol.GroupID]*o
 			continue
 		}
 		if !keeping[id] && g.isClosed() || !due(g) {
-			continue // one from which all is deleted may lapse
+			continue // a group whose segments are all deleted may lapse
 		}
 		turns <- struct{}{}
 		all.Go(func() {
@@ -115,7 +115,7 @@ func (c *Client) renewGroups(ctx context.Context, groups map[protocol.GroupID]*o
 }
 
 // renewGroup renews one group and returns how many members acknowledge that, and
-// whether the others will surely hear of it.
+// whether they are enough for the others to hear of it.
 func (c *Client) renewGroup(ctx context.Context, g *ownGroup, now time.Time) (told int, enough bool) {
 	var heard atomic.Int64
 	n := &news{facts: []protocol.Fact{g.renewal(now)}, told: make([]bool, g.profile.N), heard: func() { heard.Add(1) }}
@@ -127,16 +127,15 @@ func (c *Client) renewGroup(ctx context.Context, g *ownGroup, now time.Time) (to
 	return int(heard.Load()), enough
 }
 
-// Attend does what an owner owes its groups, in whatever session: it tells
-// holders of deletions that they did not acknowledge, and renews groups whose
-// last renewal is a week old. ctx bounds it; what it does not come to is for
-// the next session.
+// Attend does what an owner owes its groups, in any session: it tells holders of
+// deletions that they did not acknowledge, and renews groups whose last renewal is
+// a week old. ctx bounds it; what it does not get to is left for the next session.
 func (c *Client) Attend(ctx context.Context) error {
 	if c.cfg.Owner == nil {
 		return nil
 	}
 	now := c.now()
-	deletions, err := c.cfg.Owner.deletions() // those of before: what begins beside is told by itself
+	deletions, err := c.cfg.Owner.deletions() // from before: one that begins meanwhile is told by its own call
 	var groups map[protocol.GroupID]*ownGroup
 	if err == nil {
 		groups, err = c.ownGroups()
@@ -188,8 +187,8 @@ func (c *Client) Owes() bool {
 	return false
 }
 
-// keepingGroups returns the groups that keep something for this owner. Beside
-// these it wants those to which later puts may go.
+// keepingGroups returns the groups that keep something for this owner. Besides
+// these, groups that are still open are renewed, because later puts may use them.
 func (o *Owner) keepingGroups() (map[protocol.GroupID]bool, error) {
 	keeping := make(map[protocol.GroupID]bool)
 	err := o.db.View(func(tx *kv.Tx) error {
@@ -205,8 +204,8 @@ func (o *Owner) keepingGroups() (map[protocol.GroupID]bool, error) {
 	return keeping, nil
 }
 
-// renewal says that the owner lives; renewalDue whether it is time to, and
-// renewed that members know.
+// renewal returns the signed fact that the owner lives; renewalDue reports whether it
+// is time for one, and renewed notes that members know.
 func (g *ownGroup) renewal(now time.Time) protocol.Fact {
 	return protocol.Fact{Kind: protocol.FactRenewal, Bytes: protocol.SignRenewal(g.renewKey, g.networkName, g.id, now)}
 }

@@ -23,7 +23,7 @@ const (
 // noRecord stands for the seq of a member without the pointer.
 const noRecord = -1
 
-// Confirmation says how far a pointer's record is the newest.
+// Confirmation says how sure it is that a pointer's record is the newest.
 type Confirmation struct {
 	Seq       int64     // of the record
 	Agree     int       // members that showed this record
@@ -34,8 +34,8 @@ type Confirmation struct {
 	AsOf      time.Time // of the last answer
 }
 
-// resolver asks for a link's pointer until enough members of the home group
-// have answered. Its first valid record can be worked with at once.
+// resolver asks for a link's pointer until enough members of the home group have
+// answered. The first valid record can be used immediately.
 type resolver struct {
 	c    *Client
 	link protocol.Link
@@ -47,18 +47,18 @@ type resolver struct {
 	best     *protocol.Pointer
 	group    *foundGroup
 	answers  map[peer.ID]int64 // seq that a peer showed; noRecord: it has none
-	drawn    map[peer.ID]bool  // members whose answers settle which is the newest
-	allDrawn bool              // any member's do
+	drawn    map[peer.ID]bool  // members whose answers settle which record is the newest
+	allDrawn bool              // every member's answer does
 	asOf     time.Time
 	deleted  bool // its owner's delete was shown
-	said     int  // peers that say so and show none
+	said     int  // peers that say it was deleted and show no delete
 	ended    bool // nobody is left to ask
 	cancel   context.CancelFunc
 	changed  chan struct{} // closed at each change
 }
 
-// resolve begins to look a link's pointer up. The looking goes on after the
-// first record until the newest is confirmed, or nobody is left to ask.
+// resolve begins to look up a link's pointer. It goes on in the background after
+// the first record until the newest is confirmed, or nobody is left to ask.
 func (c *Client) resolve(ctx context.Context, link protocol.Link) *resolver {
 	r := &resolver{c: c, link: link, answers: make(map[peer.ID]int64), drawn: make(map[peer.ID]bool), changed: make(chan struct{})}
 	r.group = c.locator().known(link.Home)
@@ -88,7 +88,7 @@ func (r *resolver) update(f func()) {
 	r.mu.Unlock()
 }
 
-// await waits until is, called with the lock held, finds what it looks for.
+// await waits until is, called with the lock held, returns true.
 func (r *resolver) await(ctx context.Context, is func() bool) error {
 	for {
 		r.mu.Lock()
@@ -139,7 +139,7 @@ func (r *resolver) ask(ctx context.Context, id peer.ID) error {
 }
 
 // refused counts a peer that gives no record. One that says that the owner deleted
-// the pointer has none as well: nothing is believed that it does not show.
+// the pointer counts as one without a record: only a delete that is shown is believed.
 func (r *resolver) refused(id peer.ID, err error) {
 	deleted := errors.Is(err, protocol.ErrDeleted)
 	if deleted {
@@ -161,7 +161,7 @@ func (r *resolver) takeDelete(g *foundGroup, b []byte) {
 	r.update(func() { r.deleted = true })
 }
 
-// errNoAnswer is a reply in which nothing is true.
+// errNoAnswer is a reply in which nothing is valid.
 var errNoAnswer = errors.New("the reply proves nothing")
 
 func (r *resolver) takeGroup(facts []protocol.Fact) *foundGroup {
@@ -186,7 +186,7 @@ func (r *resolver) takeGroup(facts []protocol.Fact) *foundGroup {
 }
 
 // note counts a peer's answer. Once a record and its home group are found, only
-// members are asked on (askMembers).
+// members are asked any more (askMembers).
 func (r *resolver) note(id peer.ID, p *protocol.Pointer) {
 	if p != nil && !r.c.locator().noteSeq(r.link.Pointer, p.Seq) {
 		p = nil // a rollback: somebody showed a newer one before
@@ -207,10 +207,10 @@ func (r *resolver) note(id peer.ID, p *protocol.Pointer) {
 	}
 }
 
-// locator returns what this session found out about groups and segments.
+// locator returns what this session has learned of groups and segments.
 func (c *Client) locator() *locator { return &c.found }
 
-// seen returns a peer as its connection shows it.
+// seen returns a peer with the address and relay that its connection shows.
 func (c *Client) seen(id peer.ID) group.Candidate {
 	cand := group.Candidate{Peer: id, Own: id != "" && id == c.cfg.OwnNode}
 	if addr, relayed, ok := c.net.RemoteAddr(id); ok && addr != nil {

@@ -48,7 +48,7 @@ func (r *resolver) first(ctx context.Context) (*protocol.Pointer, error) {
 	r.mu.Lock()
 	p, g := r.best, r.group
 	r.mu.Unlock()
-	if p != nil && g != nil { // a record that came without its group proves nothing
+	if p != nil && g != nil { // a record without its group proves nothing
 		return p, nil
 	}
 	return nil, r.nothing()
@@ -90,8 +90,8 @@ func (r *resolver) confirm(ctx context.Context) {
 	}
 }
 
-// newer waits, for as long as members may take to contradict, for a record
-// newer than p, and returns nil where there is none.
+// newer waits, for the time within, for a record newer than p, and returns nil where
+// none comes.
 func (r *resolver) newer(ctx context.Context, p *protocol.Pointer, within time.Duration) *protocol.Pointer {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()

@@ -11,8 +11,8 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// askAllAfter is how long members that are asked have for themselves, before the
-// others are asked as well.
+// askAllAfter is how long the members asked first have to answer, before all others
+// are asked as well.
 const askAllAfter = 200 * time.Millisecond
 
 // pressOn begins to ask a group's members, once.
@@ -21,10 +21,10 @@ func (r *resolver) pressOn(g *foundGroup) {
 }
 
 // askMembers asks as many members of the home group as settle which record is the
-// newest, and one more; another for each that answers or fails, and all others once
-// nobody has for a while. Each costs a handshake. They are drawn by lot, and their
-// answers alone settle it: who would show an old record cannot see to it that it is
-// asked. Where members are too few, whoever else proves to be one is sought.
+// newest, and one more; then another for each that answers or fails, and all others
+// once none has for a while. Each costs a handshake. They are drawn by lot, and only
+// their answers settle it, so that a member with an old record cannot bring it about
+// that it is asked. Where they are too few, the DHT is asked for other members.
 func (r *resolver) askMembers(g *foundGroup) {
 	order := g.members()
 	rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
@@ -46,7 +46,8 @@ func (r *resolver) askMembers(g *foundGroup) {
 	}
 }
 
-// wait returns once something has changed, and false where nothing has.
+// wait returns true once something has changed, and false if nothing has by
+// askAllAfter.
 func (r *resolver) wait(changed <-chan struct{}) bool {
 	late := time.NewTimer(askAllAfter)
 	defer late.Stop()
@@ -59,7 +60,7 @@ func (r *resolver) wait(changed <-chan struct{}) bool {
 	return false
 }
 
-// change returns what is closed at the next change.
+// change returns the channel that is closed at the next change.
 func (r *resolver) change() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -67,7 +68,7 @@ func (r *resolver) change() <-chan struct{} {
 }
 
 // contradicted asks all members, within finalTimeout, for a record newer than p,
-// and returns nil where there is none: what p says is bad news.
+// which is bad news, and returns nil where there is none.
 func (r *resolver) contradicted(ctx context.Context, p *protocol.Pointer) *protocol.Pointer {
 	asked, cancel := context.WithTimeout(ctx, finalTimeout)
 	defer cancel()

@@ -37,8 +37,8 @@ func TestConfirmation(t *testing.T) {
 	}
 }
 
-// confirmation resolves the link and returns how sure its record is, some time
-// after it was taken.
+// confirmation resolves the link and returns how sure its record is, the time after
+// later.
 func (w *world) confirmation(after time.Duration) Confirmation {
 	w.t.Helper()
 	r := w.client.resolve(w.t.Context(), w.link)
@@ -51,7 +51,7 @@ func (w *world) confirmation(after time.Duration) Confirmation {
 	return r.confirmation()
 }
 
-// TestUnconfirmed has members that answer and may all be one hand: they sit
+// TestUnconfirmed has members that answer but may all belong to one person: they are
 // behind one address.
 func TestUnconfirmed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -64,8 +64,8 @@ func TestUnconfirmed(t *testing.T) {
 	})
 }
 
-// TestNewestWins has a new record at the fewest members that a write may have
-// reached, and an old one at the others.
+// TestNewestWins has a new record at as few members as a write may reach, and an old
+// one at the others.
 func TestNewestWins(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestRevokedAndExpired(t *testing.T) {
 
 func err2text(_ *File, err error) string { return err.Error() }
 
-// TestRollbackIsRefused shows an older record to a session that saw a newer.
+// TestRollbackIsRefused shows an older record to a session that saw a newer one.
 func TestRollbackIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 63, middle, 1000, 0)
@@ -178,8 +178,8 @@ func TestWrongSecretAndForeignPointer(t *testing.T) {
 	})
 }
 
-// TestFewMembersAreAsked: of many members those are asked that settle it, and not
-// many more.
+// TestFewMembersAreAsked: of many members only as many as settle which record is the
+// newest are asked, and not many more.
 func TestFewMembersAreAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 66, protocol.Profile{K: 20, R: 36, N: 56}, 1000, 0)
@@ -196,7 +196,7 @@ func TestFewMembersAreAsked(t *testing.T) {
 }
 
 // TestKnownMembersAreAskedOn opens a link again whose group the session knows, when
-// most members are gone and nobody else tells of any.
+// most members are gone and nobody else names any.
 func TestKnownMembersAreAskedOn(t *testing.T) {
 	for _, gone := range []mood{dead, frozen} {
 		for seed := range uint64(5) {
@@ -219,8 +219,8 @@ func TestKnownMembersAreAskedOn(t *testing.T) {
 	}
 }
 
-// TestPointerWithoutItsGroup has everybody show the pointer's record alone,
-// without what proves that it is of the link's group.
+// TestPointerWithoutItsGroup makes all holders show the pointer's record alone,
+// without what proves that it belongs to the link's group.
 func TestPointerWithoutItsGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 900, middle, 1000, 0)
@@ -237,8 +237,8 @@ func TestPointerWithoutItsGroup(t *testing.T) {
 	})
 }
 
-// TestDeletedByHearsay has members and a stranger say that the pointer is deleted,
-// without proof: the verdict is that of peers without the record, never "revoked".
+// TestDeletedByHearsay makes members and a stranger say, without proof, that the
+// pointer is deleted: the verdict is as if they had no record, never "revoked".
 func TestDeletedByHearsay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 902, middle, 1000, 0)
@@ -264,7 +264,7 @@ func TestDeletedByHearsay(t *testing.T) {
 	})
 }
 
-// TestDeletedByProof shows the owner's delete of the pointer, and such as prove
+// TestDeletedByProof shows the owner's delete of the pointer, and deletes that prove
 // nothing: of another subject, by another key, for another group.
 func TestDeletedByProof(t *testing.T) {
 	other := protocol.PointerID{1}

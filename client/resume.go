@@ -19,7 +19,7 @@ type safeState struct {
 	Descriptor []byte          `cbor:"descriptor"`
 	Acked      []bool          `cbor:"acked"` // by slot, as far as known when it became safe
 
-	// Sum is of its source, by sumTable; 0: unknown, as in journals of before.
+	// Sum is the checksum of its source, by sumTable; 0: unknown, as in older journals.
 	Sum uint32 `cbor:"sum,omitempty"`
 }
 
@@ -32,8 +32,8 @@ type unfinished struct {
 }
 
 // find returns the unfinished put of the same path, size, time and inode.
-// Anything else is another source, whose bytes must not meet the same keys. One of
-// another network can go on there, and not here.
+// Anything else is another source, whose bytes must not meet the same keys. A put of
+// another network can only go on in that network.
 func (o *Owner) find(want putState, network string) (*unfinished, error) {
 	if want.Path == "" || want.Size < 0 {
 		return nil, nil
@@ -86,7 +86,7 @@ func (u *unfinished) load(tx *kv.Tx) error {
 	return nil
 }
 
-// isOf reports whether all that is safe is so in a network.
+// isOf reports whether all segments that are safe are in a network.
 func (u *unfinished) isOf(network string, nets networks) bool {
 	for _, s := range u.safe {
 		if nets[s.Extent.Group.Prefix()] != network {
@@ -97,8 +97,8 @@ func (u *unfinished) isOf(network string, nets networks) bool {
 }
 
 // resume takes up an unfinished put of the same source, with the segments that
-// were safe, where today's profile is the one that they are coded for. It
-// leaves the put as it is where there is none.
+// were safe, if these are coded for today's profile. Where there is none it leaves p
+// as it is.
 func (p *putter) resume(src Source, today protocol.Profile) error {
 	if _, ok := src.Reader.(io.Seeker); !ok {
 		return nil
@@ -117,8 +117,8 @@ func (p *putter) journalled(src Source) putState {
 	}
 }
 
-// sendContent ships the source, but for the segments that an earlier session
-// made safe. All segments but the last are full, so each has its place.
+// sendContent ships the source, except for the segments that an earlier session
+// made safe. All segments but the last are full, so the place of each is known.
 func (p *putter) sendContent(src Source) error {
 	whole := &exactReader{r: src.Reader, size: src.Size}
 	if p.resumed == nil {
@@ -150,9 +150,9 @@ func (p *putter) sendContent(src Source) error {
 	return err
 }
 
-// compare reads the source of a stored segment, and returns the placement if
-// these are the bytes that were stored. A file can change and keep its size, time
-// and inode: such a segment is read and sent anew, as one that nobody has.
+// compare reads the source of a stored segment, and returns the placement if these
+// are the bytes that were stored. A file can change and keep its size, time and
+// inode. Then compare returns nil, and the segment is read and sent anew.
 func compare(s io.Seeker, whole *exactReader, pl *placement, length int64) (*placement, error) {
 	sum := crc32.New(sumTable)
 	if _, err := io.CopyN(sum, whole, length); err != nil {
@@ -202,7 +202,7 @@ func (p *putter) restore(index int, length int64) (*placement, error) {
 }
 
 // groupOf returns a group of this owner's, with lanes to its members, or nil where
-// this network has none of that name.
+// this network has none with that ID.
 func (p *putter) groupOf(id protocol.GroupID) (*ownGroup, error) {
 	for _, k := range append(p.old, p.carrier) {
 		if k.g.id == id {

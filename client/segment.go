@@ -21,8 +21,8 @@ const column = 128 << 10
 // cacheSkew keeps neighbouring parity shards out of each other's cache sets.
 const cacheSkew = 64
 
-// mostSegment is less than the norm allows from k = 11 on: two segments of
-// 20/36/56 and what is sent of them would take half a gigabyte of memory.
+// mostSegment is less than the specification allows from k = 11 on: two segments of
+// 20/36/56, and what is being sent of them, would take half a gigabyte of memory.
 const mostSegment = 40 << 20
 
 // segmentSize returns the most sealed bytes that this client puts into one
@@ -38,7 +38,7 @@ type segmentBuffer struct {
 }
 
 func newSegmentBuffer(p protocol.Profile) *segmentBuffer {
-	// All k shards of a full segment, each rounded up to whole 64 bytes.
+	// All k shards of a full segment, each rounded up to a multiple of 64 bytes.
 	shard := protocol.ShardSize(segmentSize(p.K), p.K)
 	return &segmentBuffer{
 		profile: p,
@@ -64,7 +64,7 @@ func (b *segmentBuffer) shards(size int64) [][]byte {
 type segment struct {
 	buf    *segmentBuffer
 	plain  int64  // bytes of its sources
-	sum    uint32 // of these, by sumTable; of a packed segment zero
+	sum    uint32 // checksum of these, by sumTable; zero for a packed segment
 	secret protocol.Secret
 	key    protocol.Secret // of its one extent; zero where many are packed
 	sealed int64           // bytes of all extents
@@ -75,7 +75,7 @@ type segment struct {
 }
 
 // extent returns the reference by which the segment's content is found again
-// among a group's members. Of a packed segment it opens nothing.
+// among a group's members. For a packed segment it has no key and opens nothing.
 func (s *segment) extent(g protocol.GroupID) protocol.Extent {
 	return protocol.Extent{Group: g, Segment: s.id, Secret: s.secret, Key: s.key, Offset: 0, Length: s.sealed}
 }
@@ -138,8 +138,8 @@ func (b *builder) describe(s *segment, size, shard int64, roots []protocol.Hash)
 	return s.desc.Validate()
 }
 
-// sumTable is of the checksum by which a put that is taken up tells its source
-// from one that has changed. Nobody but the owner ever sees it.
+// sumTable is for the checksum by which a put that is taken up again tells whether
+// its source has changed. Only the owner ever sees the checksum.
 var sumTable = crc32.MakeTable(crc32.Castagnoli)
 
 // sealedExtent is an extent within a segment that is being made.
@@ -151,8 +151,8 @@ type sealedExtent struct {
 }
 
 // sealExtent seals what src gives, or as much as the segment has room for, as
-// one extent at off. It reads each part where it will stay and seals the one
-// before it, since only then is known which is the last.
+// one extent at off. It reads each part into its place before it seals the one
+// before it, because only then does it know which part is the last.
 func (b *builder) sealExtent(src io.Reader, buf *segmentBuffer, off int64) (x sealedExtent, err error) {
 	sealer, err := seal.NewSealer(b.rand)
 	if err != nil {

@@ -32,12 +32,12 @@ func sizesOfInterest(p protocol.Profile) map[string]int64 {
 	}
 }
 
-// Whatever is built must come back from any k shards, and only so.
+// Whatever is built must come back from any k shards.
 func TestBuildSegments(t *testing.T) {
 	seed := mathrand.Uint64()
 	rng := mathrand.New(mathrand.NewPCG(seed, 0))
 	for _, p := range []protocol.Profile{{K: 1, R: 1, N: 1}, {K: 1, R: 2, N: 3}, {K: 2, R: 4, N: 6}, {K: 3, R: 4, N: 5}} {
-		buf := newSegmentBuffer(p) // one for all: what lay in it before must not show
+		buf := newSegmentBuffer(p) // one for all: what was in it before must not show
 		for name, size := range sizesOfInterest(p) {
 			t.Run(fmt.Sprintf("%s of %s", name, p), func(t *testing.T) {
 				source := make([]byte, size)
@@ -131,7 +131,7 @@ func TestExactReader(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	// However large the pieces in which it is read: one that grows for ever ends.
+	// A source that grows for ever ends, however large the pieces in which it is read.
 	piece := make([]byte, 7)
 	e := &exactReader{r: rand.Reader, size: 20}
 	var err error

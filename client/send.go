@@ -19,8 +19,8 @@ const (
 	lanesPerHolder = 2 // requests under way to one holder: while one is synced the next is sent
 	maxPause       = 30 * time.Second
 
-	// mostStill is how long no byte may move to or from a holder while others
-	// store their shards. A slow one moves some.
+	// mostStill is how long a holder may move no byte while others store their
+	// shards. A slow one moves some.
 	mostStill = 8 * time.Second
 )
 
@@ -33,7 +33,7 @@ type carrier struct {
 	events chan<- event
 	wg     sync.WaitGroup
 	ctx    context.Context
-	blamed bool // the put's own
+	blamed bool // blame was called; only the put's goroutine uses it
 }
 
 // lane leads to the holder of one slot.
@@ -43,7 +43,7 @@ type lane struct {
 	queue   chan *shipment
 	mu      sync.Mutex
 	strikes int       // failures in a row
-	resume  time.Time // after a failure, shards before this count as missing at once
+	resume  time.Time // set after a failure: until then no shard is tried
 	refused error     // a no that will not change during this put
 	last    error     // of the strikes
 	busy    map[*shipment]delivery
@@ -56,7 +56,7 @@ type delivery struct {
 }
 
 // newCarrier starts the lanes of a group. queue is how many shipments can be
-// under way at once. Every shipment that becomes safe, hopeless or settled is
+// under way at a time. Every shipment that becomes safe, hopeless or settled is
 // sent to events.
 func newCarrier(ctx context.Context, c *Client, g *ownGroup, queue int, events chan<- event) *carrier {
 	k := &carrier{c: c, g: g, events: events, ctx: ctx}
@@ -95,8 +95,8 @@ func (k *carrier) stop() {
 	k.wg.Wait()
 }
 
-// ship sends a segment's shards on their ways. only, if not nil, names the
-// slots to send to; the others count as they stand in it.
+// ship sends a segment's shards on their way, except to the slots set in have, which
+// count as stored.
 func (k *carrier) ship(s *segment, grant []byte, have []bool) *shipment {
 	ctx, cancel := context.WithCancelCause(k.ctx)
 	p := &shipment{segment: s, carrier: k, grant: grant, ctx: ctx, cancel: cancel, begun: k.c.now(), acked: make([]bool, len(k.lanes)), idle: make(chan struct{})}
@@ -127,7 +127,7 @@ func (l *lane) ready(now time.Time) bool {
 // deliver brings one shard to its holder.
 func (k *carrier) deliver(l *lane, s *shipment) {
 	if !l.ready(k.c.now()) {
-		s.settled(l.slot, errPaused) // since it was shipped
+		s.settled(l.slot, errPaused) // it failed after this was shipped
 		return
 	}
 	err := s.ctx.Err()
@@ -159,9 +159,9 @@ func (l *lane) end(s *shipment) {
 	delete(l.busy, s)
 }
 
-// cutStopped calls off deliveries of which no byte has moved for long, where
-// half of the shards that make their segment safe have come through meanwhile:
-// the line is well, and the holder has stopped. What it costs is a strike.
+// cutStopped calls off deliveries of which no byte has moved for long, where half
+// of the shards that make their segment safe are stored, the last of them long ago:
+// so the line works, and the holder has stopped. That costs it a strike.
 func (k *carrier) cutStopped(now time.Time) {
 	for _, l := range k.lanes {
 		moved := k.c.pulse.since(l.peer)
@@ -181,8 +181,7 @@ func (l *lane) underWay() map[*shipment]delivery {
 	return maps.Clone(l.busy)
 }
 
-// put sends one shard, telling the holder of the group first where it has
-// forgotten it.
+// put sends one shard. A holder that does not know the group is told of it first.
 func (k *carrier) put(ctx context.Context, l *lane, s *shipment) error {
 	r := &protocol.PutRequest{Record: k.g.state.Record, Slot: l.slot, Descriptor: s.bytes, Grant: s.grant}
 	begun := k.c.now()
@@ -205,8 +204,8 @@ func isRefusal(err error) bool {
 	return errors.As(err, &no)
 }
 
-// note remembers how the last delivery went: a holder that fails is left in
-// peace for a while, so that it cannot slow the others' segments.
+// note remembers how the last delivery went: a holder that fails is left alone for a
+// while, so that it cannot slow down segments for the others.
 func (l *lane) note(now time.Time, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -223,8 +222,8 @@ func (l *lane) note(now time.Time, err error) {
 	}
 }
 
-// refusals returns why lanes said no or failed, for the error of a segment that cannot
-// become safe.
+// refusals returns why holders refused or failed, for the error of a segment that
+// cannot become safe.
 func (k *carrier) refusals() error {
 	var errs []error
 	for _, l := range k.lanes {
@@ -240,7 +239,7 @@ func (k *carrier) refusals() error {
 	return errors.Join(errs...)
 }
 
-// blame keeps those who failed a group out of the next ones that this session
+// blame keeps the holders that failed a group out of the next ones that this session
 // forms: a node that takes part and then stores nothing would fail them all.
 func (k *carrier) blame() {
 	if k.blamed {

@@ -8,8 +8,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// Segments in memory at once: as many as fit in
-// flightMemory, two at least, so that one is sent while the next is coded.
+// Segments in memory at a time: as many as fit in flightMemory, at least two, so that
+// one is sent while the next is coded, and at most mostInFlight.
 const (
 	flightMemory = 100 << 20
 	mostInFlight = 6
@@ -20,8 +20,8 @@ func inFlight(p protocol.Profile) int {
 	return int(min(max(flightMemory/one, 2), mostInFlight))
 }
 
-// noteSafe journals what became safe without having been heard of, for whoever
-// resumes.
+// noteSafe journals the segments that became safe and whose events were not handled
+// yet, for a session that resumes the put.
 func (p *putter) noteSafe() error {
 	for {
 		select {
@@ -85,8 +85,8 @@ func (p *putter) launch(s *segment, index int, have []bool) error {
 	return nil
 }
 
-// nextGroup forms another group of the same profile: what is coded already
-// fits no other.
+// nextGroup chooses another group of the same profile: segments that are already
+// coded fit no other.
 func (p *putter) nextGroup() error {
 	w := p.want
 	w.profile = p.group.profile
@@ -129,7 +129,7 @@ func (p *putter) takeBuffer() (*segmentBuffer, error) {
 	return buf, nil
 }
 
-// hear handles what has happened meanwhile, without waiting.
+// hear handles the events that have come meanwhile, without waiting.
 func (p *putter) hear() error {
 	for {
 		select {
@@ -164,11 +164,11 @@ func (p *putter) handle(ev event) error {
 	switch ev.state {
 	case safe:
 		if place.extent.Segment != ev.id {
-			return nil // of a place that was left since
+			return nil // of a group that the segment has left since
 		}
 		place.isSafe = true
 		if place.manifest {
-			return nil // made anew by whoever resumes
+			return nil // not resumed: made anew
 		}
 		return p.c.cfg.Owner.markSafe(p.id, ev.index, &safeState{
 			Extent: place.extent, Descriptor: place.bytes, Acked: ev.acks(), Sum: place.sum,
@@ -184,17 +184,17 @@ func (p *putter) handle(ev event) error {
 	return nil
 }
 
-// land takes a settled shipment out of the air.
+// land takes a settled shipment out of flights and keeps what it achieved.
 func (p *putter) land(s *shipment) {
 	place := p.placed[s.index]
 	p.forget(s)
 	s.cancel(nil)
 	if s.moved {
-		return // to another group, its buffer with it
+		return // to another group, with its buffer
 	}
 	p.free = append(p.free, s.buf)
 	if place.extent.Segment != s.id {
-		return // the segment was made again, and is elsewhere
+		return // the segment was made again and is in another group
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -18,7 +18,7 @@ type shipment struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	begun   time.Time
-	moved   bool // the put's own: another shipment has the buffer
+	moved   bool // another shipment has the buffer; only the put's goroutine uses it
 
 	mu      sync.Mutex
 	acked   []bool        // by slot
@@ -27,7 +27,7 @@ type shipment struct {
 	waiting int           // slots that are still tried
 	idle    chan struct{} // closed once none is: lanes have let go of the buffer
 	safeAt  time.Time
-	ackedAt time.Time // the last one
+	ackedAt time.Time // of the last acknowledgement
 	told    shipmentState
 }
 
@@ -82,7 +82,8 @@ func (s *shipment) tell(state shipmentState) {
 	s.carrier.events <- event{s, state}
 }
 
-// state returns what is known of the shipment, and how many shards are stored.
+// state returns whether the segment is safe, whether no slot is tried any more, and
+// how many shards are stored.
 func (s *shipment) state() (isSafe, done bool, stored int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,16 +97,16 @@ func (s *shipment) acks() []bool {
 	return slices.Clone(s.acked)
 }
 
-// lastAck returns when a shard was stored last, and whether half of those are
-// that make the segment safe.
+// lastAck returns when a shard was stored last, and whether half of the shards that
+// make the segment safe are stored.
 func (s *shipment) lastAck() (at time.Time, half bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.ackedAt, 2*s.stored >= group.SafeAt(s.carrier.g.profile)
 }
 
-// overdue reports whether what is still under way has had its time: twice
-// what the safe shards took, within bounds.
+// overdue reports whether the shards still under way have had their time: twice
+// what it took to make the segment safe, within bounds.
 func (s *shipment) overdue(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

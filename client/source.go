@@ -13,11 +13,11 @@ type Source struct {
 	Name   string    // base name of the file
 	Size   int64     // bytes; -1: unknown
 	MTime  time.Time //
-	Path   string    // where it was a file: for the journal
-	Inode  uint64    // likewise
+	Path   string    // if it is a file: for the journal
+	Inode  uint64    // same
 
-	// Stat returns what Size and MTime are by now; nil: nobody can say. It is
-	// called when all of the source was read.
+	// Stat returns what Size and MTime are by now; nil: unknown. It is called when
+	// all of the source has been read.
 	Stat func() (size int64, mtime time.Time, err error)
 }
 
@@ -47,9 +47,9 @@ func (e *sourceError) Unwrap() error { return e.err }
 
 func unread(format string, args ...any) error { return &sourceError{fmt.Errorf(format, args...)} }
 
-// exactReader turns a source of known size that shrinks or grows into an
-// error, and wraps read errors so that they are told from network errors. It
-// gives no byte beyond the size: a source that grows for ever ends there.
+// exactReader returns an error if a source of known size shrinks or grows, and wraps
+// read errors so that they can be told from network errors. It gives no byte beyond
+// the size: a source that grows for ever ends there.
 type exactReader struct {
 	r    io.Reader
 	size int64 // -1: unknown

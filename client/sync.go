@@ -10,10 +10,10 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// Bounds of bringing a group's members to the same facts.
+// Bounds of bringing the same facts to all members of a group.
 const (
 	syncTimeout = 5 * time.Second
-	mostFacts   = 4 * protocol.MaxGroupSegments // grants, deletes, pointers and few others
+	mostFacts   = 4 * protocol.MaxGroupSegments // grants, deletes, pointers and a few others
 )
 
 // memberView is what one member has of a group.
@@ -23,8 +23,8 @@ type memberView struct {
 	facts   map[protocol.Hash]bool // of the buckets that differ
 }
 
-// sync asks every member what it has of the group and brings each of them what
-// the others have more. It returns how many answered.
+// sync asks every member for its facts of the group and brings each of them those
+// that only others have. It returns how many answered.
 func (c *Client) sync(ctx context.Context, g *ownGroup) int {
 	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
 	defer cancel()
@@ -44,7 +44,7 @@ func (c *Client) sync(ctx context.Context, g *ownGroup) int {
 	return len(views)
 }
 
-// learnMembers hands the addresses of the journal to the network.
+// learnMembers hands the members' addresses in the journal to the network.
 func (c *Client) learnMembers(g *ownGroup) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -91,7 +91,7 @@ func (c *Client) askMember(ctx context.Context, g *ownGroup, slot int, h peer.ID
 	return &memberView{peer: h, digests: have.FactDigests, facts: map[protocol.Hash]bool{}}
 }
 
-// refreshEnvelope keeps where a member says that it lives now.
+// refreshEnvelope keeps the peer record in which a member says where it is now.
 func (c *Client) refreshEnvelope(ctx context.Context, g *ownGroup, slot int, h peer.ID, proof []byte) {
 	m, err := c.call.Members(ctx, h, &protocol.MembersRequest{Group: g.id, Proof: proof})
 	if err != nil {
@@ -150,7 +150,7 @@ func (c *Client) listBuckets(ctx context.Context, g *ownGroup, views []*memberVi
 					v.facts[h] = true
 				}
 				if len(v.facts) > mostFacts {
-					return // of its own invention
+					return // more than there can be: it makes them up
 				}
 				rest = rest[m.FactsDone:]
 			}

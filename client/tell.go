@@ -16,8 +16,8 @@ import (
 // take the founding facts.
 const formTimeout = 5 * time.Second
 
-// tellAll offers facts to every member at once and returns how many took all, and
-// what the first that refused said, if anybody did.
+// tellAll offers facts to all members at the same time and returns how many took all
+// of them, and the first refusal, if any.
 func (c *Client) tellAll(ctx context.Context, g *ownGroup, facts []protocol.Fact) (took int, refusal error) {
 	ctx, cancel := context.WithTimeout(ctx, formTimeout)
 	defer cancel()
@@ -48,8 +48,8 @@ func (c *Client) tellAll(ctx context.Context, g *ownGroup, facts []protocol.Fact
 	return took, refusal
 }
 
-// withRefusal adds to err what the first that refused said, if anybody did. It is
-// told, not wrapped: what err is counts.
+// withRefusal adds the text of the first refusal, if any, to err. It does not wrap
+// the refusal: errors.Is must see only err.
 func withRefusal(err, refusal error) error {
 	if refusal == nil {
 		return err
@@ -58,7 +58,7 @@ func withRefusal(err, refusal error) error {
 }
 
 // tell offers facts to one member, each page within formTimeout; nil means that
-// it keeps all of them. A refused one does not keep the others back.
+// it keeps all of them. A fact that it refuses does not hold back the others.
 func (c *Client) tell(ctx context.Context, g *ownGroup, to peer.ID, facts []protocol.Fact) error {
 	var refused error
 	for page := range slices.Chunk(facts, factsPage) {

@@ -41,8 +41,8 @@ func v1(t *testing.T) map[string][]byte {
 	return out
 }
 
-// A link of version 1 leads to its file, for ever: link, pointer, target,
-// manifest, content; with all data shards, and with the fewest others.
+// A link of version 1 must lead to its file for ever: link, pointer, target,
+// manifest, content; with all data shards, and with as few of them as possible.
 func TestVersion1LinkOpens(t *testing.T) {
 	all := v1(t)
 	link, err := protocol.ParseLink(string(all["link"]))

@@ -8,10 +8,10 @@ import (
 	"sync"
 )
 
-// Checker tells of plain bytes that lie about whether they are a part of an
-// extent, by the tag that the part had when it was opened. It seals them again
-// as they were sealed, compares the tag, and gives nothing out. It is safe for
-// use by several goroutines.
+// Checker tells whether plain bytes that are kept somewhere are a part of an extent,
+// by the tag that the part had when it was opened. It seals them again as they were
+// sealed and compares the tag, and never returns sealed bytes. It is safe for use by
+// several goroutines.
 type Checker struct {
 	aead    cipher.AEAD
 	plain   int64
@@ -41,8 +41,8 @@ func NewChecker(key Key, plain int64) (*Checker, error) {
 // Format writes a placeholder for every verb: fmt would print the fields.
 func (*Checker) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "checker") }
 
-// Check reports whether plain is the part of that index, counted from 0, whose
-// sealed form ends in tag.
+// Check reports whether plain is the part with that index, counted from 0, and the
+// sealed part ends in tag.
 func (c *Checker) Check(plain []byte, index int64, tag [Overhead]byte) bool {
 	_, length := PartRange(index, c.plain)
 	if length == 0 || int64(len(plain)) != length-Overhead {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A Checker says yes to each part of its extent by that part's own tag, and to
-// nothing else.
+// A Checker accepts each part of its extent with that part's own tag, and nothing
+// else.
 func TestChecker(t *testing.T) {
 	key := counting(1)
 	for _, s := range sizes {

@@ -61,7 +61,7 @@ func deriveSigner(secret Key, salt []byte, p purpose) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(seed[:])
 }
 
-// Recovery returns the key whose signature beats every other of the owner's.
+// Recovery returns the key whose signature overrides every other of the owner's.
 // Make it when it is needed and keep it nowhere.
 func (m Master) Recovery() ed25519.PrivateKey {
 	return deriveSigner(Key(m), nil, forRecovery)
@@ -78,7 +78,7 @@ func (m Master) RecoveryCommitment() [sha256.Size]byte {
 type Bundle struct {
 	DriveRead Key // reads the drive
 	Head      Key // a pointer seed: PointerKey(Head) writes the drive's head
-	GroupRoot Key // gives the owner and renew keys of every group
+	GroupRoot Key // the owner and renew keys of every group are derived from it
 }
 
 // Bundle derives the keys of a generation; the first is 0.
@@ -94,19 +94,19 @@ func (m Master) Bundle(generation uint32) Bundle {
 }
 
 // OwnerKey returns the key that signs the table, grants and deletes of the
-// group whose record bears nonce.
+// group whose record has nonce.
 func (b Bundle) OwnerKey(nonce [16]byte) ed25519.PrivateKey {
 	return deriveSigner(b.GroupRoot, nonce[:], forOwner)
 }
 
-// RenewKey returns the key that signs renewals of the group whose record bears
-// nonce; it can delete nothing.
+// RenewKey returns the key that signs renewals of the group whose record has nonce;
+// it can delete nothing.
 func (b Bundle) RenewKey(nonce [16]byte) ed25519.PrivateKey {
 	return deriveSigner(b.GroupRoot, nonce[:], forRenew)
 }
 
 // ReadKey returns the key that signs read proofs of a segment; its public half
-// stands in the segment's descriptor.
+// is in the segment's descriptor.
 func ReadKey(segmentSecret Key) ed25519.PrivateKey {
 	return deriveSigner(segmentSecret, nil, forRead)
 }
@@ -116,8 +116,8 @@ func PointerKey(seed Key) ed25519.PrivateKey {
 	return deriveSigner(seed, nil, forPointer)
 }
 
-// PayloadKey returns the extent key of one writing of a pointer's payload. The
-// salt stands in the pointer.
+// PayloadKey returns the extent key for one version of a pointer's payload. The
+// salt is in the pointer.
 func PayloadKey(readSecret Key, salt [SaltSize]byte) Key {
 	return derive(readSecret, salt[:], forPayload)
 }

@@ -6,8 +6,8 @@
 // It knows nothing of segments, manifests, peers or disks and imports nothing
 // of this module. Randomness is passed in.
 //
-// The norm is protocol/SPEC.md, "Keys and sealing"; vectors for other
-// implementations lie in testdata.
+// The specification is protocol/SPEC.md, "Keys and sealing"; vectors for other
+// implementations are in testdata.
 //
 // A trap of package fmt: it calls no methods on unexported fields, so a struct
 // that keeps a [Key] or [Master] in one prints its bytes; behind a pointer it

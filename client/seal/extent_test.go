@@ -158,7 +158,7 @@ func TestSealerRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What was refused between left no gap in the counter.
+	// The calls refused in between left no gap in the counter.
 	commitment := s.Commitment()
 	mustOpen(t, counting(6), append(commitment[:], all...), full)
 	refused(s, full[:1], true, ErrFinished)
@@ -173,7 +173,7 @@ func TestSealerRefuses(t *testing.T) {
 	refused(s, full[:1], true, ErrPart)
 }
 
-// A copy would seal other texts under counters that the original uses.
+// A copy could seal other texts under counters that the original uses.
 func TestCopyOfSealerRefuses(t *testing.T) {
 	s, err := newSealer(counting(8))
 	if err != nil {

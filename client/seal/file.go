@@ -12,7 +12,7 @@ import (
 
 // Limits of a local file under a passphrase.
 const (
-	MinFileMemory = 64      // MiB that argon2id fills at least
+	MinFileMemory = 64      // MiB that argon2id uses at least
 	MaxFileMemory = 256     // and at most
 	MaxFilePlain  = 1 << 20 // plain bytes
 )
@@ -98,7 +98,7 @@ func openFile(sealed []byte, key stretch) ([]byte, error) {
 }
 
 // parseFile checks all of a file that can be checked without a key, and returns
-// the memory that its key asks for, in MiB.
+// the memory that stretching its key takes, in MiB.
 func parseFile(sealed []byte) (memory int, ok bool) {
 	if len(sealed) < minFile || len(sealed) > minFile+MaxFilePlain || string(sealed[:len(fileMagic)]) != fileMagic {
 		return 0, false

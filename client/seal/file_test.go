@@ -58,7 +58,7 @@ func TestFileTampered(t *testing.T) {
 	}
 }
 
-// No key is stretched, and so no memory taken, for what the header refuses.
+// No key is stretched, and so no memory taken, for a file with a bad header.
 func TestFileRefusedBeforeStretching(t *testing.T) {
 	never := func([]byte, int) Key {
 		t.Error("stretched")

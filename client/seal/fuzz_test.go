@@ -7,7 +7,7 @@ import (
 	"github.com/cairnstore/cairn/lab/fuzz"
 )
 
-// FuzzOpen: whatever opens seals again to the same bytes, parts open as the
+// FuzzOpen: whatever opens seals to the same bytes again, its parts open as the
 // whole does, and every failure is ErrOpen.
 func FuzzOpen(f *testing.F) {
 	good := sealed(f, counting(0), pattern(77))
@@ -44,10 +44,10 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// FuzzOpenParts takes the parts as the fuzzer gives them, behind a commitment
-// that holds, so that it gets past the first comparison. Its seeds are small for
-// speed (FuzzOpen made 3,000 executions a second with a seed of one part,
-// 63,000 without); extents of many parts are the matter of TestTampered.
+// FuzzOpenParts takes the parts as the fuzzer gives them, behind a valid commitment,
+// so that it gets past the first comparison. Its seeds are small for speed (FuzzOpen
+// made 3,000 executions a second with a seed of one part, 63,000 without);
+// TestTampered covers extents of many parts.
 func FuzzOpenParts(f *testing.F) {
 	f.Add(sealed(f, counting(0), pattern(77))[CommitmentSize:])
 	commitment := commitmentOf(counting(0))
@@ -89,7 +89,7 @@ func FuzzSizes(f *testing.F) {
 	})
 }
 
-// FuzzOpenFile: no file makes the opener take a key with memory out of bounds,
+// FuzzOpenFile: no file makes OpenFile stretch a key with memory outside the bounds,
 // and whatever opens under a passphrase is what was sealed.
 func FuzzOpenFile(f *testing.F) {
 	good, err := sealFile(bytes.NewReader(pattern(int64(fileHeader))), []byte("plain"), MinFileMemory, quick("p"))

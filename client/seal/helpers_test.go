@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// sizes are plain lengths with the reason for each.
+// sizes are plain lengths, with the reason for each as its name.
 var sizes = []struct {
 	why   string
 	plain int64

@@ -9,10 +9,10 @@ import (
 // KeySize is the length in bytes of every secret: Key and Master.
 const KeySize = 32
 
-// redacted is all that a secret ever says of itself.
+// redacted is printed in place of every secret.
 const redacted = "secret"
 
-// Key is a secret of any one purpose. It never prints its bytes.
+// Key is a secret for one purpose, whichever. It never prints its bytes.
 type Key [KeySize]byte
 
 // Master is the secret from which all that an owner can derive is derived. It

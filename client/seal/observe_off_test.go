@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// A build without the tag writes no audit and does not even hold its name.
+// A build without the tag writes no audit and does not even contain auditEnv's name.
 func TestNoAuditWithoutTag(t *testing.T) {
 	name := "CAIRN_NONCE_" + strings.ToUpper("audit")
 	audit := filepath.Join(t.TempDir(), "audit")

@@ -11,7 +11,7 @@ import (
 
 // auditEnv names the file to which every sealing appends a line, so that a
 // campaign across killed processes can prove that no key and counter ever seal
-// two texts. For test builds only: the file tells hashes of plain bytes.
+// two texts. For test builds only: the file reveals hashes of plain bytes.
 const auditEnv = "CAIRN_NONCE_AUDIT"
 
 // observe appends "SHA-256 of the key, counter, SHA-256 of the plain bytes" in

@@ -24,7 +24,7 @@ type Opener struct {
 
 // NewOpener compares the extent's first 32 bytes with what key commits to, in
 // constant time. plainSize is the extent's length in plain bytes, as PlainSize
-// tells it. All failures are ErrOpen.
+// returns it. All failures are ErrOpen.
 func NewOpener(key Key, commitment []byte, plainSize int64) (*Opener, error) {
 	want := commitmentOf(key)
 	if Parts(plainSize) == 0 || subtle.ConstantTimeCompare(commitment, want[:]) != 1 {
@@ -42,9 +42,9 @@ func NewOpener(key Key, commitment []byte, plainSize int64) (*Opener, error) {
 // Format writes a placeholder for every verb: fmt would print the fields.
 func (*Opener) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "opener") }
 
-// OpenPart verifies the sealed part of that index, counted from 0, and appends
-// its plain bytes to dst. All failures are ErrOpen, and dst's room then holds
-// no plain byte.
+// OpenPart verifies the sealed part with that index, counted from 0, and appends its
+// plain bytes to dst. All failures are ErrOpen, and then the room after dst holds no
+// plain byte.
 //
 // With room it allocates nothing. sealed may begin exactly at dst[len(dst)],
 // and is then opened in its place (a failure destroys it); any other overlap
@@ -65,8 +65,8 @@ func (o *Opener) OpenPart(dst, sealed []byte, index int64) ([]byte, error) {
 }
 
 // Open verifies a whole extent and appends its plain bytes to dst, whose room
-// must not overlap it. All failures are ErrOpen, and nothing is returned of an
-// extent of which any part fails.
+// must not overlap it. All failures are ErrOpen: if any part fails, nothing of the
+// extent is returned.
 func Open(key Key, dst, sealed []byte) ([]byte, error) {
 	plain, err := PlainSize(int64(len(sealed)))
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 const (
 	PayloadPlain = 1024                                     // before sealing, always
 	PayloadSize  = CommitmentSize + PayloadPlain + Overhead // after
-	SaltSize     = 32                                       // of the salt beside it
+	SaltSize     = 32                                       // of the salt next to it
 )
 
-// SealPayload seals the payload of a pointer under a key that a fresh salt
-// gives, so that two devices which write one seq never share a key. It fails
-// only when rand, which must be a cryptographic source, does.
+// SealPayload seals the payload of a pointer under a key derived with a fresh salt,
+// so that two devices that write the same seq never share a key. It fails only when
+// rand, which must be a cryptographic source, does.
 func SealPayload(rand io.Reader, readSecret Key, plain *[PayloadPlain]byte) (salt [SaltSize]byte, sealed []byte, err error) {
 	drawn, err := drawKey(rand, "payload salt")
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// holder keeps secrets in every way that a struct of ours may.
+// holder keeps secrets in every way that our structs may.
 type holder struct {
 	Key     Key
 	Master  Master
@@ -32,8 +32,8 @@ type outer struct {
 	opener *Opener
 }
 
-// leaks tells in which form text holds a run of the secret's bytes. The secret
-// is chosen so that no form occurs by chance.
+// leaks returns the form in which text contains a run of the secret's bytes, or "".
+// The secret is chosen so that no form occurs by chance.
 func leaks(text string, secret []byte) string {
 	run := secret[4:10]
 	decimal := make([]string, len(run))
@@ -55,7 +55,7 @@ func leaks(text string, secret []byte) string {
 			return form
 		}
 	}
-	for shift := range 3 { // a base64 of bytes around contains one of these
+	for shift := range 3 { // base64 of a longer run that contains the secret has one of these
 		if strings.Contains(text, base64.RawStdEncoding.EncodeToString(secret[4+shift:10+shift])) {
 			return "base64"
 		}
@@ -97,7 +97,7 @@ func TestSecretsNeverPrint(t *testing.T) {
 	}
 }
 
-// printed gives v through every printer that we use.
+// printed returns v as every printer that we use prints it.
 func printed(t *testing.T, v any) map[string]string {
 	out := map[string]string{"Sprint": fmt.Sprint(v), "Sprintln": fmt.Sprintln(v)}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%d", "%08b", "%o", "%U", "%c", "%t", "%e", "%!"} {
@@ -116,7 +116,7 @@ func printed(t *testing.T, v any) map[string]string {
 	return out
 }
 
-// The finder of leaks must find what is there.
+// leaks must find what is there.
 func TestLeaksFinds(t *testing.T) {
 	k := counting(0xb1)
 	b, _ := json.Marshal([]byte(k[:]))

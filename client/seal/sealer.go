@@ -29,7 +29,7 @@ type Sealer struct {
 	key        *Key    // by pointer: fmt would enter an array if a Sealer lies in an unexported field
 	commitment [CommitmentSize]byte
 	aead       cipher.AEAD // nil once the last part is sealed
-	nonce      nonce       // here and not on the stack, whence it would escape at each part
+	nonce      nonce       // here and not on the stack, where it would escape at each part
 	next       int64       // index of the next part
 }
 
@@ -43,7 +43,7 @@ func NewSealer(rand io.Reader) (*Sealer, error) {
 	return newSealer(key)
 }
 
-// newSealer takes a key that has sealed nothing and never will again.
+// newSealer takes a key that has sealed nothing and that no other Sealer will use.
 func newSealer(key Key) (*Sealer, error) {
 	aead, err := newAEAD(key)
 	if err != nil {
@@ -82,7 +82,7 @@ func (s *Sealer) SealPart(dst, plain []byte, last bool) ([]byte, error) {
 		return nil, fmt.Errorf("seal part %d: audit: %w", s.next, err)
 	}
 	s.nonce.set(s.next, last)
-	s.next++ // before sealing: a counter that failed is a counter used
+	s.next++ // before sealing: a counter counts as used even if sealing fails
 	dst = s.aead.Seal(dst, s.nonce[:], plain, nil)
 	if last {
 		s.aead = nil
@@ -90,7 +90,7 @@ func (s *Sealer) SealPart(dst, plain []byte, last bool) ([]byte, error) {
 	return dst, nil
 }
 
-// fits tells whether a part of n plain bytes may come next.
+// fits reports whether a part of n plain bytes may come next.
 func (s *Sealer) fits(n int, last bool) bool {
 	if n < 1 || n > PartSize || !last && n != PartSize {
 		return false
@@ -116,7 +116,7 @@ func (s *Sealer) sealAll(dst, plain []byte) ([]byte, error) {
 // nonce is an 11-byte big-endian counter and the last flag, 0 or 1.
 type nonce [12]byte
 
-// set writes the nonce of a part; all of it, since nonces are reused buffers.
+// set writes the nonce of a part: all of it, since nonce buffers are reused.
 func (n *nonce) set(index int64, last bool) {
 	*n = nonce{}
 	binary.BigEndian.PutUint64(n[3:], uint64(index))

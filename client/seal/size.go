@@ -4,7 +4,7 @@ package seal
 const (
 	PartSize       = 256 << 10 // plain bytes of every part but the last, which has 1 to as many
 	Overhead       = 16        // what sealing adds to each part
-	CommitmentSize = 32        // what stands before the first part
+	CommitmentSize = 32        // of the commitment before the first part
 
 	// MaxPlain is the most plain bytes of one extent. It keeps AES-GCM far
 	// from its birthday bound; a segment ends long before.
@@ -41,8 +41,8 @@ func PlainSize(sealed int64) (int64, error) {
 	return plain, nil
 }
 
-// PlainCapacity returns the most plain bytes whose extent fits into sealed
-// bytes: 0 when none does.
+// PlainCapacity returns the most plain bytes whose extent fits into sealed bytes: 0
+// if none fits.
 func PlainCapacity(sealed int64) int64 {
 	if sealed <= CommitmentSize+Overhead {
 		return 0
@@ -52,7 +52,7 @@ func PlainCapacity(sealed int64) int64 {
 	return min(plain, MaxPlain)
 }
 
-// PartRange returns where the part of that index, counted from 0, lies in the
+// PartRange returns where the part with that index, counted from 0, lies in the
 // extent of plain bytes: its offset and sealed length. Both are 0 for a part
 // that does not exist.
 func PartRange(index, plain int64) (off, length int64) {

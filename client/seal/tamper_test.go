@@ -137,7 +137,7 @@ func TestWrongLength(t *testing.T) {
 	}
 }
 
-// What fails in place leaves no plain byte behind.
+// A part that fails to open in place leaves no plain byte behind.
 func TestFailureLeavesNothing(t *testing.T) {
 	extent := sealed(t, counting(24), pattern(PartSize))
 	extent[len(extent)-1] ^= 1

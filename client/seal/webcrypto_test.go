@@ -98,7 +98,7 @@ func TestWebCryptoExtents(t *testing.T) {
 	}
 }
 
-// What we refuse, WebCrypto refuses: the norm says so, not our code.
+// WebCrypto refuses what we refuse: the specification demands it, not only our code.
 func TestWebCryptoRefuses(t *testing.T) {
 	key := counting(20)
 	extent := sealed(t, key, pattern(2*PartSize+77))
