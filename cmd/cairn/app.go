@@ -18,7 +18,7 @@ type app struct {
 	flags     globalFlags
 	colour    bool                          // on errs
 	terminal  bool                          // errs is one
-	keyboard  func() (io.ReadCloser, error) // of whoever sits at the terminal
+	keyboard  func() (io.ReadCloser, error) // opens the terminal to read from
 	prepared  bool                          // the settings are read
 	log       *slog.Logger
 	closers   []func()
@@ -51,12 +51,12 @@ func isTerminalReader(r io.Reader) bool {
 	return ok && isatty.IsTerminal(f.Fd())
 }
 
-// wantsColour reports whether colour is of use there, and wanted.
+// wantsColour reports whether w can show colour and the user wants it.
 func wantsColour(w io.Writer) bool {
 	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// onClose has f called when the command has ended, the last one first.
+// onClose notes f to be called when the command has ended, the last one first.
 func (a *app) onClose(f func()) { a.closers = append(a.closers, f) }
 
 func (a *app) close() {
@@ -71,23 +71,23 @@ func (a *app) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(a.errs, format+"\n", args...)
 }
 
-// note says what is good to know; --quiet and --json do without.
+// note says what is good to know, except with --quiet or --json.
 func (a *app) note(format string, args ...any) {
 	if !a.flags.quiet && !a.flags.json {
 		a.say(format, args...)
 	}
 }
 
-// warn says what should worry the reader; only --json does without, where
-// the result holds the same.
+// warn says what should worry the reader, except with --json, where the result
+// holds the same.
 func (a *app) warn(format string, args ...any) {
 	if !a.flags.json {
 		a.say("%s: "+format, append([]any{a.yellow("warning")}, args...)...)
 	}
 }
 
-// print writes to standard output, which is for results. Its error counts: a
-// result that nobody got is no result.
+// print writes to standard output, which is for results. Its error must be
+// returned: a result that nobody got is no result.
 func (a *app) print(format string, args ...any) error {
 	if _, err := fmt.Fprintf(a.out, format, args...); err != nil {
 		return fmt.Errorf("write to standard output: %w", err)

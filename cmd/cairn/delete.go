@@ -44,14 +44,14 @@ type deleteResult struct {
 	Segments     int     `json:"segments"`     // freed
 	Holders      int     `json:"holders"`      // that keep something of it, or may
 	Acknowledged int     `json:"acknowledged"` // of them
-	Enough       bool    `json:"enough"`       // so many know that the others learn it from them
+	Enough       bool    `json:"enough"`       // enough know for the others to learn it from them
 	FreedAfter   float64 `json:"freedAfter"`   // seconds until they free the disk
 }
 
 // condemned is what a delete is about: an upload or an unfinished put.
 type condemned struct {
 	link protocol.Link
-	put  string // empty: the link's
+	put  string // ID of the unfinished put; empty: the link's upload
 }
 
 func (a *app) delete(ctx context.Context, arg string, yes bool) error {
@@ -99,7 +99,7 @@ func (a *app) readCondemned(ctx context.Context, arg string) (condemned, error) 
 	return condemned{link: l}, err
 }
 
-// find returns what the journal has of it; nil is that of a home without one.
+// find returns what the journal says of it. o is nil for a home without a journal.
 func (c condemned) find(o *client.Owner) (up client.Upload, err error) {
 	if o == nil {
 		return up, client.ErrNotOwn
@@ -167,8 +167,8 @@ func deleteError(err error) error {
 	return err
 }
 
-// confirm asks a person at a terminal; elsewhere it is taken for granted. Whoever
-// sits there is asked, too, where standard input is spent on a link.
+// confirm asks the person at the terminal, also where standard input was used up for
+// a link. Where there is no terminal it returns true.
 func (a *app) confirm(ctx context.Context, spent bool, format string, args ...any) bool {
 	if !a.terminal || !spent && !isTerminalReader(a.in) {
 		return true
@@ -192,7 +192,8 @@ func saysYes(in io.Reader) bool {
 	return answer == "y" || answer == "yes"
 }
 
-// deleteMeter tells how many holders have acknowledged, while it takes long.
+// deleteMeter returns what reports how many holders have acknowledged, when a
+// deletion takes long.
 func (a *app) deleteMeter() func(acknowledged, holders int) {
 	if a.flags.quiet || a.flags.json {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Only a clear yes deletes.
+// Only a clear yes confirms a deletion.
 func TestSaysYes(t *testing.T) {
 	for answer, want := range map[string]bool{
 		"y\n": true, "yes\n": true, " YES \n": true, "y": true,
@@ -19,8 +19,8 @@ func TestSaysYes(t *testing.T) {
 	}
 }
 
-// Whoever sits at a terminal is asked, too, where standard input brought the link;
-// where nobody does, a yes is taken for granted.
+// The person at the terminal is asked, also where standard input brought the link;
+// where there is no terminal, the answer counts as yes.
 func TestConfirmAtTerminal(t *testing.T) {
 	for _, c := range []struct {
 		name     string

@@ -16,7 +16,7 @@ import (
 // The demo's measures.
 const (
 	demoNodes     = 20
-	demoLeast     = 3 // nodes below which nobody can die
+	demoLeast     = 3 // with fewer nodes none can be killed
 	demoMost      = 200
 	demoMostWaves = 10
 	demoSize      = 64 << 20 // bytes of the file
@@ -55,7 +55,7 @@ Exit status: 0 all of it worked · 1 a step failed · 2 wrong usage`,
 	return cmd
 }
 
-// demo is one run of it.
+// demo is one run of the demo.
 type demo struct {
 	*app
 	flags demoFlags
@@ -64,16 +64,16 @@ type demo struct {
 	step  int
 
 	path, name string // of the file
-	marker     []byte // in the file, over and over
+	marker     []byte // repeated in the file
 	sum        [32]byte
 	put        putResult
 	bare       string          // the link without hints
-	first      map[string]bool // who held it when it was stored
+	first      map[string]bool // peers that held it when it was stored
 	health     healthResult    // of the last look at it
 	killed     []*launch.Node
 	fresh      int    // nodes that join next
 	bystander  string // address of a living node
-	idle       bool   // it holds nothing of the file
+	idle       bool   // bystander holds nothing of the file
 	got        int    // how often the file came back
 }
 

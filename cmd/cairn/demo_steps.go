@@ -95,8 +95,8 @@ func (d *demo) searchDisks(ctx context.Context) (string, error) {
 	return fmt.Sprintf("nothing in %s: the nodes hold ciphertext and know neither name nor link", bytesText(s.read)), nil
 }
 
-// kill asks health who holds what, and kills the holders of all data slots and
-// some more, as far as the profile bears it. Of the hinted ones some live.
+// kill finds the holders by health, and kills those of all data slots and some more,
+// as far as the profile tolerates it. At least one hinted holder stays alive.
 func (d *demo) kill(ctx context.Context) (string, error) {
 	var h healthResult
 	if err := d.ask(ctx, "a", &h, d.put.Link+"\n", "health", stdio); err != nil {
@@ -133,8 +133,7 @@ func (d *demo) kill(ctx context.Context) (string, error) {
 		h.Reachable, h.N, len(d.killed), nodeNames(d.killed), h.N-len(d.killed), h.K), nil
 }
 
-// chooseDoomed names the holders of the data slots, then others, hinted ones
-// last.
+// chooseDoomed returns the holders of the data slots, then others, hinted ones last.
 func chooseDoomed(h healthResult, hinted map[string]bool) []string {
 	most := min(h.K+demoSpare, h.N-h.K)
 	var doomed []string
@@ -167,7 +166,7 @@ func hintedPeers(link string) (map[string]bool, error) {
 }
 
 // pickBystander returns a living node that holds nothing of the file, or any
-// living one where all hold some.
+// living one if all hold some of it.
 func (d *demo) pickBystander(holders map[string]bool) string {
 	var members []*launch.Node
 	for _, n := range d.lab.Nodes() {
@@ -230,13 +229,13 @@ func (d *demo) getBack(ctx context.Context, who, link string, bootstrap []string
 	return fmt.Sprintf("client %s has %s, SHA-256 %.8x…: the same", strings.ToUpper(who), bytesText(n), sum.Sum(nil)), nil
 }
 
-// ask runs a command of a client who knows one node, the first.
+// ask runs a command as a client that knows one node, the first.
 func (d *demo) ask(ctx context.Context, who string, result any, stdin string, args ...string) error {
 	return d.command(ctx, who, result, stdin, append(args, "--bootstrap", d.lab.Bootstrap(1)[0])...)
 }
 
-// command runs this program with --json and decodes its result. What is secret
-// goes to its standard input.
+// command runs this program with --json and decodes its result. Secrets go to its
+// standard input.
 func (d *demo) command(ctx context.Context, who string, result any, stdin string, args ...string) error {
 	r, err := d.lab.Run(ctx, d.lab.Home("client-"+who), strings.NewReader(stdin), append(args, "--json")...)
 	if err != nil {

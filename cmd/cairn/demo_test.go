@@ -26,8 +26,8 @@ func TestScannerSeesAcrossWindows(t *testing.T) {
 	}
 }
 
-// TestDoomed: all data slots die, as many more as the demo says, the hinted
-// ones last, and never more than the profile bears.
+// TestDoomed: the holders of all data slots are killed and as many more as the demo
+// says, hinted ones last, and never more than the profile tolerates.
 func TestDoomed(t *testing.T) {
 	for _, c := range []struct{ k, n, want int }{{4, 14, 6}, {2, 6, 4}, {1, 3, 2}, {8, 30, 10}} {
 		h := healthResult{K: c.k, N: c.n}

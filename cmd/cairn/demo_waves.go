@@ -10,27 +10,27 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// demoTimes make a day last 43 s, and let members take who is silent for 20 s
-// for gone; what leases last is left as it is, for a network that stays.
+// demoTimes make a day last 43 s, so that members consider a peer gone after some
+// 20 s of silence; leases keep their times, for a network that stays.
 var demoTimes = []string{
 	"--time-scale", "0.0005", "--beat-every", "2h", "--absent-after", "8h", "--gone-after", "12h", "--lease-scale", "1",
 }
 
 const (
 	demoMending = 5 * time.Minute  // for a file to be safe again
-	demoSettled = 30 * time.Second // that it stays above the point of repair, if it is not
+	demoSettled = 30 * time.Second // above the point of repair that count as safe enough
 	demoLook    = time.Second      // between two looks at it
 )
 
-// mend waits until members have replaced the dead: until the file is as safe as
-// a put has to make it, or stays above the point at which they repair. They make
-// at once what they have found new holders for, and are content with that.
+// mend waits until members have replaced the dead holders: until the file is as safe
+// as a put has to make it, or stays above the point at which they repair. Members
+// make only the shards for which they have found new holders, and are content then.
 func (d *demo) mend(ctx context.Context) (string, error) {
 	if _, err := d.lab.AddNodes(ctx, d.fresh); err != nil {
 		return "", err
 	}
 	begun, last := time.Now(), -1
-	var above time.Time // since when it is above the point of repair
+	var above time.Time // since then the file is above the point of repair
 	for {
 		var h healthResult
 		if err := d.ask(ctx, "watcher", &h, d.bare+"\n", "health", stdio); err != nil {
@@ -56,8 +56,8 @@ func (d *demo) mend(ctx context.Context) (string, error) {
 	}
 }
 
-// knownHolders counts the slots with a holder that proves its shard and that most
-// members name.
+// knownHolders counts the slots whose holder proves its shard and is named by most
+// members.
 func knownHolders(h *healthResult) (known int) {
 	for _, o := range h.Holders {
 		if o.Proved && 2*o.Reported > h.N {
@@ -67,7 +67,7 @@ func knownHolders(h *healthResult) (known int) {
 	return known
 }
 
-// survey takes down who holds the file now.
+// survey notes which peers hold the file now.
 func (d *demo) survey(h *healthResult) string {
 	d.health = *h
 	first := 0
@@ -79,8 +79,8 @@ func (d *demo) survey(h *healthResult) string {
 	return fmt.Sprintf("%d of %d shards have holders again; %d of these were there from the start", h.Reachable, h.N, first)
 }
 
-// wave kills as many current holders as bring the group to the point at which
-// its members repair, those from the start before others.
+// wave kills enough current holders to bring the group to the point at which its
+// members repair, those from the start first.
 func (d *demo) wave(ctx context.Context) (string, error) {
 	var doomed []*launch.Node
 	count := max(1, d.health.N-d.health.R)
@@ -102,8 +102,8 @@ func (d *demo) wave(ctx context.Context) (string, error) {
 	return fmt.Sprintf("killed %s; %s", nodeNames(doomed), text), err
 }
 
-// getByStranger gets the file once more, in a client that knows one node, which
-// holds nothing of it if there is such a one.
+// getByStranger gets the file once more, in a client that knows one node, if
+// possible one that holds nothing of it.
 func (d *demo) getByStranger(ctx context.Context) (string, error) {
 	holders := make(map[string]bool)
 	for _, o := range d.health.Holders {

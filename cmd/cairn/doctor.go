@@ -28,7 +28,7 @@ Exit status: 0 nothing is bad · 1 something is · 2 wrong usage`,
 // Verdicts of a check.
 const (
 	verdictOK   = "ok"
-	verdictWarn = "warn" // works, but not as it could, or is not known yet
+	verdictWarn = "warn" // works, but could be better, or is not known yet
 	verdictBad  = "bad"
 )
 
@@ -106,7 +106,7 @@ func (a *app) doctor(ctx context.Context, cmd *cobra.Command) error {
 // its own process knows.
 type nodeFacts struct {
 	Status      nodeStatus `json:"status"`
-	Descriptors uint64     `json:"descriptors"` // that it may have open; 0: not known
+	Descriptors uint64     `json:"descriptors"` // how many it may have open; 0: not known
 }
 
 func (s *nodeStart) facts() nodeFacts {
@@ -126,15 +126,15 @@ func (a *app) askFacts(ctx context.Context, h home) (nodeFacts, bool) {
 	return f, err == nil
 }
 
-// followNode looks into the network that the node's stores serve, as the node
-// itself does.
+// followNode makes doctor look at the network that the node's stores serve, as the
+// node itself does.
 func (a *app) followNode(cmd *cobra.Command, set nodeSettings) {
 	if set.Network != "" && !cmd.Flags().Changed("network") {
 		a.flags.network = set.Network
 	}
 }
 
-// tell prints the findings; what is bad makes the exit status.
+// tell prints the findings, and returns an error if any of them is bad.
 func (a *app) tell(r doctorResult) error {
 	bads := 0
 	for _, c := range r.Checks {

@@ -11,7 +11,7 @@ import (
 	"github.com/cairnstore/cairn/storage"
 )
 
-// What a doctor asks for.
+// What doctor demands.
 const (
 	leastHome      = 64 << 20 // bytes for journal and cache
 	leastTemp      = 16 << 20 // bytes
@@ -20,8 +20,8 @@ const (
 	nodeFilesLeast = 1024
 )
 
-// checkHome checks that the home is, or can be, this user's to write, of a
-// version that this cairn knows, and that its secrets are.
+// checkHome checks that this user can write to the home, or make it, that this cairn
+// knows its version, and that nobody else can read its secrets.
 func checkHome(h home) []check {
 	const name = "home"
 	v, err := h.version(homeVersion)
@@ -61,7 +61,7 @@ func openSecrets(h home) (open []string) {
 	return open
 }
 
-// existing returns the folder itself or the nearest one above it that is there.
+// existing returns the folder itself or the nearest one above it that exists.
 func existing(dir string) string {
 	for {
 		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
@@ -85,7 +85,7 @@ func tryWrite(dir string) error {
 	return errors.Join(err, f.Close(), os.Remove(f.Name()))
 }
 
-// checkTemp checks the system's temporary folder, in which the demo lives and
+// checkTemp checks the system's temporary folder, which holds the demo and the
 // sockets of homes with long names.
 func checkTemp() check {
 	const name = "temp"
@@ -100,9 +100,9 @@ func checkTemp() check {
 	return fine(name, "%s, writable", dir)
 }
 
-// checkDescriptors compares how many descriptors may be open with what is
-// needed: by the node's process where one runs, else by this one, which has
-// the same limit as the node that would be started here.
+// checkDescriptors compares how many descriptors may be open with what is needed:
+// in the node's process where one runs, else in this one, which has the same limit
+// as a node that is started here.
 func checkDescriptors(situation string, f nodeFacts) check {
 	limit, known := f.Descriptors, f.Descriptors > 0
 	if situation != situationRunning {

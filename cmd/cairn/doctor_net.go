@@ -13,27 +13,27 @@ import (
 	"github.com/cairnstore/cairn/protocol/p2p"
 )
 
-// How a doctor looks at the network and judges the clock.
+// How doctor looks at the network and judges the clock.
 const (
 	askedForClock = 16
 	clockTimeout  = 5 * time.Second
 	clockWarn     = time.Minute
-	clockBad      = time.Hour // renewals of a day ahead are put off; nothing else needs a clock so far
+	clockBad      = time.Hour // nothing needs a better clock so far: renewals are put off if a day ahead
 )
 
-// sight is what a doctor sees of the network.
+// sight is what doctor sees of the network.
 type sight struct {
 	given      int // peers named by flags, settings or an invitation
 	remembered int
 	others     int             // peers that answered, this home's own node apart
 	nodes      int             // of them
 	private    bool            // all that were seen have private addresses
-	offsets    []time.Duration // by which the others' clocks are ahead of ours
+	offsets    []time.Duration // how far the others' clocks are ahead of ours
 	err        error
 }
 
-// lookRound asks the network under an identity of its own, and remembers
-// nothing: who is asked must not be able to tell why.
+// lookRound asks the network under an identity of its own, and remembers nothing:
+// the peers that are asked must not be able to tell why.
 func (a *app) lookRound(ctx context.Context, h home, f nodeFacts) sight {
 	boot, err := parsePeers(a.flags.bootstrap)
 	if err != nil {
@@ -85,7 +85,7 @@ func (a *app) lookRound(ctx context.Context, h home, f nodeFacts) sight {
 	return s
 }
 
-// clockOffsets asks peers, which are connected, what time it is.
+// clockOffsets asks connected peers what time it is.
 func clockOffsets(ctx context.Context, net protocol.Network, ids []peer.ID) []time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, clockTimeout)
 	defer cancel()
@@ -104,7 +104,7 @@ func clockOffsets(ctx context.Context, net protocol.Network, ids []peer.ID) []ti
 				return
 			}
 			ours := begun.Add(time.Since(begun) / 2)
-			theirs := time.Unix(info.Clock, int64(time.Second/2)) // it tells whole seconds
+			theirs := time.Unix(info.Clock, int64(time.Second/2)) // Clock is in whole seconds
 			mu.Lock()
 			defer mu.Unlock()
 			out = append(out, theirs.Sub(ours))
@@ -114,9 +114,8 @@ func clockOffsets(ctx context.Context, net protocol.Network, ids []peer.ID) []ti
 	return out
 }
 
-// checkClock compares this machine's clock with the median of the others',
-// which a minority of wrong or lying ones does not move. Without others
-// nothing can be said.
+// checkClock compares this machine's clock with the median of the others', which a
+// minority of wrong or lying ones cannot move far. Without others it returns false.
 func checkClock(offsets []time.Duration) (check, bool) {
 	const name = "clock"
 	if len(offsets) == 0 {

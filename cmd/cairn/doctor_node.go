@@ -28,8 +28,8 @@ const (
 	mendPort    = "forward port %s, TCP and UDP, from the router to this machine and allow it in the firewall: docs/reach.md tells how"
 )
 
-// nearlyAll is the share of a donation that is used or free on a disk which
-// has room for all of it: the rest is room for winning space back.
+// nearlyAll is the share of a donation that is used or free if its disk has room for
+// all of it: the rest is kept for reclaiming space.
 const nearlyAll = 0.9
 
 // checkRunning checks a node by what it says of itself.
@@ -47,7 +47,7 @@ func checkRunning(h home, f nodeFacts, see sight) []check {
 	return append(out, judgePorts(ports), judgeReach(st, strings.Join(ports, " and "), see))
 }
 
-// judgeStore judges one donated folder by its own words.
+// judgeStore judges one donated folder by its status.
 func judgeStore(s node.StoreStatus) check {
 	const name = "store"
 	text := fmt.Sprintf("%s of %s used in %s", bytesText(s.Used), bytesText(s.Quota), s.Dir)
@@ -90,8 +90,9 @@ func judgePorts(ports []string) check {
 	return fine("port", "the node listens, or is forwarded, at port %s", strings.Join(ports, " and "))
 }
 
-// judgeReach judges whether others can dial a node. Where all who were seen
-// are of its own network, nobody can know and it need not be.
+// judgeReach judges whether others can dial a node. Where all peers that were seen
+// are in its own local network, nobody can know, and it need not be dialled from
+// outside.
 func judgeReach(st nodeStatus, ports string, see sight) check {
 	const name = "reach"
 	forward := fmt.Sprintf(mendPort, ports)
@@ -120,8 +121,8 @@ func (a *app) checkStopped(cmd *cobra.Command, h home, set nodeSettings) []check
 	return append(out, checkPorts(a.givenListen(cmd), set.Port))
 }
 
-// checkKey reads the node's identity; without it no store can be told from
-// another's, and ID is empty.
+// checkKey reads the node's identity. Where it cannot, id is empty, and nobody can
+// tell whether a store is this node's.
 func checkKey(h home) (id string, c check) {
 	const name, mend = "identity", "restore it from a backup: without it this node is a new one, and its stores are another's"
 	path := h.node(keyFile)
@@ -159,7 +160,7 @@ func checkStore(g gift, id string) check {
 	return judgeStore(node.StoreStatus{Dir: g.Dir, Quota: g.Bytes, Used: f.Used, Free: f.Free, State: node.StoreOK})
 }
 
-// givenListen returns what the settings name for the node's --listen.
+// givenListen returns the addresses that the settings give for the node's --listen.
 func (a *app) givenListen(cmd *cobra.Command) []multiaddr.Multiaddr {
 	n := childCommand(cmd.Root(), "node")
 	file, _, err := a.readSettings(cmd)
@@ -204,5 +205,5 @@ func checkPorts(given []multiaddr.Multiaddr, kept int) check {
 	return fine(name, "port %s is free", ports)
 }
 
-// isFull reports whether a disk has no room, which is judged apart.
+// isFull reports whether err says that a disk has no room, which judgeStore judges.
 func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) }

@@ -24,7 +24,7 @@ const (
 	statusInterrupted = 130
 )
 
-// exitHelp stands in the help of every command that can end in many ways.
+// exitHelp is part of the help of every command that can end in many ways.
 const exitHelp = `Exit status: 0 done · 1 failed · 2 wrong usage · 3 not found, expired or revoked
   4 fewer than needed answered, nothing lost · 5 damaged or forged · 130 interrupted`
 
@@ -50,7 +50,7 @@ func withHint(err error, format string, args ...any) error {
 }
 
 // kinds maps what can go wrong to exit statuses and to what can be done. The
-// first that fits counts.
+// first match counts.
 var kinds = []struct {
 	is     error
 	status int
@@ -70,8 +70,8 @@ var kinds = []struct {
 	{client.ErrSourceChanged, statusFailed, "put it again when nobody writes to it; nothing that was stored before is touched"},
 }
 
-// hintNetwork adds how to ask the network in which something lies, where an error
-// says that it is another one.
+// hintNetwork adds how to ask the other network, if an error says that something lies
+// in another.
 func hintNetwork(err error) error {
 	var other *client.OtherNetworkError
 	if !errors.As(err, &other) {
@@ -116,17 +116,17 @@ func hintsOf(err error) []string {
 	return hints
 }
 
-// secretText finds whatever may be a link in a text: by its beginning, or, for
-// one that lost it, by its length, which no name of a peer or segment has.
+// secretText finds whatever may be a link in a text: by its beginning or, if that is
+// missing, by its length, which no name of a peer or segment has.
 var secretText = regexp.MustCompile(`(?i)(cairn:|https?://[^\s"#]*#)[A-Za-z0-9_\-+/=%]{8,}|[A-Za-z0-9_\-]{70,}`)
 
 // redact takes links out of a text for people or for a log: a mistyped command
-// may hold one where nobody expects it.
+// may have one where nobody expects it.
 func redact(text string) string {
 	return secretText.ReplaceAllString(text, "${1}…")
 }
 
-// oneLine keeps a hostile peer's or file's words from drawing on the terminal.
+// oneLine makes text from a hostile peer or file safe to show on a terminal.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' {
@@ -139,8 +139,8 @@ func oneLine(text string) string {
 	}, text)
 }
 
-// asksJSON reports whether a command line, or the environment, asks for --json,
-// whatever else is wrong with it.
+// asksJSON reports whether a command line or the environment asks for --json, even
+// if the command line is wrong otherwise.
 func asksJSON(args []string) bool {
 	asks, _ := strconv.ParseBool(os.Getenv(envPrefix + "JSON"))
 	for _, arg := range args {
@@ -177,7 +177,7 @@ type errorEvent struct {
 	Status int      `json:"status"`
 }
 
-// linkError says what is wrong with a link, without any of it.
+// linkError says what is wrong with a link, without showing any of it.
 func linkError(err error) error {
 	if errors.Is(err, protocol.ErrVersion) {
 		return misuse("a newer cairn reads it: update, then try again", "the link is of a version that this cairn does not know")
@@ -185,8 +185,8 @@ func linkError(err error) error {
 	return misuse("copy it again, whole: it begins with \"cairn:\" and has no spaces or line breaks", "%s", wireText(err))
 }
 
-// wireText returns what a refusal says without the name of its code, which is
-// for programs.
+// wireText returns the text of a refusal without the name of its code, which is for
+// programs.
 func wireText(err error) string {
 	var no *protocol.Error
 	if errors.As(err, &no) && no.Text != "" {

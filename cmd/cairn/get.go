@@ -56,7 +56,7 @@ When it fails midway the exit status says so, and what came before is good.
 // getResult is the result of get --json.
 type getResult struct {
 	Path string `json:"path"`
-	Name string `json:"name"` // as the link's file calls itself
+	Name string `json:"name"` // as the manifest has it
 	Size int64  `json:"size"` // bytes
 	Had  int64  `json:"had"`  // of these, bytes that an earlier get had left
 	K    int    `json:"k"`
@@ -64,8 +64,8 @@ type getResult struct {
 	N    int    `json:"n"`
 }
 
-// get writes to a partial file, which exists before the network is asked: an
-// unwritable folder or an existing target shows at once.
+// get writes to a partial file, which it makes before it asks the network: an
+// unwritable folder or an existing target is an error immediately.
 func (a *app) get(ctx context.Context, arg, dest string, force bool) error {
 	link, err := a.readLink(ctx, arg)
 	if err != nil {
@@ -100,7 +100,7 @@ func (a *app) get(ctx context.Context, arg, dest string, force bool) error {
 	return a.showGet(f, t.path, had)
 }
 
-// thriftily tells show how far a get is, and thrifty what has been moved.
+// thriftily returns a progress function that calls thrifty, then show.
 func thriftily(show func(done, total int64)) func(done, total int64) {
 	return func(done, total int64) {
 		thrifty(done)

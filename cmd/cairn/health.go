@@ -34,7 +34,7 @@ Exit status: 0 it can be read · 3 not found, expired or revoked
 // healthResult is the result of health --json.
 type healthResult struct {
 	Name        string         `json:"name"` // empty: the manifest cannot be read now
-	Size        int64          `json:"size"` // bytes; -1: likewise
+	Size        int64          `json:"size"` // bytes; -1: the same
 	K           int            `json:"k"`
 	R           int            `json:"r"`
 	N           int            `json:"n"`
@@ -56,7 +56,7 @@ type healthHolder struct {
 	Proved bool   `json:"proved"`
 	Domain string `json:"domain"`
 	Error  string `json:"error"`
-	// Reported is how many members say that it is the holder.
+	// Reported is how many members name Peer as the slot's holder.
 	Reported int `json:"reported"`
 }
 
@@ -81,7 +81,8 @@ func (a *app) health(ctx context.Context, arg string) error {
 	return errors.Join(err, healthVerdict(h))
 }
 
-// healthVerdict makes the exit status of a file that cannot be read.
+// healthVerdict returns the error for a file that cannot be read, which sets the exit
+// status.
 func healthVerdict(h *client.Health) error {
 	switch {
 	case !h.Lost():
@@ -135,8 +136,7 @@ func (a *app) printHealth(h *client.Health) error {
 	return a.print("%s", b.String())
 }
 
-// proofText says why a holder proved nothing, without what its row says
-// already.
+// proofText says why a holder proved nothing, without what its row says already.
 func proofText(err error) string {
 	text := err.Error()
 	if i := strings.Index(text, protocol.ErrUnreachable.Error()); i >= 0 && errors.Is(err, protocol.ErrUnreachable) {

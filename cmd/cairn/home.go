@@ -8,8 +8,8 @@ import (
 	"runtime"
 )
 
-// Parts of a home. Each of the two folders has a lock of its own, so that a
-// node and a put live side by side.
+// Parts of a home. Each of the two folders has a lock of its own, so that a node
+// and a put can run at the same time.
 const (
 	nodeDir      = "node"
 	ownerDir     = "owner"
@@ -33,7 +33,7 @@ func (h home) owner(name ...string) string {
 	return filepath.Join(append([]string{h.dir, ownerDir}, name...)...)
 }
 
-// lock takes a part of the home for this process, until it ends.
+// lock locks a part of the home for this process, until the command ends.
 func (a *app) lock(dir, what string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("lock %s: %w", what, err)

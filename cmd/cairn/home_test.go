@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// steps are two migrations, which note their work; fail makes one break off.
+// steps are two migrations that note their work; fail makes one of them fail.
 type steps struct {
 	done []string
 	fail string
@@ -46,8 +46,8 @@ func TestHomeOfTodayIsMarked(t *testing.T) {
 	}
 }
 
-// TestOlderHomeIsMigrated: one without VERSION is of version 1; each step is
-// taken once, and one that broke off is taken again.
+// TestOlderHomeIsMigrated: a home without VERSION is of version 1; each step is
+// taken once, and one that failed is taken again.
 func TestOlderHomeIsMigrated(t *testing.T) {
 	h := home{t.TempDir()}
 	if err := os.MkdirAll(h.owner(), 0o700); err != nil {

@@ -10,17 +10,17 @@ import (
 	"strings"
 )
 
-// versionFile says which version of cairn's files lies in a home. Without it,
-// a home that has anything in it is of version 1.
+// versionFile says which version a home's files are of. Without it, a home that
+// has anything in it is of version 1.
 const (
 	versionFile    = "VERSION"
 	homeVersion    = 1 // what this cairn writes and reads
 	maxVersionFile = 64
 )
 
-// migrations bring a home to this version: the first from 1 to 2, and so on.
-// Each may have been cut off in an earlier try, so it must bear being done
-// again, and it leaves what it changes readable until it is done.
+// migrations bring a home to this version: the first from 1 to 2, and so on. Each
+// may have been cut off in an earlier try, so it must be possible to do it again,
+// and it leaves what it changes readable until it is done.
 var migrations = [homeVersion - 1]func(home) error{}
 
 // errNewerHome says that a later cairn wrote a home.
@@ -39,7 +39,7 @@ func (a *app) openHome() (home, error) {
 	return h, nil
 }
 
-// bringTo brings the home to the version that steps lead to, the first of them
+// bringTo brings the home to the version that steps lead to; the first step leads
 // from 1 to 2.
 func (h home) bringTo(steps []func(home) error, say func(string, ...any)) error {
 	known := len(steps) + 1
@@ -79,8 +79,8 @@ func (h home) version(known int) (int, error) {
 	return v, nil
 }
 
-// unmarked gives a home without VERSION one: a new home this cairn's, one that
-// is in use already the first.
+// unmarked writes VERSION into a home without it: the known version into a new home,
+// 1 into one that is in use already.
 func (h home) unmarked(known int) (int, error) {
 	for _, part := range []string{h.node(), h.owner()} {
 		switch _, err := os.Lstat(part); {
@@ -97,8 +97,8 @@ func (h home) setVersion(v int) error {
 	return writeWhole(filepath.Join(h.dir, versionFile), []byte(strconv.Itoa(v)+"\n"))
 }
 
-// migrate takes the steps that are left. Each counts once VERSION says so;
-// nobody else holds the home meanwhile.
+// migrate takes the steps that are left. Each is done once VERSION says so; nobody
+// else can use the home meanwhile.
 func (h home) migrate(steps []func(home) error, say func(string, ...any)) error {
 	release, err := h.hold()
 	if err != nil {
@@ -121,12 +121,12 @@ func (h home) migrate(steps []func(home) error, say func(string, ...any)) error 
 	return nil
 }
 
-// journalFile is what a process locks that has owner/ open (package client).
-// On Windows that lock is of another kind and not seen here: there a step that
-// opens the journal meets it.
+// journalFile is locked by a process that has owner/ open (package client). On
+// Windows that lock is of another kind and not seen here: there a step meets it when
+// it opens the journal.
 const journalFile = "journal.db"
 
-// hold takes what there is of both parts of the home, or says who has one.
+// hold locks those parts of the home that exist, or says who has one open.
 func (h home) hold() (release func(), err error) {
 	var held []*os.File
 	release = func() {
@@ -150,7 +150,7 @@ func (h home) hold() (release func(), err error) {
 	return release, nil
 }
 
-// lockExisting locks a file; one that is not there, nobody holds.
+// lockExisting locks a file. It returns nil where there is none: then nobody has it.
 func lockExisting(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {

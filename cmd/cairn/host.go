@@ -35,15 +35,15 @@ func (a *app) startClientHost(ctx context.Context, h home, boot []peer.AddrInfo)
 	return host, nil
 }
 
-// waitPeer waits until a peer answers, and says whether one did. It gives up
-// when all that are known were tried.
+// waitPeer waits until a peer answers, and reports whether one did. It gives up
+// when all known peers were tried.
 func waitPeer(ctx context.Context, host *p2p.Host, most time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	return host.Wait(ctx) == nil
 }
 
-// addrs returns the node's addresses, those first that most others can dial:
+// addrs returns the node's addresses, first those that most others can dial:
 // public ones before private ones before this machine's own, TCP before QUIC.
 func (s *nodeStart) addrs() []string {
 	var out []string
@@ -54,7 +54,7 @@ func (s *nodeStart) addrs() []string {
 	return out
 }
 
-// rankLocal is the rank from which on an address is of this machine only.
+// rankLocal is the rank from which on an address works on this machine only.
 const rankLocal = 4
 
 func addrRank(addr string) int {

@@ -34,7 +34,7 @@ type joinResult struct {
 	Network   string   `json:"network"`
 	Bootstrap []string `json:"bootstrap"`
 	Answered  bool     `json:"answered"` // whether a peer answers now
-	Warnings  []string `json:"warnings"` // what the user may not expect of this home
+	Warnings  []string `json:"warnings"` // what may surprise the user of this home
 }
 
 // join keeps the invitation even where nobody answers: the peers may be away.
@@ -83,13 +83,13 @@ func (a *app) join(cmd *cobra.Command, text string) error {
 	return nil
 }
 
-// overruled warns of a setting that names another network than the one joined, and
-// comes before it.
+// overruled warns of a setting that names another network than the one joined and
+// overrides it.
 func (a *app) overruled(cmd *cobra.Command, network string) []string {
 	by := "$" + envPrefix + "NETWORK"
 	name := os.Getenv(by[1:])
 	if name == "" {
-		file, _, _ := a.readSettings(cmd) // they were read before: without error
+		file, _, _ := a.readSettings(cmd) // without error, since they were read before
 		by = filepath.Join(a.flags.home, configFile)
 		name, _ = file["network"].(string)
 	}
@@ -99,7 +99,7 @@ func (a *app) overruled(cmd *cobra.Command, network string) []string {
 	return []string{fmt.Sprintf("%s names network %q and comes first: commands in this home go on to ask that one", by, name)}
 }
 
-// leftBehind warns of what was put from the home in other networks. A journal that
+// leftBehind warns of what was put from the home into other networks. A journal that
 // cannot be read just now is no reason not to join.
 func (a *app) leftBehind(h home, network string) []string {
 	o, err := a.openUsed(h)

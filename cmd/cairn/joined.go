@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// joinedFile lies in the home: which network was entered, and by whom. It is
-// apart from config.toml, which belongs to its writer, and counts last.
+// joinedFile is in the home and says which network was joined, and by which peers.
+// It is separate from config.toml, which is the user's, and comes last.
 const joinedFile = "joined.toml"
 
 type joined struct {
@@ -32,8 +32,8 @@ func (j joined) write(h home) error {
 	return writeWhole(filepath.Join(h.dir, joinedFile), append([]byte(head), b...))
 }
 
-// applyJoined takes network and peers that were joined, where nothing else
-// names them. Peers of one network are no way into another.
+// applyJoined sets the network and peers that were joined, where nothing else names
+// them. Peers of one network are no way into another.
 func (a *app) applyJoined(cmd *cobra.Command, j joined) {
 	if j.Network == "" {
 		return

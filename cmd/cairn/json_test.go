@@ -15,7 +15,7 @@ import (
 
 var update = flag.Bool("update", false, "write golden files anew")
 
-// documented are the objects of docs/json.md, by the name of their fence.
+// documented are the objects in docs/json.md, by the name after the fence.
 var documented = map[string]any{
 	"error": errorEvent{}, "put": putResult{}, "put progress": putEvent{}, "get": getResult{}, "get progress": getEvent{},
 	"health": healthResult{}, "uploads": uploadsResult{}, "ready": readyEvent{}, "status": nodeStatus{}, "join": joinResult{},
@@ -24,7 +24,7 @@ var documented = map[string]any{
 	"node health": nodeHealthResult{}, "stance": stanceResult{}, "drain": node.DrainProgress{}, "drain progress": drainEvent{},
 }
 
-// fields lists the names and types that an object's JSON has.
+// fields lists the names and types in an object's JSON.
 func fields(prefix string, t reflect.Type) []string {
 	switch t.Kind() {
 	case reflect.Slice:
@@ -47,8 +47,8 @@ func fields(prefix string, t reflect.Type) []string {
 	return out
 }
 
-// TestNamesStay holds every name to the golden file: scripts live on them.
-// Lines may be added with -update; a line that goes or changes breaks them.
+// TestNamesStay checks every name against the golden file, because scripts depend on
+// them. Lines may be added with -update; removing or changing one breaks scripts.
 func TestNamesStay(t *testing.T) {
 	var lines []string
 	for name, v := range documented {
@@ -114,7 +114,7 @@ func TestDocumentedJSON(t *testing.T) {
 	}
 }
 
-// withoutKeys names a map once, whatever keys the example has.
+// withoutKeys writes a map once, whatever keys the example has.
 func withoutKeys(shape, lines []string) []string {
 	for _, l := range lines {
 		name, isMap := strings.CutSuffix(l, " map")

@@ -18,7 +18,7 @@ const stdio = "-"
 // maxLinkFile bounds, in bytes, what is read in search of a link.
 const maxLinkFile = 16 << 10
 
-// linkHelp stands in the help of each command that takes a LINK.
+// linkHelp is part of the help of each command that takes a LINK.
 const linkHelp = `LINK is "-" (read from standard input), the name of a file that holds the link,
 or the link itself, which other users of the machine and the shell's history
 then see.`

@@ -28,17 +28,17 @@ func syncDir(dir string) error {
 // removesOpen says that a file can be renamed and removed while it is open.
 const removesOpen = true
 
-// newFileMode is what the user's mask leaves of a new file's rights. It is read
-// once, before anybody makes files: to read the mask one must set it.
+// newFileMode is the mode of a new file under the user's mask. The mask is read once,
+// before any file is made, because reading it means setting it.
 var newFileMode = func() os.FileMode {
 	mask := syscall.Umask(0o077)
 	syscall.Umask(mask)
 	return os.FileMode(0o666 &^ mask)
 }()
 
-// isOwn reports whether a file is a regular one of this user's, under one name,
-// to which nobody else can write, or none but who could write to the finished one:
-// a get that was killed may have given it those rights already.
+// isOwn reports whether a file is a regular one of this user's, under one name, to
+// which nobody else can write, except those that could write to any new file: a get
+// that was killed may have given it newFileMode already.
 func isOwn(info os.FileInfo) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	mode := info.Mode().Perm()
@@ -49,7 +49,7 @@ func isOwn(info os.FileInfo) bool {
 // standard input is.
 func openKeyboard() (io.ReadCloser, error) { return os.Open("/dev/tty") }
 
-// fileID tells a file from another that has taken its name.
+// fileID returns a number that differs for another file that has taken its name.
 func fileID(info os.FileInfo) uint64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return uint64(st.Ino)

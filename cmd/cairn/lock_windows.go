@@ -13,7 +13,7 @@ func tryLock(f *os.File) error {
 	return windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, new(windows.Overlapped))
 }
 
-// syncDir does nothing: Windows has no handle for it, and NTFS journals names.
+// syncDir does nothing: Windows cannot sync a folder, and NTFS journals names.
 func syncDir(string) error { return nil }
 
 // removesOpen says that a file can be renamed and removed while it is open.
@@ -22,12 +22,12 @@ const removesOpen = false
 // newFileMode is not known here: rights come from the folder.
 const newFileMode = os.FileMode(0o666)
 
-// isOwn reports whether a file is a regular one. Whose it is, its folder's
-// rights say.
+// isOwn reports whether a file is a regular one. Who may write to it depends on its
+// folder's rights.
 func isOwn(info os.FileInfo) bool { return info.Mode().IsRegular() }
 
 // openKeyboard opens the console's input, whatever standard input is.
 func openKeyboard() (io.ReadCloser, error) { return os.OpenFile("CONIN$", os.O_RDWR, 0) }
 
-// fileID is not known here: size and time alone tell a changed source.
+// fileID is not known here: only size and time tell that a source has changed.
 func fileID(os.FileInfo) uint64 { return 0 }

@@ -9,9 +9,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// defaultLogLevel is how much a command logs that was not told. A node runs for
-// months and nobody looks at it: what is wrong with its disks must stand
-// somewhere.
+// defaultLogLevel is how much a command logs without --log-level. A node runs for
+// months and nobody looks at it, so what is wrong with its disks must be logged.
 func defaultLogLevel(cmd *cobra.Command) string {
 	if cmd.CommandPath() == "cairn node" {
 		return "warn"
@@ -37,8 +36,8 @@ func (a *app) startLog() error {
 	return nil
 }
 
-// redactAttr writes names as text, and is the last line of defence: whatever
-// looks like a link in a log's text is cut.
+// redactAttr writes names as text, and is the last line of defence: it cuts whatever
+// looks like a link in a log's text.
 func redactAttr(_ []string, at slog.Attr) slog.Attr {
 	switch v := at.Value.Any().(type) {
 	case string:

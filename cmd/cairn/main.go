@@ -1,12 +1,12 @@
 // Command cairn keeps files on other people's disks and gives them back: one
-// binary for who donates disk, who stores files and who studies the network.
+// binary for those who donate disk, store files or study the network.
 //
-// This package is wiring and text. Every sentence that a person reads stands
+// This package is wiring and text. Every sentence that a person reads is written
 // here, under these rules: lower case, no full stop at the end; first what is
-// wrong, then, after "hint:", what to do; nothing that a link or a key holds
-// is ever repeated. What the commands print for programs is docs/json.md;
-// what they say to nodes is protocol/SPEC.md. It decides nothing itself and
-// nobody imports it. One file a command; session.go opens what they share.
+// wrong, then, after "hint:", what to do; never repeat anything from a link or a
+// key. docs/json.md describes what the commands print for programs,
+// protocol/SPEC.md what they say to nodes. The package decides nothing itself and
+// nothing imports it. One file for each command; session.go opens what they share.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	_ "github.com/cairnstore/cairn/cmd/cairn/crash" // while packages are initialised
+	_ "github.com/cairnstore/cairn/cmd/cairn/crash" // works while packages are initialised
 )
 
 // version is set by the linker (Makefile).
@@ -28,7 +28,7 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// errInterrupted is why a context ended that a signal ended.
+// errInterrupted is the cause of a context that a signal ended.
 var errInterrupted = errors.New("interrupted")
 
 // run is the whole program: it returns the exit status.
@@ -43,7 +43,7 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	if err == nil {
 		return statusDone
 	}
-	if !a.prepared { // a command line that was not read to its end
+	if !a.prepared { // the command line was not read to its end
 		a.flags.json = a.flags.json || asksJSON(args)
 	}
 	if errors.Is(context.Cause(ctx), errInterrupted) {
@@ -54,9 +54,9 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 }
 
 // interruptible returns a context that the first SIGINT or SIGTERM ends; the
-// second one ends the process. SIGQUIT and SIGABRT end it at once and without
-// the goroutines' stacks, on which keys may lie: the runtime prints those of a
-// fatal signal whatever GOTRACEBACK says.
+// second one ends the process. SIGQUIT and SIGABRT end it immediately and without
+// printing the goroutines' stacks, which may hold keys: on a fatal signal the runtime
+// prints them whatever GOTRACEBACK says.
 func interruptible() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)

@@ -25,8 +25,8 @@ const (
 	metricsHead     = 16 << 10         // bytes of a request's head
 )
 
-// metricsDoor answers Prometheus on an address of its own. What it counts
-// stands in a registry of its own as well: nothing registers by itself.
+// metricsDoor answers Prometheus on an address of its own. Its metrics are in a
+// registry of its own as well, in which nothing registers by itself.
 type metricsDoor struct {
 	registry *prometheus.Registry
 	listener net.Listener
@@ -35,8 +35,8 @@ type metricsDoor struct {
 }
 
 // openMetrics listens at addr, HOST:PORT or a port of this machine's loopback.
-// It is called before anything else of the node begins: a port that is taken
-// is an error, never another port.
+// It is called before anything else of the node begins. If the port is taken it
+// returns an error, and never takes another port.
 func (a *app) openMetrics(addr string) (*metricsDoor, error) {
 	at, err := parseMetricsAddr(addr)
 	if err != nil {
@@ -59,9 +59,9 @@ func (a *app) openMetrics(addr string) (*metricsDoor, error) {
 	return d, d.registry.Register(collectors.NewBuildInfoCollector())
 }
 
-// parseMetricsAddr reads an address; a port alone, or :PORT, is loopback's. An
-// address that stands for all of a machine's is refused, since requests are
-// taken under exact names only.
+// parseMetricsAddr reads an address; a port alone, or :PORT, means loopback. An
+// address that stands for all of a machine's addresses is refused, since requests
+// are taken under exact names only.
 func parseMetricsAddr(text string) (netip.AddrPort, error) {
 	if p, err := strconv.ParseUint(text, 10, 16); err == nil {
 		text = ":" + strconv.FormatUint(p, 10)
@@ -103,7 +103,7 @@ func (d *metricsDoor) server(a *app) *http.Server {
 	return &http.Server{
 		Handler: d.handler(), MaxHeaderBytes: metricsHead,
 		ReadTimeout: metricsPatience, WriteTimeout: 2 * metricsPatience, IdleTimeout: time.Minute,
-		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn), // else it would print past --log-level
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn), // else it would ignore --log-level
 	}
 }
 
@@ -115,9 +115,9 @@ func (d *metricsDoor) handler() http.Handler {
 	return d.ownNames(mux)
 }
 
-// ownNames takes requests under the door's own names only. Else a page on the
-// web that has its name resolved to this address could read it through the
-// browser of whoever looks at the page (DNS rebinding).
+// ownNames takes requests under the door's own names only. Otherwise a web page
+// whose name resolves to this address could read the metrics through a visitor's
+// browser (DNS rebinding).
 func (d *metricsDoor) ownNames(next http.Handler) http.Handler {
 	at, _ := netip.ParseAddrPort(d.listener.Addr().String())
 	allowed := map[string]bool{at.String(): true}

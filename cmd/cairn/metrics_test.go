@@ -27,8 +27,8 @@ func TestMetricsAddr(t *testing.T) {
 	}
 }
 
-// TestMetricsHost: only who names the door as it is called gets in, whatever
-// the method.
+// TestMetricsHost: only requests under the door's own names are served, whatever the
+// method.
 func TestMetricsHost(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -64,7 +64,7 @@ func TestMetricsHost(t *testing.T) {
 	}
 }
 
-// failing is a listener that cannot accept, once, and is closed then.
+// failing is a listener that fails to accept once, and then is closed.
 type failing struct {
 	net.Listener
 	failed bool
@@ -78,8 +78,8 @@ func (l *failing) Accept() (net.Conn, error) {
 	return nil, syscall.EMFILE
 }
 
-// TestMetricsLog: what net/http has to say goes where all else is logged, from
-// the level that was asked for up.
+// TestMetricsLog: what net/http logs goes to the program's log, from the chosen level
+// up.
 func TestMetricsLog(t *testing.T) {
 	for level, want := range map[string]bool{"none": false, "error": false, "warn": true} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -10,12 +10,12 @@ import (
 // maxName is the longest file name, in bytes, that every file system takes.
 const maxName = 255
 
-// deviceNames cannot be files on Windows, whatever follows a dot in them.
+// deviceNames cannot be files on Windows, even with an extension.
 var deviceNames = map[string]bool{"con": true, "prn": true, "aux": true, "nul": true, "conin$": true, "conout$": true}
 
-// checkName says why a name from a link cannot become a file's name here. A
-// name is data from a stranger: it must not leave the folder, hide what it is
-// or reach a device, on this system or on the next one that it is copied to.
+// checkName says why a name from a link cannot become a file's name here. A name is
+// data from a stranger: it must not lead out of the folder, hide what it is or reach
+// a device, on this system or on one to which the file is copied later.
 func checkName(name string) error {
 	why := ""
 	switch {
@@ -45,9 +45,9 @@ func checkName(name string) error {
 	return fmt.Errorf("the name %.80q cannot be used: %s", name, why)
 }
 
-// checkGivenName is checkName for a name that a link alone gives, and nobody here
-// has typed. Where it begins with a dot, shells and other programs may read the file
-// at their start, and listings do not show it.
+// checkGivenName is checkName for a name that comes from a link and was not typed by
+// the user. If it begins with a dot, shells and other programs may read the file when
+// they start, and listings do not show it.
 func checkGivenName(name string) error {
 	if err := checkName(name); err != nil || !strings.HasPrefix(name, ".") {
 		return err
@@ -68,12 +68,12 @@ func isDevice(name string) bool {
 			return false
 		}
 	}
-	// Windows takes the superscript digits for digits, too.
+	// Windows treats the superscript digits as digits, too.
 	return utf8.RuneCountInString(rest) == 1 && strings.ContainsAny(rest, "0123456789¹²³")
 }
 
-// unprintable finds what draws on a terminal or turns the order of letters
-// round: control characters and invisible format characters.
+// unprintable reports characters that draw on a terminal or reverse the order of
+// letters: control characters and invisible format characters.
 func unprintable(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' || r == utf8.RuneError
 }

@@ -2,5 +2,5 @@
 
 package main
 
-// forbiddenHere finds nothing: separators and zero bytes are refused everywhere.
+// forbiddenHere finds nothing: checkName refuses separators and zero bytes everywhere.
 func forbiddenHere(string) bool { return false }

@@ -20,7 +20,7 @@ func TestHostileNames(t *testing.T) {
 			t.Errorf("%q is taken for a file's name", name)
 		}
 	}
-	for _, name := range []string{".profile", ".bash_profile", ".a", "..a"} { // good for a put, and as the name that one types
+	for _, name := range []string{".profile", ".bash_profile", ".a", "..a"} { // allowed for a put, and if the user types it
 		if checkName(name) != nil || checkGivenName(name) == nil {
 			t.Errorf("%q: a link alone may make it, or nobody", name)
 		}

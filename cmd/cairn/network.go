@@ -52,7 +52,7 @@ type networkResult struct {
 	Network string       `json:"network"`
 	Nodes   int          `json:"nodes"`
 	Donated int64        `json:"donated"` // bytes
-	Free    int64        `json:"free"`    // bytes that this peer would be given
+	Free    int64        `json:"free"`    // bytes that the nodes would give this peer
 	Room    int64        `json:"room"`    // bytes of files that fit into them at most, at the profile of a put now
 	Private bool         `json:"private"` // only private addresses were seen
 	Domains int          `json:"domains"` // failure domains that take anybody's data
@@ -134,10 +134,10 @@ func (a *app) networkResultOf(v *client.View) networkResult {
 	return r
 }
 
-// roomFor returns how many bytes of files the nodes that take anybody's data
-// could hold at a profile: each segment's shards lie on n of them, so a node
-// holds no more than a kth of what is stored, however much it has free. Nodes
-// that share a failure domain make it less.
+// roomFor returns how many bytes of files the nodes that take anybody's data could
+// hold at a profile: each segment's shards lie on n of them, so a node holds at most
+// 1/k of what is stored, however much it has free. Nodes that share a failure domain
+// make it less.
 func roomFor(p protocol.Profile, nodes []client.NodeInfo) int64 {
 	var free []int64
 	for _, n := range nodes {
@@ -146,8 +146,8 @@ func roomFor(p protocol.Profile, nodes []client.NodeInfo) int64 {
 		}
 	}
 	slices.Sort(free)
-	// The most that each slot can keep, t: nodes with less than t give all that
-	// they have, the others t each, and together that must be n times t.
+	// Find t, the most that each slot can keep: nodes with less than t free give all
+	// of it, the others t each, and together that must be n times t.
 	var below int64
 	for i, f := range free {
 		if slots := int64(p.N - (len(free) - i)); slots > 0 && below/slots < f {
@@ -165,7 +165,7 @@ type inviteResult struct {
 	Addrs   []string `json:"addrs"`
 }
 
-// invite asks the node that runs on this home, else whoever is known.
+// invite asks the node that runs on this home, else the peers that are known.
 func (a *app) invite(ctx context.Context) error {
 	h, err := a.openHome()
 	if err != nil {
@@ -185,8 +185,8 @@ func (a *app) invite(ctx context.Context) error {
 	return a.print("%s\n", inv.Text)
 }
 
-// inviteAsClient names the peers that answer at addresses that this client
-// dialled itself: others can, too.
+// inviteAsClient makes an invitation of addresses that nodes signed and of those that
+// this client dialled itself.
 func (a *app) inviteAsClient(ctx context.Context, h home) (inviteResult, error) {
 	s, err := a.openSession(ctx, h, nil)
 	if err != nil {
@@ -207,8 +207,8 @@ func (a *app) inviteAsClient(ctx context.Context, h home) (inviteResult, error) 
 	return invitation(a.flags.network, addrs)
 }
 
-// signedAddrs returns the first address of each node that others name, as it
-// signed it itself.
+// signedAddrs returns the first address of each node that others name, from the
+// peer record that the node itself signed.
 func signedAddrs(v *client.View) []string {
 	var out []string
 	seen := make(map[peer.ID]bool)
@@ -228,8 +228,8 @@ func signedAddrs(v *client.View) []string {
 	return out
 }
 
-// invitation of a node names the node itself, then the peers that it began
-// with itself.
+// nodeInvitation names the node itself, then the peers that it began with, then the
+// rest of its own addresses.
 func (a *app) nodeInvitation(s *nodeStart) (inviteResult, error) {
 	own := s.addrs()
 	addrs := own[:min(len(own), ownInvited)]
@@ -240,8 +240,8 @@ func (a *app) nodeInvitation(s *nodeStart) (inviteResult, error) {
 // before those of others.
 const ownInvited = 2
 
-// dialled returns the addresses at which a client reached its peers: others
-// can, too.
+// dialled returns the addresses at which a client reached its peers: others can
+// reach them there, too.
 func dialled(n protocol.Network) []string {
 	var addrs []string
 	for _, id := range n.Known() {

@@ -10,12 +10,12 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// settingsFile lies in node/: what the node was last started with, so that a
-// bare "cairn node" goes on. Flags, environment and config.toml come first.
+// settingsFile is in node/ and says what the node was last started with, so that a
+// plain "cairn node" goes on. Flags, environment and config.toml come first.
 const settingsFile = "settings.toml"
 
 // leastGift is the smallest donation that makes sense: room for the shards of
-// a few groups and for winning space back.
+// a few groups and for reclaiming space.
 const leastGift = 100e6 // bytes
 
 type nodeSettings struct {
@@ -28,7 +28,7 @@ type nodeSettings struct {
 type gift struct {
 	Dir   string `toml:"dir"`
 	Bytes int64  `toml:"bytes"`
-	Made  bool   `toml:"made"` // a store was in it: where it is missing, the disk is
+	Made  bool   `toml:"made"` // a store was in it: if that is missing, so is the disk
 }
 
 func readNodeSettings(h home) (nodeSettings, error) {

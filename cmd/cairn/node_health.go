@@ -91,8 +91,8 @@ func askHealth(ctx context.Context, h home, prefix string) (*nodeHealthResult, e
 	return r, nil
 }
 
-// nodeHealthVerdict makes the exit status of a node with groups that cannot be
-// read.
+// nodeHealthVerdict returns the error for a node with groups that cannot be read,
+// which sets the exit status.
 func nodeHealthVerdict(r *nodeHealthResult) error {
 	unreadable := 0
 	for _, g := range r.Groups {
@@ -128,7 +128,7 @@ func nodeHealthText(r *nodeHealthResult, holders bool) string {
 	return b.String()
 }
 
-// badness orders groups: those in danger first, of equals those with fewer
+// badness orders groups: those in danger first, and among equals those with fewer
 // shards to lose.
 func badness(g *node.GroupHealth) int {
 	order := []string{node.StateEmpty, node.StateWell, node.StateUnclear, node.StateInconsistent, node.StateLazy, node.StateUrgent, node.StateBeyond}
@@ -152,7 +152,7 @@ func stateText(g *node.GroupHealth) string {
 	return text
 }
 
-// gaugeText tells the numbers of the lowest segment; a group without any has
+// gaugeText gives the numbers of the lowest segment; a group without segments has
 // none.
 func gaugeText(g *node.GroupHealth) string {
 	if g.Segments == 0 {
@@ -202,7 +202,7 @@ func saysText(o *node.SlotHolder) string {
 	return strings.Join(says, ", ")
 }
 
-// groupsText sums the groups up, the worst first.
+// groupsText sums up the groups, the worst first.
 func groupsText(r *nodeHealthResult) string {
 	text := sprintln("%s", statesText(len(r.Groups), "group", r.States))
 	if r.CutOff {
@@ -211,7 +211,7 @@ func groupsText(r *nodeHealthResult) string {
 	return text
 }
 
-// statesText tells how many of n things are in which state, the worst first.
+// statesText says how many of n things are in which state, the worst first.
 func statesText(n int, thing string, s node.States) string {
 	parts := []string{count(n, thing)}
 	for _, p := range []struct {
@@ -230,7 +230,7 @@ func statesText(n int, thing string, s node.States) string {
 	return strings.Join(parts, "; ")
 }
 
-// healthVerb is the control socket's verb by which a node tells of its groups.
+// healthVerb handles the control socket's verb that asks for the groups' health.
 func healthVerb(n *node.Node) control.Handler {
 	return func(ctx context.Context, args json.RawMessage) (any, error) {
 		var q node.HealthQuery

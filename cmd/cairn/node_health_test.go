@@ -7,8 +7,8 @@ import (
 	"github.com/cairnstore/cairn/node"
 )
 
-// A group that cannot be read is never shown as well: it stands first, in
-// capitals, and makes the exit status.
+// A group that cannot be read is never shown as well: it comes first, in capitals,
+// and sets the exit status.
 func TestNodeHealthText(t *testing.T) {
 	r := &nodeHealthResult{CutOff: true, Groups: []node.GroupHealth{
 		{Group: "aaaaaaaaaa", K: 4, R: 9, N: 14, Lease: "alive", State: node.StateWell, Segments: 2, States: node.States{Well: 2}, Proved: 14, Needed: 4, Readable: true, Reachable: 14, Domains: 14, AfterWorst5: 9},
@@ -46,7 +46,7 @@ func TestNodeHealthText(t *testing.T) {
 	}
 }
 
-// Of a holder the table says what it says of itself, and that a slot is vacant.
+// The table has what a holder says of itself, and which slots are vacant.
 func TestHoldersText(t *testing.T) {
 	g := &node.GroupHealth{Holders: []node.SlotHolder{
 		{Slot: 0, Peer: "12D3KooWGs9twXY4zagcbzXxQYG5pa9Bsb2BKT6C2Yv6kxXyEUNY", Self: true, State: "present", Proved: true, Domain: "a", Lacks: 1},

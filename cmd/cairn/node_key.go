@@ -11,7 +11,7 @@ import (
 )
 
 // nodeKey reads the node's identity, or draws and stores one on first use. The
-// file is libp2p's encoding of an Ed25519 key; who copies it has a backup.
+// file is libp2p's encoding of an Ed25519 key; a copy of it is a backup.
 func nodeKey(h home) (crypto.PrivKey, error) {
 	path := h.node(keyFile)
 	b, err := os.ReadFile(path)

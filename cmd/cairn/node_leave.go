@@ -14,11 +14,11 @@ import (
 	"github.com/cairnstore/cairn/node/control"
 )
 
-// drainEvery is how often a drain is asked how far it is.
+// drainEvery is how often the node is asked how far its drain is.
 const drainEvery = time.Second
 
-// stanceResult is what away, pause and resume print. Times are RFC 3339 in
-// UTC; empty: not so.
+// stanceResult is what away, pause and resume print. Times are RFC 3339 in UTC;
+// empty: not away, or not paused.
 type stanceResult struct {
 	AwayUntil   string `json:"awayUntil"`
 	PausedUntil string `json:"pausedUntil"`
@@ -160,8 +160,8 @@ func (a *app) cancelDrain(ctx context.Context, h home) error {
 	return a.print("the node stays, and takes new groups again\n")
 }
 
-// drain begins the way out and shows how it goes, until nothing is left or
-// nothing goes on.
+// drain begins a drain and shows how it goes, until nothing is left or nothing more
+// can be handed over.
 func (a *app) drain(ctx context.Context, h home) error {
 	m := a.drainMeter()
 	p, err := a.followDrain(ctx, h, m)
@@ -204,7 +204,7 @@ func (a *app) followDrain(ctx context.Context, h home, m *drainMeter) (p node.Dr
 	}
 }
 
-// drainMeter shows how far a node is on its way out.
+// drainMeter shows how far a drain is.
 type drainMeter struct {
 	show  func(node.DrainProgress)
 	close func()
@@ -253,7 +253,8 @@ func drainText(p node.DrainProgress) string {
 	return text
 }
 
-// stanceVerbs are the control socket's verbs by which a donor comes and goes.
+// stanceVerbs are the control socket's verbs with which a donor goes away, pauses,
+// drains and comes back.
 func stanceVerbs(n *node.Node) map[string]control.Handler {
 	stance := func() stanceResult {
 		c := n.Status().Contract
@@ -282,7 +283,7 @@ func stanceVerbs(n *node.Node) map[string]control.Handler {
 	}
 }
 
-// awayError says how long one can still be away.
+// awayError says how long the node can still be away.
 func awayError(err error) error {
 	var long *contract.TooLongAwayError
 	if !errors.As(err, &long) {

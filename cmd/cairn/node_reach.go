@@ -10,7 +10,7 @@ import (
 	"github.com/cairnstore/cairn/protocol/p2p"
 )
 
-// reach tells how others reach the node, for its status.
+// reach says how others reach the node, for its status.
 func (s *nodeStart) reach() node.Reachability {
 	r := s.host.Reachability()
 	out := node.Reachability{State: node.Reach(r.State), Why: whyReach(r), Punched: r.Punched, Carried: r.Carried}

@@ -26,9 +26,9 @@ import (
 const (
 	defaultPort = 4401
 	portTries   = 20
-	firstFree   = 49152 // the range that nobody is registered for
+	firstFree   = 49152 // from here on no port is registered
 	lastFree    = 65535
-	settleTime  = 3 * time.Second // for somebody to answer before it says that it is alone
+	settleTime  = 3 * time.Second // for a peer to answer before the node says that it is alone
 	stopTime    = 10 * time.Second
 )
 
@@ -50,7 +50,7 @@ const (
 // nodeStatus is what node status --json shows.
 type nodeStatus = node.Status
 
-// nodeStart is what a node is started with, and grows while it starts.
+// nodeStart is what a node is started with; it is filled in while the node starts.
 type nodeStart struct {
 	flags    nodeFlags
 	listen   []multiaddr.Multiaddr // given; empty: the default port
@@ -109,7 +109,7 @@ func (a *app) runNode(ctx context.Context, h home, s *nodeStart) error {
 	return a.serveNode(ctx, s)
 }
 
-// scrubConfig keeps where the reading over of the disks stands in the home.
+// scrubConfig keeps in the home how far the scrub of the disks is.
 func scrubConfig(h home) node.ScrubConfig {
 	path := h.node(scrubFile)
 	return node.ScrubConfig{
@@ -118,7 +118,7 @@ func scrubConfig(h home) node.ScrubConfig {
 	}
 }
 
-// serveNode runs the node beside its first words.
+// serveNode runs the node while it introduces it, and then until ctx ends.
 func (a *app) serveNode(ctx context.Context, s *nodeStart) error {
 	ended := make(chan error, 1)
 	go func() { ended <- s.node.Run(ctx) }()
@@ -140,8 +140,8 @@ func (a *app) serveNode(ctx context.Context, s *nodeStart) error {
 	return nil
 }
 
-// keepNetwork goes on with the network that the node's stores serve: what they
-// keep is of use in no other.
+// keepNetwork goes on with the network that the node's stores serve: what they keep
+// is useless in any other.
 func (a *app) keepNetwork(set *nodeSettings) error {
 	switch {
 	case set.Network == "":
@@ -200,8 +200,8 @@ func (s *nodeStart) storeRows() []node.StoreStatus {
 	return rows
 }
 
-// openHost starts listening: at the addresses given, else at the usual port,
-// else at a free one, which is kept.
+// openHost starts listening: at the addresses given, else at the usual port, else at
+// a free one, which it remembers.
 func (a *app) openHost(ctx context.Context, h home, s *nodeStart, key crypto.PrivKey) error {
 	boot, err := parsePeers(a.flags.bootstrap)
 	if err != nil {
@@ -229,7 +229,7 @@ func (a *app) openHost(ctx context.Context, h home, s *nodeStart, key crypto.Pri
 	return nil
 }
 
-// findPort listens at the port kept from last time, the usual one, or a free
+// findPort listens at the port remembered from last time, the usual one, or a free
 // one.
 func (s *nodeStart) findPort(ctx context.Context, h home, cfg p2p.Config) error {
 	port := s.settings.Port

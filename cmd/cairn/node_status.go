@@ -41,7 +41,7 @@ func askNode(ctx context.Context, h home, verb string, result any) error {
 	return askNodeWith(ctx, h, verb, nil, result)
 }
 
-// askNodeWith is askNode for a verb that has to be told more.
+// askNodeWith is askNode for a verb with arguments.
 func askNodeWith(ctx context.Context, h home, verb string, args, result any) error {
 	err := control.Call(ctx, h.node(socketFile), verb, args, result)
 	if errors.Is(err, control.ErrNotRunning) {
@@ -79,7 +79,7 @@ func (a *app) printStatus(st nodeStatus) error {
 	return a.print("%s", text)
 }
 
-// scrubText tells how the reading over of the disk goes.
+// scrubText says how far the scrub of the disk is.
 func scrubText(s node.ScrubStatus) string {
 	text := "not yet; it begins some minutes after the start"
 	switch {

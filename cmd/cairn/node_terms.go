@@ -15,7 +15,7 @@ import (
 	"github.com/cairnstore/cairn/node/contract"
 )
 
-// termFlags are what a donor asks for beside the disk, as it was written.
+// termFlags are the flags by which a donor limits more than disk, as written.
 type termFlags struct {
 	up, down, month, hours string
 }
@@ -48,8 +48,8 @@ func (f termFlags) terms() (t contract.Terms, err error) {
 	return t, nil
 }
 
-// parseRate reads a rate as people write it: 2MB/s, 500KB, 10Mbit/s. No text is
-// no limit.
+// parseRate reads a rate as people write it: 2MB/s, 500KB, 10Mbit/s. An empty text
+// means no limit.
 func parseRate(flag, text string) (int64, error) {
 	if text == "" {
 		return 0, nil
@@ -70,14 +70,14 @@ func parseRate(flag, text string) (int64, error) {
 	return n, nil
 }
 
-// contractConfig keeps what a node must know of its contract in the home.
+// contractConfig keeps in the home what a node must know of its contract.
 func contractConfig(h home, t contract.Terms) node.ContractConfig {
 	path := h.node(contractFile)
 	return node.ContractConfig{Terms: t, Load: func() ([]byte, error) { return readSaved(path) },
 		Save: func(b []byte) error { return writeWhole(path, b) }}
 }
 
-// readSaved reads what was saved in a file; nil where nothing was.
+// readSaved reads what was saved in a file, and returns nil where nothing was.
 func readSaved(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -114,7 +114,7 @@ func termsText(c node.ContractStatus, donated int64) string {
 	return text
 }
 
-// contractText tells of the contract for node status.
+// contractText describes the contract for node status.
 func contractText(st nodeStatus) string {
 	c := st.Contract
 	text := termsText(c, st.Donated)

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// readyEvent says that the node serves: the last line of its start.
+// readyEvent says that the node serves: the last line that it prints at its start.
 type readyEvent struct {
 	Event   string   `json:"event"` // "ready"
 	Peer    string   `json:"peer"`

@@ -8,7 +8,7 @@ import (
 	"github.com/cairnstore/cairn/node"
 )
 
-// timingFlags change how long a node waits before it judges and mends, for
+// timingFlags change how long a node waits before it judges and repairs, for
 // testnets: a network whose nodes differ in them still works.
 type timingFlags struct {
 	beat, absent, gone, audit, scrub time.Duration
@@ -27,11 +27,11 @@ func (f *timingFlags) add(cmd *cobra.Command) {
 	cmd.Flags().Float64Var(&f.lease, "lease-scale", 0, "multiply the times of leases by `FACTOR`; 0: as the others")
 	cmd.Flags().BoolVar(&f.noRepair, "no-repair", false, "repair nothing")
 	for _, name := range []string{"beat-every", "absent-after", "gone-after", "audit-every", "scrub-every", "time-scale", "lease-scale", "no-repair"} {
-		_ = cmd.Flags().MarkHidden(name) // it exists
+		_ = cmd.Flags().MarkHidden(name) // fails only for unknown flags
 	}
 }
 
-// timing returns the times that the flags say.
+// timing returns the times that the flags set.
 func (f *timingFlags) timing() (node.Timing, error) {
 	t := node.DefaultTiming()
 	if f.scale <= 0 || f.scale > 1000 || f.lease < 0 || f.lease > 1000 {
@@ -41,7 +41,7 @@ func (f *timingFlags) timing() (node.Timing, error) {
 		return t, misuse("times above 0, gone no sooner than absent", "--beat-every %s --audit-every %s --scrub-every %s --absent-after %s --gone-after %s", f.beat, f.audit, f.scrub, f.absent, f.gone)
 	}
 	t.Liveness.BeatEvery, t.Liveness.AbsentAfter, t.Liveness.GoneAfter = f.beat, f.absent, f.gone
-	t.Liveness.RecentWithin = min(t.Liveness.RecentWithin, f.gone) // who is gone is no witness of a cut
+	t.Liveness.RecentWithin = min(t.Liveness.RecentWithin, f.gone) // a peer that is gone is no sign of being cut off
 	t.Liveness.MaxCutOff = min(t.Liveness.MaxCutOff, f.gone)
 	t.Audit.Cycle, t.ScrubEvery = f.audit, f.scrub
 	lease := t.Lease

@@ -12,25 +12,25 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// partial is a file in the making, under a name that tells the link to those
-// who have it and to nobody else. Another get of that link into the same folder
-// goes on with it. Both files are their owner's alone: only the finished one
-// gets the rights of any other.
+// partial is an unfinished file. Its name comes from the link's pointer: only those
+// who have the link can tell which it is. Another get of that link into the same
+// folder goes on with it. Only the user can read both files; the finished one gets the
+// rights of any new file.
 type partial struct {
 	data *os.File
-	tags *os.File // nil: it serves this get alone
+	tags *os.File // nil: only this get uses the file
 }
 
-// partialTries bounds how often another process may take the file away between
-// two looks at it.
+// partialTries bounds how often another process may remove the file between opening
+// and locking it.
 const partialTries = 10
 
-// errNotOurs says that a name is taken by what nobody should write to.
+// errNotOurs says that a name is taken by a file that must not be written to.
 var errNotOurs = errors.New("another file has its name")
 
-// openPartial opens what an earlier get of the link has left in dir, or begins
-// anew: also where another process is at it, or what has the name is no file of
-// this user's alone, or the file system knows no locks.
+// openPartial opens what an earlier get of the link has left in dir, or begins anew:
+// also if another process uses it, if the file with its name is not this user's
+// alone, or if the file system has no locks.
 func openPartial(dir string, id protocol.PointerID) (*partial, error) {
 	base := filepath.Join(dir, fmt.Sprintf(".cairn-%x", id[:]))
 	for range partialTries {
@@ -68,9 +68,9 @@ func freshPartial(dir string) (*partial, error) {
 	}
 }
 
-// openOwn opens a regular file that this user alone can write to and that has
-// one name, and makes it where there is none. In a folder that others may write
-// to the name could stand for anything.
+// openOwn opens a regular file that only this user can write to and that has one
+// name, and makes it if there is none. In a folder that others may write to, the
+// name could stand for anything.
 func openOwn(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if !errors.Is(err, fs.ErrExist) {
@@ -85,7 +85,7 @@ func openOwn(path string) (*os.File, error) {
 	}
 	after, err := f.Stat()
 	if err == nil && os.SameFile(before, after) {
-		err = f.Chmod(0o600) // where it had the finished one's rights
+		err = f.Chmod(0o600) // it may have had newFileMode already
 	} else {
 		err = errNotOurs
 	}
@@ -113,14 +113,14 @@ func (p *partial) files() client.Partial {
 	return client.Partial{Data: p.data, Tags: p.tags}
 }
 
-// nothing is a file that keeps nothing.
+// nothing is a file that keeps none of what is written to it.
 type nothing struct{}
 
 func (nothing) ReadAt([]byte, int64) (int, error)      { return 0, io.EOF }
 func (nothing) WriteAt(b []byte, _ int64) (int, error) { return len(b), nil }
 
-// close gives the files up. What somebody can go on with stays; kept is its
-// name, or "".
+// close closes the files, and removes them unless another get can go on with them:
+// then it returns the name, else "".
 func (p *partial) close() (kept string) {
 	useful := false
 	if p.tags != nil {
@@ -137,7 +137,7 @@ func (p *partial) close() (kept string) {
 	return kept
 }
 
-// closeTags ends the use of the tags.
+// closeTags closes the tags file, if there is one.
 func (p *partial) closeTags(remove bool) {
 	if p.tags == nil {
 		return
@@ -149,7 +149,8 @@ func (p *partial) closeTags(remove bool) {
 	p.tags = nil
 }
 
-// remove takes a file away under the lock, so that nobody goes on with it.
+// remove removes a file, where possible while it is locked, so that nobody goes on
+// with it.
 func (p *partial) remove(f *os.File) {
 	if removesOpen {
 		_ = os.Remove(f.Name())

@@ -91,8 +91,8 @@ func (a *app) getMeter(name string, total int64) *meter {
 	}, close: func() {}}
 }
 
-// every returns a function that says yes at most once in each span; not at
-// first, so that what is quickly done needs no progress.
+// every returns a function that returns true at most once in each span, and not
+// before the first has passed, so that short work shows no progress.
 func every(span time.Duration) func() bool {
 	next := time.Now().Add(span)
 	return func() bool {
@@ -105,7 +105,7 @@ func every(span time.Duration) func() bool {
 	}
 }
 
-// putText says what really crosses the line, and what is already safe.
+// putText says how many bytes are really sent, and what is already safe.
 func putText(p client.PutProgress) string {
 	switch p.Phase {
 	case client.PhasePublish:

@@ -79,8 +79,8 @@ func (a *app) put(cmd *cobra.Command, arg string, f putFlags) error {
 	return a.showPut(src.Name, res)
 }
 
-// putError adds what to do about a put that failed; begun says that something
-// of it is stored.
+// putError adds what to do about a put that failed; begun says that a part of it is
+// stored.
 func putError(err error, begun bool) error {
 	switch {
 	case errors.Is(err, client.ErrNetworkFull) && begun:

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// defaultNetwork is the network of who names none.
+// defaultNetwork is the network where none is named.
 const defaultNetwork = "cairn"
 
 func rootCommand(a *app) *cobra.Command {
@@ -36,7 +36,7 @@ who holds a link can read them, and gives them back while enough holders live.`,
 	root.SetUsageTemplate(usageTemplate)
 	root.SetHelpCommand(helpCommand())
 	root.Flags().SortFlags = false
-	cobra.EnableCommandSorting = false // they stand as they are needed
+	cobra.EnableCommandSorting = false // they are in the order in which they are needed
 	addGroup(root, "begin", demoCommand(a), joinCommand(a), networkCommand(a))
 	addGroup(root, "give disk", nodeCommand(a))
 	addGroup(root, "keep files", putCommand(a), getCommand(a), catCommand(a), uploadsCommand(a), healthCommand(a), deleteCommand(a), renewCommand(a))
@@ -91,7 +91,7 @@ func (a *app) prepare(cmd *cobra.Command) error {
 // noSettings is for commands that must work whatever the settings are.
 func noSettings(*cobra.Command, []string) error { return nil }
 
-// knownCommand refuses a word that is no command, and offers its neighbours.
+// knownCommand refuses a word that is no command, and suggests similar ones.
 func knownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -137,7 +137,8 @@ func helpCommand() *cobra.Command {
 	}
 }
 
-// usageTemplate fits a screen: what it does, its flags, an example at the end.
+// usageTemplate fits on a screen: what the command does, its flags, an example at the
+// end.
 const usageTemplate = `usage: {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}{{if and .Runnable .HasParent}}
        {{.UseLine}}{{end}}{{range $group := .Groups}}
 

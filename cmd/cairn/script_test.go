@@ -25,16 +25,15 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScripts runs the sessions of testdata/script: what people see, with exit
-// statuses. Sessions that need more of a network than one node are in package
-// integration.
+// TestScripts runs the sessions in testdata/script: what people see, with exit
+// statuses. Sessions that need more than one node are in package integration.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("CAIRN_HOME", e.WorkDir+"/home")
 			e.Setenv("CAIRN_NO_MDNS", "true")
-			e.Setenv("GOTRACEBACK", "single") // for whoever reads why a session failed
+			e.Setenv("GOTRACEBACK", "single") // so that the log shows why a session failed
 			return placeTexts(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "await": await, "capture": capture},
@@ -75,7 +74,7 @@ func silentKey() crypto.PrivKey {
 	return key
 }
 
-// await runs a program till it succeeds: await PROGRAM ARG…
+// await runs a program until it succeeds: await PROGRAM ARG…
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
 		ts.Fatalf("usage: await PROGRAM ARG…")

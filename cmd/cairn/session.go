@@ -18,8 +18,8 @@ import (
 	"github.com/cairnstore/cairn/protocol/p2p"
 )
 
-// session is a client on the network, under an identity that nobody has seen
-// before: donors cannot tie an owner's visits together by it.
+// session is a client in the network, under a fresh identity, so that donors cannot
+// link an owner's visits by it.
 type session struct {
 	client *client.Client
 	host   *p2p.Host
@@ -28,7 +28,7 @@ type session struct {
 const (
 	answerTime     = 10 * time.Second // for the first peer
 	ownNodeTimeout = 2 * time.Second  // for a node that runs on the same home
-	attendTime     = 5 * time.Second  // for an owner's groups, when all else is done
+	attendTime     = 5 * time.Second  // for an owner's groups, once the command is done
 )
 
 // openReader joins the network to look round.
@@ -40,8 +40,8 @@ func (a *app) openReader(ctx context.Context) (*session, error) {
 	return a.openMet(ctx, h, nil)
 }
 
-// openFor joins the network to follow a link. One that names holders can be
-// followed before anybody else has answered.
+// openFor joins the network to follow a link. A link that names holders can be
+// followed before any other peer has answered.
 func (a *app) openFor(ctx context.Context, link protocol.Link) (*session, error) {
 	if len(link.Hints) == 0 {
 		return a.openReader(ctx)
@@ -71,8 +71,8 @@ func (a *app) openOwner(ctx context.Context) (*session, error) {
 	return s, err
 }
 
-// openUsed opens owner/ for what can only be done where something was put before.
-// It is nil where nothing was: no secret is made for saying so.
+// openUsed opens owner/ for work that makes sense only where something was put
+// before. It returns nil where nothing was, and makes no secret then.
 func (a *app) openUsed(h home) (*client.Owner, error) {
 	o, err := client.ReopenOwner(h.owner(), a.log)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -101,9 +101,9 @@ func (a *app) openJournal(h home) (*client.Owner, error) {
 	return o, nil
 }
 
-// attend has an owner's groups seen to beside the command: deletions that some
-// holders have not heard of, leases. It goes on for a little while when the
-// command has done its work; what it does not come to is for the next one.
+// attend sees to an owner's groups while the command works: deletions that some
+// holders have not heard of, and leases. It goes on for a little while after the
+// command is done; what it does not get to is left for the next command.
 func (a *app) attend(ctx context.Context, c *client.Client) {
 	if !c.Owes() {
 		return
@@ -124,7 +124,7 @@ func (a *app) attend(ctx context.Context, c *client.Client) {
 	})
 }
 
-// openMet joins the network and returns when somebody of it has answered.
+// openMet joins the network and returns when a peer has answered.
 func (a *app) openMet(ctx context.Context, h home, o *client.Owner) (*session, error) {
 	s, err := a.openSession(ctx, h, o)
 	if err != nil {
@@ -139,19 +139,18 @@ func (a *app) openMet(ctx context.Context, h home, o *client.Owner) (*session, e
 	return s, nil
 }
 
-// When a client's garbage is collected. While a command looks for holders, and
-// while its buffers are filled for the first time, it would be collected a dozen
-// times in vain. Then collecting early keeps what a client leaves behind small
-// beside its buffers: they are of known size and hold no pointers, so that it costs
-// next to nothing.
+// When a client's garbage is collected. While a command looks for holders, and while
+// its buffers are filled for the first time, collecting a dozen times would free
+// nothing. After that, collecting early keeps the garbage small compared with the
+// buffers: these are of known size and hold no pointers, so it costs next to nothing.
 const (
-	startGCPercent  = 400 // from 16 MB on: the runtime takes 4 MB for the least there is
+	startGCPercent  = 400 // collects from 16 MB on: the runtime's minimum is 4 MB at 100 %
 	clientGCPercent = 15
 	bulk            = 32 << 20 // bytes of a file after which its buffers have been filled
 )
 
-// thrifty has the collector come early from now on, once a command has moved so
-// many bytes of a file.
+// thrifty makes the collector run early from now on, if a command has moved at least
+// bulk bytes of a file.
 func thrifty(moved int64) {
 	if moved >= bulk {
 		collectEarly()
@@ -183,8 +182,8 @@ func (a *app) openSession(ctx context.Context, h home, o *client.Owner) (*sessio
 	return &session{c, host}, nil
 }
 
-// ownNode returns where a node that runs on the same home can be reached, if
-// one does and is of the same network.
+// ownNode returns where the node that runs on the same home can be reached, if one
+// runs and is in the same network.
 func (a *app) ownNode(ctx context.Context, h home) *peer.AddrInfo {
 	ctx, cancel := context.WithTimeout(ctx, ownNodeTimeout)
 	defer cancel()
@@ -199,7 +198,7 @@ func (a *app) ownNode(ctx context.Context, h home) *peer.AddrInfo {
 	return &list[0]
 }
 
-// parsePeers reads multiaddrs that end in /p2p, those of one peer together.
+// parsePeers reads multiaddrs that end in /p2p and groups those of one peer.
 func parsePeers(texts []string) ([]peer.AddrInfo, error) {
 	var addrs []multiaddr.Multiaddr
 	for _, t := range texts {

@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// configFile lies in the home: whatever a flag sets, it sets. Flags of all
-// commands stand at its top, those of a command in a table of its name:
+// configFile is in the home and can set whatever a flag can set. Flags of all
+// commands are at its top, those of one command in a table with its name:
 //
 //	network = "friends"
 //
@@ -28,10 +28,10 @@ const (
 	maxConfig  = 1 << 20
 )
 
-// notSettable are flags that only a command line can mean.
+// notSettable are flags that make sense only on a command line.
 var notSettable = []string{"home", "help", "version"}
 
-// applySettings gives every flag that the command line left alone the value of
+// applySettings gives every flag that the command line does not set the value of
 // its environment variable, else of the configuration file.
 func (a *app) applySettings(cmd *cobra.Command) error {
 	if a.flags.home == "" {
@@ -44,7 +44,7 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 		}
 		a.flags.home = dir
 	}
-	home, err := filepath.Abs(a.flags.home) // it ends in files and in other processes' hands
+	home, err := filepath.Abs(a.flags.home) // it is written to files and given to other processes
 	if err != nil {
 		return fmt.Errorf("find the home: %w", err)
 	}
@@ -64,8 +64,8 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 	return errors.Join(errs...)
 }
 
-// readSettings reads the home's two files of settings. Those of a newer cairn
-// may say what this one cannot read: then that is the error.
+// readSettings reads the home's two files of settings. Those of a newer cairn may
+// have what this one cannot read: then the error says that the home is newer.
 func (a *app) readSettings(cmd *cobra.Command) (map[string]any, joined, error) {
 	path := filepath.Join(a.flags.home, configFile)
 	file, err := readConfig(path)
@@ -116,8 +116,8 @@ func setFlag(cmd *cobra.Command, f *pflag.Flag, values []string, from string) er
 	return nil
 }
 
-// envName is CAIRN_NETWORK for a flag of all commands, CAIRN_NODE_DONATE for
-// one of a command's own.
+// envName is CAIRN_NETWORK for a flag of all commands, CAIRN_NODE_DONATE for a
+// flag of one command.
 func envName(cmd *cobra.Command, f *pflag.Flag, inherited bool) string {
 	name := f.Name
 	if !inherited {
@@ -160,8 +160,8 @@ func configStrings(v any) ([]string, error) {
 	return nil, errors.New("a text, a number, true, false or a list is wanted")
 }
 
-// checkConfig refuses what no flag or command is called: a setting that is
-// misspelt would be one that is silently not in force.
+// checkConfig refuses names that no flag or command has: otherwise a misspelt
+// setting would silently not be in force.
 func checkConfig(cmd *cobra.Command, table map[string]any, at string) error {
 	for key, v := range table {
 		name := at + key
@@ -204,7 +204,7 @@ func readConfig(path string) (map[string]any, error) {
 	return table, nil
 }
 
-// readTOML decodes a file strictly; one that is not there changes nothing.
+// readTOML decodes a file strictly; a missing file changes nothing.
 func readTOML(path string, into any) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {

@@ -46,7 +46,7 @@ func (a *app) openFile(ctx context.Context, path string) (client.Source, error) 
 	if mayWait(info) {
 		src.Reader = &waiting{ctx: ctx, from: f}
 	}
-	if info.Mode().IsRegular() { // else a pipe or device: as long as it lasts
+	if info.Mode().IsRegular() { // else a pipe or device, read to its end
 		src.Size = info.Size()
 		src.Inode = fileID(info)
 		src.Stat = func() (int64, time.Time, error) {

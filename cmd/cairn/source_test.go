@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What is put says by itself that it was written to meanwhile.
+// A source reports that it was written to while it was put.
 func TestOpenFileTellsOfWrites(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a")
 	write(t, path, "old")

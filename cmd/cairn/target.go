@@ -11,8 +11,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// target is a file in the making: bytes go to a partial file in the folder of
-// the final one, which appears when they are whole.
+// target is the file that a get makes: bytes go to a partial file in the folder of
+// the final one, which appears when all are there.
 type target struct {
 	*partial
 	path  string // the final one; empty: decided later
@@ -21,11 +21,11 @@ type target struct {
 	done  bool // the partial file has its name
 }
 
-// errExists says that nothing is overwritten unasked.
+// errExists says that a file exists, which is not overwritten unasked.
 var errExists = errors.New("it exists")
 
-// newTarget opens the partial file of a link for path; where path is a folder,
-// the name comes later by name. Nothing that exists is touched without force.
+// newTarget opens the partial file of a link for path. If path is a folder, the method
+// name sets the file's name later. Nothing that exists is touched without force.
 func newTarget(path string, force bool, link protocol.PointerID) (*target, error) {
 	t := &target{force: force, dir: path}
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
@@ -51,7 +51,7 @@ func cause(err error) error {
 	return err
 }
 
-// name settles the final name, if it is not yet, by the one that a link gives.
+// name sets the final name to the one that a link gives, unless it is set already.
 func (t *target) name(name string) error {
 	if t.path != "" {
 		return nil
@@ -64,9 +64,9 @@ func (t *target) name(name string) error {
 	return t.check()
 }
 
-// check refuses a final name that is taken. With force a file may have it, or a
-// link to one, which is replaced itself; nothing else may: a device, a pipe or
-// what leads to one, as /dev/stdout does, would be gone for all its users.
+// check refuses a final name that is taken. With force it may be taken by a file, or
+// by a link to one, which is itself replaced; never by anything else: a device, a pipe
+// or what leads to one, as /dev/stdout does, would be gone for all its users.
 func (t *target) check() error {
 	if _, err := os.Lstat(t.path); err != nil {
 		return nil
@@ -86,17 +86,17 @@ func (t *target) check() error {
 	return nil
 }
 
-// isStdout reports whether a file is what standard output goes to: then the name
-// that leads there is meant, not the file.
+// isStdout reports whether a file is what standard output goes to: then the user
+// means standard output, and not to replace that file.
 func isStdout(info fs.FileInfo) bool {
 	out, err := os.Stdout.Stat()
 	return err == nil && os.SameFile(info, out)
 }
 
-// finish gives the file its size, its rights and its name: sync, rename, sync
-// the folder. The rights are those of any new file: what was fetched is no more
-// secret than the user's others. They come last before the name, and openOwn knows
-// them: what is whole is taken up again whenever a get was killed.
+// finish gives the file its size, its rights and its name: sync, rename, sync the
+// folder. The rights are those of any new file: what was fetched is no more secret
+// than the user's other files. They are set just before the rename, and openOwn
+// accepts them, so that a get that was killed at any point is taken up again.
 func (t *target) finish(size int64, mtime time.Time) error {
 	err := t.data.Truncate(size)
 	if err == nil {
@@ -109,7 +109,7 @@ func (t *target) finish(size int64, mtime time.Time) error {
 		err = t.data.Chmod(newFileMode)
 	}
 	if !removesOpen {
-		err = errors.Join(err, t.data.Close()) // a file that is open keeps its name there
+		err = errors.Join(err, t.data.Close()) // here an open file cannot be renamed
 	}
 	if err == nil {
 		err = t.rename()
@@ -127,12 +127,12 @@ func (t *target) finish(size int64, mtime time.Time) error {
 	if err := syncDir(t.dir); !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	return nil // a folder that this user may write to and not read: nobody could do more
+	return nil // the user may write to the folder and not read it: then it cannot be synced
 }
 
-// rename never replaces a file that has appeared meanwhile: a hard link fails
-// where the name is taken. File systems without them get the plain check, and so
-// does force.
+// rename never replaces a file that has appeared meanwhile: making a hard link fails
+// if the name is taken. On file systems without hard links, and with force, it only
+// checks before.
 func (t *target) rename() error {
 	if !t.force {
 		err := os.Link(t.data.Name(), t.path)
@@ -146,9 +146,9 @@ func (t *target) rename() error {
 	return os.Rename(t.data.Name(), t.path)
 }
 
-// abandon gives up what has no final name. It returns the name of what another
-// get can go on with, or "": then nothing is left behind. After finish it does
-// nothing.
+// abandon gives up a file that has no final name yet. It returns the name of the
+// partial file that another get can go on with, or "" if nothing is left behind.
+// After finish it does nothing.
 func (t *target) abandon() (kept string) {
 	if t.done {
 		return ""

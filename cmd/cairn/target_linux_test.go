@@ -11,8 +11,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// A file that is whole in a folder to which its user may write, and which that user
-// may not read, is a success, though nobody can sync the folder.
+// A whole file in a folder that the user may write to but not read is a success,
+// although the folder cannot be synced.
 func TestTargetInBlindFolder(t *testing.T) {
 	dir := t.TempDir()
 	defer func() { _ = os.Chmod(dir, 0o700) }()
@@ -21,7 +21,7 @@ func TestTargetInBlindFolder(t *testing.T) {
 	}
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // for good: the thread ends with its rights
+		runtime.LockOSThread() // never unlocked, so that the thread ends with its changed rights
 		done <- getAsNobody(dir)
 	}()
 	if err := <-done; err != nil {
@@ -32,8 +32,8 @@ func TestTargetInBlindFolder(t *testing.T) {
 	}
 }
 
-// getAsNobody makes a file of a target. Root may read every folder, so its thread
-// becomes somebody else to the file system.
+// getAsNobody makes a file by a target. Root may read every folder, so the thread
+// becomes another user for the file system.
 func getAsNobody(dir string) error {
 	if os.Geteuid() == 0 {
 		const nobody = 65534

@@ -64,7 +64,7 @@ func TestTargetOverwritesNothing(t *testing.T) {
 	if _, err := newTarget(path, false, protocol.PointerID{1}); !errors.Is(err, errExists) {
 		t.Fatalf("%v", err)
 	}
-	// One that appears while the bytes arrive is as safe.
+	// A file that appears while the bytes arrive is safe, too.
 	late := filepath.Join(dir, "late")
 	tg, err := newTarget(late, false, protocol.PointerID{1})
 	if err != nil {
@@ -107,7 +107,7 @@ func TestTargetLeavesNothing(t *testing.T) {
 	}
 }
 
-// A link makes no file that a shell reads at its start, unless the user names it.
+// A link makes no file that a shell reads when it starts, unless the user names it.
 func TestTargetMakesNoStartupFile(t *testing.T) {
 	dir := t.TempDir()
 	tg, err := newTarget(dir, true, protocol.PointerID{1})
@@ -127,8 +127,8 @@ func TestTargetMakesNoStartupFile(t *testing.T) {
 	}
 }
 
-// Where the name that the link gives is a folder's, that is said while nothing
-// has been fetched yet.
+// If the link gives a name that a folder has, the user is told before anything is
+// fetched.
 func TestTargetIsFolder(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "a"), 0o700); err != nil {
@@ -164,8 +164,8 @@ func begin(t *testing.T, path string, id protocol.PointerID) *target {
 	return tg
 }
 
-// What a get leaves the next one of the same link into the folder finds,
-// whatever it is to be called; others do not.
+// The next get of the same link into the folder finds what a get has left, whatever
+// name it gives the file; gets of other links do not.
 func TestTargetGoesOn(t *testing.T) {
 	dir := t.TempDir()
 	kept := begin(t, filepath.Join(dir, "a"), protocol.PointerID{1}).abandon()
@@ -215,7 +215,7 @@ func TestTargetIsOneGets(t *testing.T) {
 	}
 }
 
-// A name that others have prepared is left alone.
+// What others have put under the partial file's name is left alone.
 func TestTargetTrustsNoStranger(t *testing.T) {
 	if !removesOpen {
 		t.Skip("rights are the folder's on this system")

@@ -14,8 +14,9 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// What is neither a file nor a link to one is not replaced by a file, whoever
-// asks, and no hint says that it could be. A link to a file is, and not the file.
+// What is neither a file nor a link to one is never replaced by a file, even with
+// force, and no hint says that it could be. A link to a file is replaced, and not the
+// file.
 func TestTargetReplacesNoDevice(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
@@ -38,7 +39,7 @@ func TestTargetReplacesNoDevice(t *testing.T) {
 		t.Errorf("left behind: %v", after)
 	}
 
-	// One that takes the name while the bytes come is as safe.
+	// A pipe that takes the name while the bytes arrive is safe, too.
 	late, err := newTarget(in("late"), true, protocol.PointerID{1})
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +64,7 @@ func TestTargetReplacesNoDevice(t *testing.T) {
 	}
 }
 
-// Standard output that is a file is not replaced by way of /dev/stdout.
+// A file that is standard output is not replaced by way of /dev/stdout.
 func TestTargetIsStdout(t *testing.T) {
 	dir := t.TempDir()
 	out, err := os.Create(filepath.Join(dir, "out"))
@@ -81,8 +82,9 @@ func TestTargetIsStdout(t *testing.T) {
 	}
 }
 
-// A get that is killed once its file has the rights of any other, which under some
-// masks are a group's, too, loses nothing; what has more than these is not taken up.
+// A get that is killed when its file already has the rights of any new file, which
+// under some masks lets a group write, loses nothing; a file with more rights than
+// these is not taken up.
 func TestTargetGoesOnWithItsRights(t *testing.T) {
 	old := newFileMode
 	newFileMode = 0o664

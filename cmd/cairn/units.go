@@ -10,7 +10,7 @@ import (
 )
 
 // bytesText writes a number of bytes for people, in powers of ten, as disks are
-// sold; less than 0 is unknown.
+// sold; a negative number means unknown.
 func bytesText(n int64) string {
 	if n < 0 {
 		return "unknown"
@@ -27,7 +27,7 @@ func parseSize(text string) (int64, error) {
 	return int64(n), nil
 }
 
-// span writes a duration without the digits that nobody reads.
+// span writes a duration without digits that nobody needs.
 func span(d time.Duration) string {
 	switch {
 	case d < 10*time.Second:
@@ -38,7 +38,7 @@ func span(d time.Duration) string {
 	return d.Round(time.Minute).String()
 }
 
-// count writes a number of things; more than one take an s.
+// count writes a number of things, with an s unless it is one.
 func count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing

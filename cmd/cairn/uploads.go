@@ -69,7 +69,7 @@ func (a *app) uploads(links bool) error {
 	return a.printUploads(rows)
 }
 
-// listUploads asks the journal.
+// listUploads reads the uploads from the journal.
 func (a *app) listUploads() ([]client.Upload, error) {
 	h, err := a.openHome()
 	if err != nil {
@@ -120,8 +120,8 @@ func (a *app) printUploads(rows []uploadRow) error {
 	return a.print("%s", b.String())
 }
 
-// tail is the end of a row: what is stored, the name, and the network where it is
-// not this one.
+// tail is the end of a row: what is stored, the name, and the network if it is
+// another one.
 func (r uploadRow) tail(here string) string {
 	name := oneLine(r.Name)
 	if r.ID != "" {

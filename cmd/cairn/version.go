@@ -57,4 +57,4 @@ func agent() string {
 	return name[:min(len(name), maxAgent)]
 }
 
-const maxAgent = 64 // bytes that Info takes
+const maxAgent = 64 // bytes, as Info allows

@@ -11,13 +11,13 @@ import (
 // waitingBuffer is how many bytes are read from a pipe at a time.
 const waitingBuffer = 256 << 10
 
-// waiting reads from what may keep its reader waiting for ever, and gives up when
-// ctx ends. The read that is under way then lasts until the process ends.
+// waiting reads from something that may never send a byte, and gives up when ctx
+// ends. The read that is under way then lasts until the process ends.
 type waiting struct {
 	ctx  context.Context
 	from io.Reader
 
-	begin sync.Once // nothing is read before it is asked for
+	begin sync.Once // nothing is read before the first Read
 	pipe  *io.PipeReader
 }
 
@@ -37,12 +37,13 @@ func (w *waiting) start() {
 	}()
 }
 
-// mayWait reports whether a file's bytes come from somebody who may send none.
+// mayWait reports whether a read of the file may wait for ever, because another
+// process or person has to send the bytes.
 func mayWait(info fs.FileInfo) bool {
 	return info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket|fs.ModeCharDevice) != 0
 }
 
-// input is standard input; a pipe's or a terminal's gives up when ctx ends.
+// input returns standard input; a pipe or terminal gives up when ctx ends.
 func (a *app) input(ctx context.Context) io.Reader {
 	if a.stdin != nil {
 		return a.stdin
@@ -56,8 +57,8 @@ func (a *app) input(ctx context.Context) io.Reader {
 	return a.stdin
 }
 
-// openWaiting opens a file to read it. Where that is a pipe to which nobody writes
-// yet, it gives up when ctx ends.
+// openWaiting opens a file to read it. If that is a pipe to which nobody writes yet,
+// it gives up when ctx ends.
 func openWaiting(ctx context.Context, path string) (*os.File, error) {
 	type opened struct {
 		*os.File

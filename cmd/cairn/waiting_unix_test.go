@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// What comes by a pipe comes whole, in order and with its end.
+// What comes through a pipe arrives whole, in order and with its end.
 func TestWaitingReads(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -45,8 +45,8 @@ func TestInputIsFile(t *testing.T) {
 	}
 }
 
-// Nobody need send anything for an interrupted command to end: neither on standard
-// input, nor on a pipe with a name, whether somebody has opened it or not.
+// An interrupted command ends even if nobody sends anything: neither on standard
+// input nor on a named pipe, whether another process has opened it or not.
 func TestWaitingGivesUp(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {

@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// traceVariable tells the runtime what to print of a crash. The runtime reads
-// it before any of our code runs, so the program starts itself anew with it,
-// once. Who sets it gets the traces.
+// traceVariable tells the runtime what to print when it crashes. The runtime reads
+// it before any of our code runs, so the program sets it and starts itself anew,
+// once. If the user has set it, it stays as it is.
 const traceVariable = "GOTRACEBACK"
 
 func init() {
@@ -20,11 +20,11 @@ func init() {
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return // as before: less protected, but at work
+		return // less protected, but the program works
 	}
 	_ = syscall.Exec(self, os.Args, append(os.Environ(), traceVariable+"=none"))
 }
 
-// isTest reports whether go test runs this: whoever reads why a test crashed
-// needs the traces.
+// isTest reports whether go test runs this: the traces are needed to see why a test
+// crashed.
 func isTest() bool { return len(os.Args) > 0 && strings.HasSuffix(os.Args[0], ".test") }
