@@ -13,7 +13,7 @@ import (
 // seededReader gives the same bytes each time.
 func seededReader(b byte) *rand.ChaCha8 { return rand.NewChaCha8([32]byte{b}) }
 
-// An honest holder proves each challenged chunk; what it has not it says.
+// An honest holder proves each challenged chunk, and says which it does not have.
 func TestAudit(t *testing.T) {
 	const size = 5*LeafSize + 64
 	h := &echo{shard: generated(size)}
@@ -50,7 +50,7 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-// shifty answers a Reveal with lengths or bytes that do not belong together.
+// shifty answers a Reveal with lengths and bytes that do not belong together.
 type shifty struct {
 	echo
 	m   *RevealReply
@@ -61,8 +61,8 @@ func (h *shifty) Reveal(context.Context, Remote, *RevealRequest) (*RevealReply, 
 	return h.m, h.raw, func() { h.released++ }, nil
 }
 
-// Whatever a handler's Reveal says, the stream stays in step, and its bytes
-// are released.
+// Whatever a handler's Reveal returns, the stream stays in step, and the bytes are
+// released.
 func TestRevealKeepsStep(t *testing.T) {
 	for name, c := range map[string]struct {
 		m   *RevealReply
@@ -90,7 +90,7 @@ func TestRevealKeepsStep(t *testing.T) {
 	}
 }
 
-// A random source that fails sends nothing.
+// If the random source fails, nothing is sent.
 func TestAuditWithoutRandomness(t *testing.T) {
 	h := new(echo)
 	c := NewCaller(pipeNet{h})
@@ -151,8 +151,8 @@ func TestMemberExchanges(t *testing.T) {
 	}
 }
 
-// A node of revision 1 knows no kind above Facts: its refusal is understood,
-// and its stream used no more.
+// A node of revision 1 knows no kind above Facts: its refusal is understood, and its
+// stream is not used again.
 func TestOlderNodeRefuses(t *testing.T) {
 	net := &counted{scripted: scripted{say: frameOf(statusError, mustEncode(&refusal{Code: CodeVersion, Text: "message of kind 10"}))}}
 	c := NewCaller(net)

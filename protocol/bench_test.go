@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// hotMessages are those that travel with every shard.
+// hotMessages are those that are sent with every shard.
 func hotMessages(w *world) map[string]Message {
 	wide := &Descriptor{V: Version, K: 20, N: 56, Size: MaxSegment, ShardSize: ShardSize(MaxSegment, 20), Roots: make([]Hash, 56), ReadKey: w.desc.ReadKey}
 	desc, _ := wide.Encode()
@@ -83,8 +83,7 @@ func (*drop) Put(_ context.Context, _ Remote, r *PutRequest, body io.Reader) (*P
 	return &PutReply{}, err
 }
 
-// BenchmarkServeGet answers whole shards out of memory to a stream that costs
-// nothing.
+// BenchmarkServeGet sends whole shards from memory to a stream that costs nothing.
 func BenchmarkServeGet(b *testing.B) {
 	w := newWorld(b)
 	frame := frameOf(byte(KindGet), mustEncode(w.getRequest()))

@@ -11,13 +11,13 @@ import (
 )
 
 // Caller asks peers. It keeps streams open between requests and may be used by
-// many goroutines at once; each request has a stream for itself.
+// many goroutines at the same time; each request has a stream to itself.
 type Caller struct {
 	net   Network
 	heard func(peer.ID) // set before the first request
 	mu    sync.Mutex
 	idle  map[peer.ID][]idleStream // newest last; guarded by mu
-	swept time.Time                // when idle was last rid of the old; guarded by mu
+	swept time.Time                // when old streams were last dropped from idle; guarded by mu
 }
 
 // NewCaller returns a Caller over a network.
@@ -25,11 +25,11 @@ func NewCaller(n Network) *Caller {
 	return &Caller{net: n, idle: make(map[peer.ID][]idleStream)}
 }
 
-// OnAnswer has f called for each request that a peer answers, be it with a
-// refusal. It is to be set before the first request.
+// OnAnswer sets f to be called for each request that a peer answers, even with a
+// refusal. It must be called before the first request.
 func (c *Caller) OnAnswer(f func(peer.ID)) { c.heard = f }
 
-// Network returns what the Caller asks through.
+// Network returns the network through which the Caller asks.
 func (c *Caller) Network() Network { return c.net }
 
 // Close gives up all idle streams.
@@ -51,7 +51,7 @@ func (c *Caller) Info(ctx context.Context, to peer.ID) (*InfoReply, error) {
 	return m, c.call(ctx, to, new(InfoRequest), m)
 }
 
-// Form asks a node for a slot of a new group.
+// Form asks a node to hold a slot of a new group.
 func (c *Caller) Form(ctx context.Context, to peer.ID, r *FormRequest) (*FormReply, error) {
 	m := new(FormReply)
 	return m, c.call(ctx, to, r, m)
@@ -69,7 +69,7 @@ func (c *Caller) Have(ctx context.Context, to peer.ID, r *HaveRequest) (*HaveRep
 	return m, nil
 }
 
-// Members asks a member who holds a group's slots.
+// Members asks a member which peers hold a group's slots.
 func (c *Caller) Members(ctx context.Context, to peer.ID, r *MembersRequest) (*MembersReply, error) {
 	m := new(MembersReply)
 	return m, c.call(ctx, to, r, m)
@@ -108,16 +108,16 @@ func (c *Caller) Get(ctx context.Context, to peer.ID, r *GetRequest, dst []byte,
 	}, func([]byte) {}, most)
 }
 
-// GetInto is Get for a caller whose memory is dear: room is asked for n bytes
-// only once the peer has announced as many, at most twice. seen is given the
-// bytes as they come, run by run, to hash them while they are still in the
-// processor's cache; where room is asked twice, all of them again.
+// GetInto is Get for a caller that must save memory: room is called for n bytes
+// only once the peer has announced as many, at most twice. seen is given the bytes
+// as they come, run by run, to hash them while they are still in the processor's
+// cache; if room is called twice, seen gets all of them again.
 func (c *Caller) GetInto(ctx context.Context, to peer.ID, r *GetRequest, room func(n int64) []byte, seen func([]byte), most int64) (*GetReply, []byte, error) {
 	return c.fetch(ctx, to, r, room, seen, most, most)
 }
 
-// fetch asks for a shard or a slice of at most most bytes. The peer has as long
-// to begin its reply as patience bytes may take.
+// fetch asks for a shard or a slice of at most most bytes. The peer may take as long
+// to begin its reply as the transfer of patience bytes may take.
 func (c *Caller) fetch(ctx context.Context, to peer.ID, r Request, room func(n int64) []byte, seen func([]byte), most, patience int64) (*GetReply, []byte, error) {
 	m := new(GetReply)
 	var raw []byte
@@ -138,8 +138,8 @@ func (c *Caller) call(ctx context.Context, to peer.ID, r Request, m Message) err
 	return c.exchange(ctx, to, r, nil, func(s Stream) error { return readReply(s, m, 0) })
 }
 
-// exchange sends a request and reads its reply on an idle stream, or a new one
-// where the idle one turns out to be dead: requests are idempotent.
+// exchange sends a request and reads its reply on an idle stream, or on a new one if
+// the idle one turns out to be dead: requests are idempotent.
 func (c *Caller) exchange(ctx context.Context, to peer.ID, r Request, raw []byte, read func(Stream) error) error {
 	if err := r.Validate(); err != nil {
 		return failed(r, to, err)
@@ -162,7 +162,7 @@ func (c *Caller) exchange(ctx context.Context, to peer.ID, r Request, raw []byte
 	return failed(r, to, c.once(ctx, s, send, read))
 }
 
-// told reports whether the peer itself said no, rather than the stream.
+// told reports whether the peer refused, rather than the stream failed.
 func told(err error) bool {
 	var e *Error
 	return errors.As(err, &e)
@@ -188,7 +188,7 @@ func (c *Caller) once(ctx context.Context, s Stream, send, read func(Stream) err
 	switch {
 	case err == nil:
 		c.keep(s)
-	case errors.As(err, &refused) && !whole: // the peer reads no more of it
+	case errors.As(err, &refused) && !whole: // the peer stopped reading the request
 		_ = s.Reset()
 		return refused.no
 	case errors.As(err, &refused):
@@ -200,7 +200,7 @@ func (c *Caller) once(ctx context.Context, s Stream, send, read func(Stream) err
 	return err
 }
 
-// hurried is a stream that is read until a time at most.
+// hurried is a stream that is read no longer than until a given time.
 type hurried struct {
 	Stream
 	until time.Time
@@ -213,7 +213,7 @@ func (h hurried) SetReadDeadline(t time.Time) error {
 	return h.Stream.SetReadDeadline(t)
 }
 
-// refusedError marks a refusal that was read whole: the stream is in step.
+// refusedError marks a refusal that was read completely: the stream is in step.
 type refusedError struct{ no *Error }
 
 func (e *refusedError) Error() string { return e.no.Error() }

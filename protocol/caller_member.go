@@ -7,11 +7,11 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// What members of a group ask one another. A node of revision 1 refuses all of
-// it with ErrVersion, and lives all the same.
+// What members of a group ask one another. A node of revision 1 refuses all of it
+// with ErrVersion, but counts as alive.
 
-// Audited is what a holder answered to a challenge. Nothing of it is verified:
-// Challenge.Check does that, slice by slice.
+// Audited is what a holder answered to a challenge. It is unverified:
+// Challenge.Check verifies it, slice by slice.
 type Audited struct {
 	Challenge
 	Results []Code   // for each shard asked about; 0: a slice came
@@ -19,8 +19,8 @@ type Audited struct {
 }
 
 // Audit challenges a holder for a chunk of each of r.Shards: it draws its half
-// from random, commits to it, and reveals it once the holder gave its own.
-// An error that names reveal came after the holder had taken the challenge.
+// from random, commits to it, and reveals it once the holder has given its own.
+// An error that names reveal came after the holder had accepted the challenge.
 func (c *Caller) Audit(ctx context.Context, to peer.ID, r *AuditRequest, random io.Reader) (*Audited, error) {
 	secret, err := DrawHalf(random)
 	if err != nil {
@@ -61,7 +61,7 @@ func (a *Audited) read(s Stream, shards int) error {
 	return nil
 }
 
-// Beat tells a neighbour this node's own state and returns that one's.
+// Beat tells a neighbour this node's own state and returns the neighbour's.
 func (c *Caller) Beat(ctx context.Context, to peer.ID, r *BeatRequest) (*BeatReply, error) {
 	m := new(BeatReply)
 	return m, c.call(ctx, to, r, m)

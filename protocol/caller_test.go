@@ -13,19 +13,19 @@ import (
 	"github.com/cairnstore/cairn/lab/fuzz"
 )
 
-// serveAll serves every stream as a peer does; serveN only n requests of each.
+// serveAll serves every stream as a peer does; serveN serves n requests of each.
 func serveAll(h Handler) func(int, Stream) {
 	return func(_ int, s Stream) { _ = Serve(context.Background(), s, h) }
 }
 
-// A stream that the peer gave up meanwhile costs one retry, not an error.
+// A stream that the peer has given up meanwhile costs a retry, and is no error.
 func TestCallerRetriesStaleStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := new(echo)
 		net := &dialled{next: func(n int, s Stream) {
 			_ = serveOne(context.Background(), s, h)
 			if n == 0 {
-				_ = s.Reset() // and the caller keeps its end
+				_ = s.Reset() // while the caller keeps its end
 				return
 			}
 			serveAll(h)(n, s)
@@ -64,7 +64,7 @@ func TestCallerRetriesOnce(t *testing.T) {
 	})
 }
 
-// A cancelled request ends its stream at once, whichever half is under way.
+// A cancelled request ends its stream immediately, whichever half is under way.
 func TestCallerCancelled(t *testing.T) {
 	for name, next := range map[string]func(int, Stream){
 		"writing": func(int, Stream) {},
@@ -91,8 +91,8 @@ func TestCallerCancelled(t *testing.T) {
 
 var errImpatient = errors.New("no patience")
 
-// A peer that takes nothing is given up after the stall, and is then listened
-// to for a moment only.
+// A peer that takes nothing is given up after stallTimeout, and its reply is then
+// awaited for lastWord only.
 func TestCallerStalledPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := NewCaller(&dialled{next: func(int, Stream) {}})
@@ -104,8 +104,8 @@ func TestCallerStalledPeer(t *testing.T) {
 	})
 }
 
-// After a refusal that may be the peer's last word the stream is closed; after
-// any other it serves on.
+// After a refusal with which the peer may end the stream it is closed; after any
+// other it is used again.
 func TestCallerAfterRefusal(t *testing.T) {
 	for code, kept := range map[Code]bool{CodeFull: true, CodeDenied: true, CodeMalformed: false, CodeVersion: false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -124,7 +124,7 @@ func TestCallerAfterRefusal(t *testing.T) {
 	}
 }
 
-// Streams to peers that are asked no more are given up in time.
+// Streams to peers that are no longer asked are closed after a while.
 func TestCallerSweepsIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := &dialled{next: serveAll(new(echo))}
@@ -146,7 +146,7 @@ func TestCallerSweepsIdle(t *testing.T) {
 	})
 }
 
-// A request beyond the norm is refused here and reaches nobody.
+// A request that breaks the specification is refused here and is not sent.
 func TestCallerChecksItself(t *testing.T) {
 	net := &dialled{next: serveAll(new(echo))}
 	c := NewCaller(net)
@@ -162,7 +162,7 @@ func TestCallerChecksItself(t *testing.T) {
 	}
 }
 
-// answering says the same bytes to every request.
+// answering sends the same bytes in reply to every request.
 func answering(b []byte) func(int, Stream) {
 	return func(_ int, s Stream) {
 		go func() { _, _ = io.Copy(io.Discard, s) }()

@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// chunkContext keeps the choice of chunks apart from whatever else is hashed.
+// chunkContext keeps these hashes apart from all others.
 const chunkContext = "cairn/v1/chunk\x00"
 
 // Half is one side's random 32 bytes of a challenge.
@@ -24,10 +24,10 @@ func DrawHalf(random io.Reader) (h Half, err error) {
 	return h, nil
 }
 
-// Commit returns what fixes the half without telling it: its BLAKE3-256.
+// Commit returns what fixes the half without revealing it: its BLAKE3-256.
 func (h Half) Commit() Hash { return Sum(h[:]) }
 
-// CheckCommit reports ErrForged unless secret is what commit fixed.
+// CheckCommit reports ErrForged unless commit is the commitment to secret.
 func CheckCommit(commit Hash, secret Half) error {
 	if secret.Commit() != commit {
 		return Refuse(CodeForged, "secret of another challenge")
@@ -35,17 +35,17 @@ func CheckCommit(commit Hash, secret Half) error {
 	return nil
 }
 
-// Challenge is what selects the chunks of an audit. Neither side chooses them:
-// the asker's half is fixed before it sees the holder's, and the holder's is
-// given before it sees the asker's (SPEC.md, Audit).
+// Challenge selects the chunks of an audit. Neither side can choose them: the
+// asker's half is fixed before the asker sees the holder's, and the holder gives its
+// half before it sees the asker's (SPEC.md, Audit).
 type Challenge struct {
 	Secret Half // the asker's
 	Nonce  Half // the holder's
 }
 
-// Chunk returns the number of the chunk to prove of a shard of shardSize bytes,
-// from 0. Of the at most 4,096 chunks none is likelier than another by more than
-// one part in 2^52.
+// Chunk returns the number, from 0, of the chunk to prove of a shard of shardSize
+// bytes. None of the at most 4,096 chunks is likelier than another by more than one
+// part in 2^52.
 func (c Challenge) Chunk(s ShardRef, shardSize int64) int64 {
 	b := make([]byte, 0, len(chunkContext)+3*32+1)
 	b = append(append(append(b, chunkContext...), c.Secret[:]...), c.Nonce[:]...)

@@ -28,9 +28,9 @@ func ChunkRange(chunk, size int64) (off, length int64) {
 
 // ChunkSlice returns the slice that proves one chunk of a shard of size bytes
 // against root. leaf holds the bytes of the leaf in which the chunk lies;
-// outboard is the whole shard's. That ends at leaves, so the whole leaf is hashed
-// for what stands between it and the chunk: ErrForged says that leaf, outboard
-// and root do not fit each other, wherever in the leaf.
+// outboard is the whole shard's. The outboard ends at leaves, so the whole leaf is
+// hashed for the tree between it and the chunk: ErrForged says that leaf, outboard
+// and root do not fit each other, wherever in the leaf the damage is.
 func ChunkSlice(leaf, outboard []byte, chunk, size int64, root Hash) ([]byte, error) {
 	if chunk < 0 || size <= 0 || chunk >= Chunks(size) {
 		return nil, fmt.Errorf("chunk %d of a shard of %d bytes: %w", chunk, size, ErrForged)
@@ -51,10 +51,10 @@ func ChunkSlice(leaf, outboard []byte, chunk, size int64, root Hash) ([]byte, er
 	return slice, nil
 }
 
-// appendChunk appends what a slice has below a node over data, of which first
-// is the first chunk: the parents down to the chunk, and that. It returns the
-// node's chaining value as well, which a root has not. Beside the path each side
-// is hashed as a whole: all of data once.
+// appendChunk appends what a slice has below the node over data, whose first chunk
+// has the number first: the parents down to the chunk, and the chunk. It returns the
+// node's chaining value as well; the node must not be the root. What is not on the
+// path is hashed as a whole, so all of data is hashed once.
 func appendChunk(slice, data []byte, first, chunk int64) ([]byte, [8]uint32) {
 	if len(data) <= ChunkSize {
 		return append(slice, data...), chainingValue(data, first)
@@ -76,8 +76,8 @@ func appendChunk(slice, data []byte, first, chunk int64) ([]byte, [8]uint32) {
 	return slice, guts.ChainingValue(guts.ParentNode(left, right, &guts.IV, 0))
 }
 
-// chainingValue hashes up to a leaf of a shard that does not end with it, from
-// its chunk number first on.
+// chainingValue hashes data, at most a leaf and not the whole shard, whose first
+// chunk has the number first in the shard.
 func chainingValue(data []byte, first int64) [8]uint32 {
 	var leaf [LeafSize]byte
 	n := copy(leaf[:], data)
@@ -89,7 +89,7 @@ func chainingValue(data []byte, first int64) [8]uint32 {
 // shard, another chunk or another shard size.
 func VerifyChunk(slice []byte, chunk, size int64, root Hash) ([]byte, error) {
 	if chunk < 0 || size <= 0 || chunk >= Chunks(size) || len(slice) > MaxChunkSlice {
-		return nil, ErrForged // of no bytes bao would prove any root
+		return nil, ErrForged // for no bytes bao would accept any root
 	}
 	if len(slice) < 8 || leUint64(slice) != uint64(size) {
 		return nil, ErrForged // bao trusts the encoded length; we do not

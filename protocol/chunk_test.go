@@ -19,7 +19,7 @@ func cutChunk(data, outboard []byte, chunk int64, root Hash) ([]byte, error) {
 	return ChunkSlice(data[lo:lo+n], outboard, chunk, size, root)
 }
 
-// boundarySizes are those at which chunks, leaves and trees change their shape.
+// boundarySizes are the sizes at which chunks, leaves and trees change their shape.
 func boundarySizes() []int64 {
 	sizes := []int64{1, 63, 64, 1023, 1024, 1025, MaxShardSize - LeafSize - 1, MaxShardSize - 1, MaxShardSize}
 	for _, unit := range []int64{ChunkSize, LeafSize} {
@@ -33,8 +33,8 @@ func boundarySizes() []int64 {
 	return slices.Compact(sizes)
 }
 
-// At every size, the slice of a chunk is bao's of single chunks, cut from the
-// tree over these; it proves the chunk, and is no longer than it may be.
+// At every size, the slice of a chunk is the one that bao cuts from the tree over
+// single chunks; it proves the chunk, and is no longer than it may be.
 func TestChunkSliceIsBao(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	all := generated(MaxShardSize)
@@ -71,8 +71,8 @@ func TestChunkSliceIsBao(t *testing.T) {
 	}
 }
 
-// A slice proves nothing once any byte of it is changed, missing or too much, nor
-// for another chunk, size or root.
+// A slice proves nothing once any byte of it is changed, missing or added, nor for
+// another chunk, size or root.
 func TestChunkSliceForged(t *testing.T) {
 	for _, size := range []int64{64, ChunkSize + 64, LeafSize, 3*LeafSize + 1100} {
 		data := generated(int(size))
@@ -99,14 +99,14 @@ func TestChunkSliceForged(t *testing.T) {
 			refused("chunk before", slice, c-1, size, root)
 			refused("another size", slice, c, size+64, root)
 			refused("another root", slice, c, size, Hash{})
-			if c == Chunks(size)-1 { // only the last chunk tells where a shard ends
+			if c == Chunks(size)-1 { // only the last chunk shows where a shard ends
 				longer := slices.Clone(slice)
 				longer[0] += 64
 				refused("another size, and it says so", longer, c, size+64, root)
 			}
 		}
 	}
-	// A path that ends at the leaf is none, though all that it holds is true.
+	// A path that ends at the leaf is refused, though all in it is true.
 	data := generated(LeafSize + 64)
 	outboard, root := Outboard(data)
 	leaf := encoded(Slice(data[:LeafSize], outboard, 0, ChunkSize))
@@ -115,7 +115,7 @@ func TestChunkSliceForged(t *testing.T) {
 			t.Errorf("%d bytes of a leaf: %v", n, err)
 		}
 	}
-	// Bytes that no shard has are not proven by having none.
+	// No bytes prove a chunk of a shard that cannot exist.
 	for _, size := range []int64{0, -1, -ChunkSize} {
 		if _, err := VerifyChunk(make([]byte, 8), 0, size, Hash{}); !errors.Is(err, ErrForged) {
 			t.Errorf("a shard of %d bytes: %v", size, err)
@@ -123,8 +123,8 @@ func TestChunkSliceForged(t *testing.T) {
 	}
 }
 
-// Whatever is damaged in the leaf, or on the way to it in the outboard, no chunk
-// of the leaf is proven any more. What else the shard holds does not matter.
+// With any damage in the leaf, or on the path to it in the outboard, no chunk of the
+// leaf can be proved. Damage elsewhere in the shard does not matter.
 func TestChunkSliceOfDamage(t *testing.T) {
 	const size, chunk = 5*LeafSize + 64, 37 // in the third leaf
 	data := generated(size)
@@ -137,8 +137,8 @@ func TestChunkSliceOfDamage(t *testing.T) {
 			t.Errorf("damage in leaf %d: %v", at, err)
 		}
 	}
-	// The parents in pre-order: of all six leaves, of four, of the first two, of
-	// the third and fourth, of the last two.
+	// The parents in pre-order: of all six leaves, of the first four, of the first
+	// two, of the third and fourth, of the last two.
 	for parent, onPath := range []bool{true, true, false, true, false} {
 		spoilt := slices.Clone(outboard)
 		spoilt[8+64*parent+int(random.Int64N(64))] ^= 0x10

@@ -8,15 +8,15 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// MaxInt bounds every integer on the wire: a browser reads no greater one
+// MaxInt bounds every integer on the wire: a browser cannot read greater ones
 // exactly.
 const MaxInt = 1<<53 - 1
 
-// majorMap is the type that the first three bits of a CBOR map tell.
+// majorMap is the type in the first three bits of a CBOR map.
 const majorMap = 5
 
-// Deeper or wider input than any record of the norm has is refused before it
-// is read.
+// Input that is deeper or wider than any record of the specification is refused
+// before it is read.
 const (
 	maxNesting  = 8
 	maxElements = 8192
@@ -76,8 +76,8 @@ func mustEncode(v any) []byte {
 }
 
 // Decode reads b into v and refuses whatever Encode would have written
-// otherwise: unknown or missing fields, other key orders, long integers.
-// thing names what is read, in errors.
+// differently: unknown or missing fields, other key orders, long integers.
+// thing names what is read, for errors.
 func Decode(thing string, b []byte, v any) error {
 	rest, err := decodeFirst(thing, b, v)
 	if err == nil && len(rest) > 0 {
@@ -86,7 +86,7 @@ func Decode(thing string, b []byte, v any) error {
 	return err
 }
 
-// decodeFirst is Decode for bytes that more may follow; it returns those.
+// decodeFirst is Decode for bytes that others may follow; it returns the others.
 func decodeFirst(thing string, b []byte, v any) (rest []byte, err error) {
 	rest, err = modes().strict.UnmarshalFirst(b, v)
 	if err != nil {
@@ -102,7 +102,7 @@ func decodeFirst(thing string, b []byte, v any) (rest []byte, err error) {
 	return rest, nil
 }
 
-// explain tells what a later version made from what is broken.
+// explain distinguishes what a later version made from what is broken.
 func explain(thing string, b []byte, err error) error {
 	var head struct {
 		V int64 `cbor:"v"`
@@ -114,7 +114,7 @@ func explain(thing string, b []byte, err error) error {
 }
 
 // decodeOpen reads a message to which later versions may add fields.
-// It is a map even so: the decoder would take null for an empty one.
+// It must be a map: the decoder would accept null as an empty one.
 func decodeOpen(thing string, b []byte, v any) error {
 	if len(b) > 0 && b[0]>>5 != majorMap {
 		return malformed(thing, "not a map")

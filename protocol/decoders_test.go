@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// decoder reads bytes and returns what the thing read encodes to.
+// decoder reads bytes and returns the encoding of what it has read.
 type decoder func([]byte) ([]byte, error)
 
-// isOpen tells of what is read although later versions may add to it: it need
-// not encode to the bytes read.
+// isOpen reports whether later versions may add fields to a kind: what is read of
+// these need not encode to the same bytes.
 func isOpen(kind string, b []byte) bool {
 	return kind == "info request" || kind == "info reply" ||
 		kind == "request frame" && len(b) > 0 && Kind(b[0]) == KindInfo
@@ -98,13 +98,13 @@ func (w *world) recordDecoders() map[string]decoder {
 			return reopened(b)(new(groupProof), err)
 		},
 		"peer record": func(b []byte) ([]byte, error) {
-			_, err := Envelope(b).Open() // it compares by itself
+			_, err := Envelope(b).Open() // it compares with the encoding itself
 			return b, err
 		},
 	}
 }
 
-// reopened encodes a signed thing again, around the signature of b.
+// reopened encodes a signed thing again, with the signature from b.
 func reopened(b []byte) func(body any, err error) ([]byte, error) {
 	return func(body any, err error) ([]byte, error) {
 		if err != nil {
@@ -147,8 +147,8 @@ func decodeInvitation(b []byte) ([]byte, error) {
 	return []byte(text), err
 }
 
-// payloadOf returns the bytes that a link or an invitation carries: it may stand
-// behind a gateway's address, and line breaks within it do not count.
+// payloadOf returns the bytes in a link or an invitation, which may follow a
+// gateway's address and have line breaks.
 func payloadOf(text string) string {
 	text = strings.TrimSpace(text)
 	if i := strings.IndexAny(text, "#"); i >= 0 && strings.HasPrefix(text, "https://") {
@@ -187,7 +187,7 @@ func decodeRequestFrame(b []byte) ([]byte, error) {
 	return frameOf(first, body), nil
 }
 
-// frameOf writes a frame as SPEC.md says, apart from the code under test.
+// frameOf writes a frame as SPEC.md says, independently of the code under test.
 func frameOf(first byte, body []byte) []byte {
 	n := len(body)
 	return append([]byte{first, byte(n >> 16), byte(n >> 8), byte(n)}, body...)

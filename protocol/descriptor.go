@@ -2,14 +2,14 @@ package protocol
 
 import "fmt"
 
-// Version is the version of every record and message of this norm.
+// Version is the version of every record and message of this specification.
 const Version = 1
 
 // MaxDescriptor bounds a descriptor's bytes.
 const MaxDescriptor = 8 << 10
 
-// Descriptor is the public record of a segment: enough to check and mend each
-// shard, nothing to read (SPEC.md, Descriptor).
+// Descriptor is the public record of a segment: enough to check and repair each
+// shard, and nothing that can be read (SPEC.md, Descriptor).
 type Descriptor struct {
 	V         int       `cbor:"v"`
 	K         int       `cbor:"k"`
@@ -39,7 +39,7 @@ func (d *Descriptor) Validate() error {
 	return nil
 }
 
-// Encode returns the descriptor's bytes and the name that they give.
+// Encode returns the descriptor's bytes and the segment's name, their hash.
 func (d *Descriptor) Encode() ([]byte, SegmentID) {
 	b := mustEncode(d)
 	return b, SegmentID(Sum(b))

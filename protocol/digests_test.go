@@ -2,9 +2,9 @@ package protocol
 
 import "slices"
 
-// Digests returns, as an example for other implementations, what Have says of a set of names (facts' IDs, or segments'):
-// for each bucket the BLAKE3-256 of its names in ascending order, 32 zero bytes
-// for an empty one. It sorts names.
+// Digests returns, as an example for other implementations, what Have says of a set
+// of names (IDs of facts or of segments): for each bucket the BLAKE3-256 of its names
+// in ascending order, 32 zero bytes for an empty one. It sorts names.
 func Digests[N ~[32]byte](names []N) []byte {
 	slices.SortFunc(names, func(a, b N) int { return slices.Compare(a[:], b[:]) })
 	out := make([]byte, Buckets*len(Hash{}))

@@ -3,9 +3,9 @@
 // the two halves of a conversation, Caller (asks) and Serve (answers).
 //
 // It opens no file and no socket, knows no cipher and imports nothing else of
-// this module. Streams come from whoever implements [Network]: protocol/p2p
-// over libp2p, protocol/memnet in memory.
+// this module. Streams come from implementations of [Network]: protocol/p2p over
+// libp2p, protocol/memnet in memory.
 //
-// The norm is SPEC.md beside this file; comments cite its sections. Vectors
-// for other implementations lie in testdata.
+// The specification is SPEC.md in this folder; comments cite its sections. Vectors
+// for other implementations are in testdata.
 package protocol

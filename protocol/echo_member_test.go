@@ -11,8 +11,8 @@ func (e *echo) Audit(_ context.Context, _ Remote, r *AuditRequest) (*AuditReply,
 	return &AuditReply{Nonce: echoNonce[:]}, nil
 }
 
-// Reveal proves the chunks of the shard that echo keeps, whatever shard is
-// named; slot 9 it has not.
+// Reveal proves the chunks of the shard that echo keeps, whatever shard is named,
+// except for slot 9, which it does not have.
 func (e *echo) Reveal(_ context.Context, _ Remote, r *RevealRequest) (*RevealReply, []byte, func(), error) {
 	if e.pending == nil {
 		return nil, nil, nil, Refuse(CodeNotFound, "no challenge")

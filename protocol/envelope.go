@@ -16,20 +16,21 @@ const (
 	MaxEnvelopeAddrs = 8
 )
 
-// Envelope is a libp2p signed peer record: a peer's own word on its addresses.
+// Envelope is a libp2p signed peer record: a peer's own statement of its addresses.
 type Envelope []byte
 
 // PeerRecord is what an envelope says.
 type PeerRecord struct {
 	Peer  peer.ID
-	Seq   uint64 // the higher is the newer
+	Seq   uint64 // a higher one is newer
 	Addrs []multiaddr.Multiaddr
 }
 
 // Info returns the record as libp2p's address hint.
 func (r PeerRecord) Info() peer.AddrInfo { return peer.AddrInfo{ID: r.Peer, Addrs: r.Addrs} }
 
-// SealEnvelope signs addresses, of which it keeps the first MaxEnvelopeAddrs.
+// SealEnvelope signs addresses: the first MaxEnvelopeAddrs, or fewer if they would
+// not fit.
 func SealEnvelope(key crypto.PrivKey, seq uint64, addrs []multiaddr.Multiaddr) (Envelope, error) {
 	id, err := peer.IDFromPrivateKey(key)
 	if err != nil {
@@ -75,8 +76,8 @@ func (e Envelope) Open() (PeerRecord, error) {
 	if len(rec.Addrs) > MaxEnvelopeAddrs {
 		return PeerRecord{}, malformed("peer record", "%d addresses", len(rec.Addrs))
 	}
-	// Protocol buffers have many encodings of one record; facts are named by
-	// their bytes, so only the one that we would write ourselves counts.
+	// Protocol buffers have many encodings of one record; facts are named by their
+	// bytes, so only the one that we would write ourselves is accepted.
 	again, err := env.Marshal()
 	if err != nil || !bytes.Equal(again, e) {
 		return PeerRecord{}, malformed("peer record", "not in canonical form")
@@ -84,9 +85,9 @@ func (e Envelope) Open() (PeerRecord, error) {
 	return PeerRecord{Peer: rec.PeerID, Seq: rec.Seq, Addrs: rec.Addrs}, nil
 }
 
-// Unverified returns what an envelope says, and does not ask whether its peer
-// has signed it: for one that Open found good before it was stored. It returns
-// ErrMalformed for what is no peer record.
+// Unverified returns what an envelope says without checking its signature, for one
+// that Open accepted before it was stored. It returns ErrMalformed for what is no
+// peer record.
 func (e Envelope) Unverified() (PeerRecord, error) {
 	if len(e) > MaxEnvelope {
 		return PeerRecord{}, malformed("peer record", "%d bytes", len(e))

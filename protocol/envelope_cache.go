@@ -4,8 +4,8 @@ import "sync"
 
 // EnvelopeCache opens envelopes and remembers those that were good: each member
 // of a group, and each node that is asked for others, shows the same ones, and
-// to check a signature takes longer than all else of an answer. It may be used
-// by many goroutines at once.
+// checking a signature takes longer than the rest of an answer. It may be used by
+// many goroutines at the same time.
 type EnvelopeCache struct {
 	most int
 
@@ -19,8 +19,8 @@ func NewEnvelopeCache(most int) *EnvelopeCache {
 	return &EnvelopeCache{most: most, good: make(map[Hash]PeerRecord)}
 }
 
-// Open returns what Envelope.Open does. The record is shared: nobody may change
-// its addresses.
+// Open returns what Envelope.Open returns. The record is shared: callers must not
+// change its addresses.
 func (c *EnvelopeCache) Open(e Envelope) (PeerRecord, error) {
 	if len(e) > MaxEnvelope {
 		return e.Open()

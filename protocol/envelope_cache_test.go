@@ -23,7 +23,7 @@ func TestEnvelopeCache(t *testing.T) {
 	}
 	c := NewEnvelopeCache(2)
 	for range 2 { // from the envelope, then from memory
-		for seq := uint64(1); seq < 5; seq++ { // more than it has room for
+		for seq := uint64(1); seq < 5; seq++ { // more than the cache has room for
 			e := seal(seq)
 			want, err := e.Open()
 			if err != nil {
@@ -44,7 +44,7 @@ func TestEnvelopeCache(t *testing.T) {
 	if _, err := c.Open(good); err != nil {
 		t.Fatal(err)
 	}
-	for i := range good { // one that was good makes none like it good
+	for i := range good { // a good one does not make similar ones good
 		bad := Envelope(bytes.Clone(good))
 		bad[i] ^= 1
 		_, direct := bad.Open()

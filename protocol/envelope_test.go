@@ -27,7 +27,7 @@ func TestUnverifiedReadsWhatOpenReads(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for i := range env {
-		// Where just the signature is cut off nobody misses it.
+		// Where only the signature is cut off, Unverified does not miss it.
 		if got, err := env[:i].Unverified(); err == nil && got.Peer != want.Peer || err != nil && !errors.Is(err, ErrMalformed) {
 			t.Errorf("cut to %d bytes: %+v, %v", i, got, err)
 		}

@@ -15,25 +15,25 @@ type Code uint64
 // The codes.
 const (
 	CodeUnavailable Code = 1  // cannot serve now; ask again or ask others
-	CodeMalformed   Code = 2  // the request breaks the norm
+	CodeMalformed   Code = 2  // the request breaks the specification
 	CodeNetwork     Code = 3  // of another network
 	CodeVersion     Code = 4  // of an unknown version or kind
 	CodeNotFound    Code = 5  // not held here
 	CodeDenied      Code = 6  // proof or signature missing or wrong
 	CodeFull        Code = 7  // donation or disk is full
-	CodeCapped      Code = 8  // the asker, its address prefix or newcomers have their share
+	CodeCapped      Code = 8  // the asker, its address prefix or newcomers have used up their share
 	CodeWrongSlot   Code = 9  // the table does not name this node at that slot
 	CodeConflict    Code = 10 // another table for this group is held
 	CodeDeleted     Code = 11 // the owner deleted it
 	CodeForged      Code = 12 // bytes do not fit their hash
-	CodeCorrupt     Code = 13 // the holder's own disk fails the hash
+	CodeCorrupt     Code = 13 // the bytes on the holder's own disk do not fit their hash
 	CodeSuspended   Code = 14 // the holder's disk is not mounted
 	CodeVoucher     Code = 15 // a voucher is needed, or this one does not count
 	CodeLimit       Code = 16 // a limit of the group is reached
 	CodeDraining    Code = 17 // the node is leaving
 	CodeUnknown     Code = 18 // record or table of the group is missing here: offer Facts first
-	CodeDisputed    Code = 19 // this node sees members, vacancy, need or turn otherwise; ask again later
-	CodeBudget      Code = 20 // its donor does not give it now: volume, hours, a pause
+	CodeDisputed    Code = 19 // this node sees members, vacancy, need or turn differently; ask again later
+	CodeBudget      Code = 20 // outside the limits that the donor has set: volume, hours, a pause
 )
 
 var codeText = map[Code]string{
@@ -85,8 +85,8 @@ func Refuse(c Code, format string, args ...any) *Error {
 	return &Error{Code: c, Text: cleanText(fmt.Sprintf(format, args...))}
 }
 
-// cleanText makes a text fit to cross the wire and to be shown: valid UTF-8 of
-// at most MaxErrorText bytes that moves no terminal's cursor.
+// cleanText makes a text safe to send and to show: valid UTF-8 of at most
+// MaxErrorText bytes that moves no terminal's cursor.
 func cleanText(t string) string {
 	t = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -127,8 +127,8 @@ var (
 	ErrBudget      = &Error{Code: CodeBudget}
 )
 
-// CodeOf returns the code of an error in err's chain, or CodeUnavailable: what
-// went wrong inside a node is no business of its peers.
+// CodeOf returns the code of an error in err's chain, or CodeUnavailable: peers are
+// not told what went wrong inside a node.
 func CodeOf(err error) Code {
 	var e *Error
 	switch {

@@ -20,7 +20,7 @@ type pipeStream struct{ net.Conn }
 func (p pipeStream) Reset() error   { return p.Close() }
 func (p pipeStream) Remote() Remote { return Remote{Peer: "them"} }
 
-// pipeNet opens each stream to one handler.
+// pipeNet opens every stream to the same handler.
 type pipeNet struct{ h Handler }
 
 func (n pipeNet) Open(context.Context, peer.ID) (Stream, error) {
@@ -43,7 +43,7 @@ func (pipeNet) Providers(context.Context, Key) iter.Seq[peer.ID]     { return ni
 type echo struct {
 	shard    []byte
 	pending  *AuditRequest // the last challenge
-	released int           // replies whose raw bytes are out
+	released int           // replies whose raw bytes were released
 }
 
 func (e *echo) Info(context.Context, Remote, *InfoRequest) (*InfoReply, error) {

@@ -11,7 +11,7 @@ const (
 	FactTable    FactKind = 2 // the owner's table; the first one seen stays
 	FactEnvelope FactKind = 3 // a member's signed peer record; the newest counts
 	FactGrant    FactKind = 4
-	FactDelete   FactKind = 5 // beats grants of its subject
+	FactDelete   FactKind = 5 // overrides grants of its subject
 	FactRenewal  FactKind = 6 // the newest counts
 	FactPointer  FactKind = 7 // the highest seq counts
 )
@@ -19,8 +19,8 @@ const (
 // MaxFact bounds the bytes of one fact.
 const MaxFact = maxSigned
 
-// Fact is one signed or self-certifying statement of a group. A group's truth
-// is the union of its facts; replays do nothing (SPEC.md, Facts).
+// Fact is one signed or self-certifying statement about a group. The state of a
+// group is the union of its facts; replays do nothing (SPEC.md, Facts).
 type Fact struct {
 	Kind  FactKind `cbor:"kind"`
 	Bytes []byte   `cbor:"bytes"`
@@ -34,7 +34,7 @@ func (f Fact) ID() Hash {
 	return Sum(b)
 }
 
-// Opened is a fact whose signature fits its group; just the field of its kind
+// Opened is a fact whose signature fits its group; only the field for its kind
 // is set.
 type Opened struct {
 	Kind     FactKind
@@ -47,8 +47,8 @@ type Opened struct {
 	Pointer  *Pointer
 }
 
-// OpenFact verifies a fact of the group that r founds. An envelope says
-// nothing of groups: whether its peer is a member, the caller sees.
+// OpenFact verifies a fact of the group that r founds. An envelope says nothing
+// about groups: the caller must check whether its peer is a member.
 func OpenFact(r *GroupRecord, g GroupID, f Fact) (Opened, error) {
 	o := Opened{Kind: f.Kind}
 	if len(f.Bytes) > MaxFact {

@@ -14,21 +14,21 @@ const (
 	statusOK    = 0
 	statusError = 1
 
-	// firstWrite is how much of the raw bytes rides with the frame in one
-	// write: each small write would be a packet and a record of its own.
+	// firstWrite is how much of the raw bytes is sent with the frame in one
+	// write: each small write would be a packet and an encrypted record of its own.
 	firstWrite = 64 << 10
 
-	// writeStep fills a frame of libp2p's muxer with its header of 12 bytes: of
-	// 256 KiB the last 12 would be a frame, a record and a system call more.
+	// writeStep and the header of 12 bytes fill one frame of libp2p's muxer: of 256
+	// KiB the last 12 bytes would cost another frame, record and system call.
 	writeStep = 256<<10 - 12
 
-	// firstRead is how much memory an announced message gets before any of it
-	// has come.
+	// firstRead is how much memory an announced message gets before any of its
+	// bytes have come.
 	firstRead = 4 << 10
 )
 
-// MinRate is the least rate, in bytes a second, at which a peer must move what it
-// sends or takes, after a grace (SPEC.md, Streams). Who is slower is cut off.
+// MinRate is the least rate, in bytes a second, at which a peer must send or take
+// bytes, after a grace (SPEC.md, Streams). A slower peer is cut off.
 const MinRate = 16 << 10
 
 // Time limits of an exchange.
@@ -40,8 +40,8 @@ const (
 	// stopped peer is noticed long before a slow one is cut off.
 	stallTimeout = 20 * time.Second
 
-	// lastWord is how long a peer that stopped reading a request is listened
-	// to: it may have refused before.
+	// lastWord is how long a reply is awaited from a peer that stopped reading a
+	// request: it may have refused before it stopped.
 	lastWord = 2 * time.Second
 )
 
@@ -49,7 +49,7 @@ const (
 // the stream: the greatest frame, and a shard behind it.
 const maxLinger = 1<<24 + MaxShardSize
 
-// TransferTime is how long a peer may take to send n bytes: at the least rate that
+// TransferTime is how long a peer may take to send n bytes, at the least rate that
 // SPEC.md, Streams, tolerates.
 func TransferTime(n int64) time.Duration {
 	return grace + time.Duration(n)*time.Second/MinRate
@@ -91,8 +91,8 @@ func writeMessage(w Stream, first byte, m Message, raw []byte) error {
 	return writeFrame(w, first, body, raw)
 }
 
-// writeFrame sends one frame, and raw behind it, in as few writes as pays. A
-// peer that takes nothing for stallTimeout is given up.
+// writeFrame sends one frame, and raw behind it, in few writes. A peer that takes
+// nothing for stallTimeout is given up.
 func writeFrame(w Stream, first byte, body, raw []byte) error {
 	head := min(len(raw), firstWrite)
 	buf := make([]byte, frameHeader, frameHeader+len(body)+head)
@@ -139,8 +139,8 @@ func readMessage(r io.Reader, n int, m Message) error {
 	return ParseMessage(b, m)
 }
 
-// readBody reads n bytes into memory that grows as they come: to announce a
-// long message on each of thousands of streams costs a peer nothing.
+// readBody reads n bytes into memory that grows as they come, because a peer can
+// announce a long message on each of thousands of streams for nothing.
 func readBody(r io.Reader, n int) ([]byte, error) {
 	b := make([]byte, min(n, firstRead))
 	for have := 0; ; {

@@ -11,8 +11,8 @@ import (
 	"github.com/cairnstore/cairn/lab/fuzz"
 )
 
-// FuzzServe feeds the answering half with whatever a peer may send. It must
-// end, end the stream, and have said nothing but whole replies.
+// FuzzServe feeds the answering half with whatever a peer may send. It must return,
+// end the stream, and send nothing but whole replies.
 func FuzzServe(f *testing.F) {
 	seed(f, func(v vector) []byte { return v.input() }, "request frame")
 	w := newWorld(f)
@@ -43,7 +43,7 @@ func FuzzServe(f *testing.F) {
 	})
 }
 
-// wholeReplies reads replies with what follows a Get's, up to the end.
+// wholeReplies reads replies, with the bytes that follow a Get's, up to the end.
 func wholeReplies(t testing.TB, r *bytes.Buffer) {
 	t.Helper()
 	for r.Len() > 0 {
@@ -58,8 +58,8 @@ func wholeReplies(t testing.TB, r *bytes.Buffer) {
 			}
 			continue
 		}
-		// Only replies of these two forms have raw bytes behind them, and
-		// tell how many.
+		// Only replies of these two forms have raw bytes behind them, and say
+		// how many.
 		if m := new(GetReply); ParseMessage(body, m) == nil && len(r.Next(int(m.Length))) != int(m.Length) {
 			t.Fatalf("not all %d bytes follow", m.Length)
 		}
@@ -69,7 +69,7 @@ func wholeReplies(t testing.TB, r *bytes.Buffer) {
 	}
 }
 
-// scripted opens each stream to a peer that says the same bytes.
+// scripted opens each stream to a peer that sends the same bytes.
 type scripted struct {
 	pipeNet
 	say []byte
@@ -95,7 +95,7 @@ func FuzzReplies(f *testing.F) {
 	})
 }
 
-// asks makes every call to a peer that may answer anything.
+// asks makes every kind of call to a peer that may answer anything.
 func asks(put *PutRequest, shard []byte) []func(testing.TB, *Caller) {
 	ctx := context.Background()
 	sized := func(t testing.TB, got []byte, length int64) {
@@ -135,9 +135,9 @@ func asks(put *PutRequest, shard []byte) []func(testing.TB, *Caller) {
 	}
 }
 
-// FuzzAudit feeds the auditor with whatever a holder may answer to both halves
-// of a challenge. What comes back has an entry for each shard, slices of no
-// more bytes than came, and memory for no more than that.
+// FuzzAudit feeds the auditor with whatever a holder may answer to both halves of a
+// challenge. The result has an entry for each shard, no more bytes of slices than
+// came, and takes no more memory than that.
 func FuzzAudit(f *testing.F) {
 	w := newWorld(f)
 	nonce := frameOf(statusOK, mustEncode(&AuditReply{challenge.Nonce[:]}))

@@ -7,8 +7,8 @@ import (
 	"github.com/cairnstore/cairn/lab/fuzz"
 )
 
-// Whatever a slice holds, it proves the shard's own bytes or nothing, and only
-// in the one form that a holder would send.
+// Whatever a slice contains, it proves the shard's own bytes or nothing, and only in
+// the one form that a holder would send.
 func FuzzVerifySlice(f *testing.F) {
 	const size = 5*LeafSize + 64
 	data := generated(size)
@@ -36,7 +36,7 @@ func FuzzVerifySlice(f *testing.F) {
 	})
 }
 
-// Whatever a chunk's slice holds, it proves the shard's own chunk or nothing, and
+// Whatever a chunk's slice contains, it proves the shard's own chunk or nothing, and
 // only in the one form that a holder would send.
 func FuzzVerifyChunk(f *testing.F) {
 	const size = 5*LeafSize + 64
@@ -67,21 +67,21 @@ func FuzzVerifyChunk(f *testing.F) {
 	})
 }
 
-// tree is what stands over a shard's bytes; to make it takes most of the time.
+// tree is the outboard and root of a shard's bytes; making it takes most of the time.
 type tree struct {
 	outboard []byte
 	root     Hash
 }
 
-// An honest slice of any range of any shard proves just that range.
+// An honest slice of any range of any shard proves exactly that range.
 func FuzzSliceRange(f *testing.F) {
 	f.Add(uint32(0), uint32(0), uint32(63))
 	f.Add(uint32(5*LeafSize/shardAlign<<4|15), uint32(LeafSize-1), uint32(1)) // five leaves and 64 bytes
 	f.Add(uint32((8*LeafSize/shardAlign-1)<<4|15), uint32(7*LeafSize), uint32(LeafSize-1))
 	all, outboards := generated(1<<20), make(map[int64]tree)
 	fuzz.Run3(f, func(t *fuzz.T, shape, off, length uint32) {
-		// Up to 1 MiB, but of each magnitude alike up to four leaves and seldom
-		// above: else nearly all time goes into long ones.
+		// Up to 1 MiB, but each magnitude up to four leaves equally often, and
+		// longer ones seldom: otherwise they would take nearly all the time.
 		most := uint32(1) << min(shape%16, 10)
 		if shape%16 == 15 {
 			most = 1 << 14

@@ -12,11 +12,11 @@ import (
 	"github.com/cairnstore/cairn/lab/fuzz"
 )
 
-// fuzzSigned feeds a decoder of something signed with bytes as they are, and
-// with the same bytes as a body that is signed well: else the signature would
-// hide from the fuzzer whether what it lets in is in canonical form. A body that
-// is refused for more than its missing signature need not be signed for that:
-// to sign and to verify takes twenty times as long as all the rest.
+// fuzzSigned feeds a decoder of something signed with bytes as they are, and with the
+// same bytes as a body that is signed well: otherwise the signature would hide from
+// the fuzzer whether what the decoder accepts is in canonical form. A body that is
+// refused for more than its missing signature is not signed, because signing and
+// verifying take twenty times as long as all the rest.
 func fuzzSigned(f *testing.F, kind string, keyOf func(*world) ed25519.PrivateKey) {
 	w := newWorld(f)
 	seed(f, func(v vector) []byte { return v.input() }, kind)
@@ -57,8 +57,8 @@ func FuzzReadProof(f *testing.F)  { fuzzSigned(f, "read proof", readKey) }
 func FuzzGroupProof(f *testing.F) { fuzzSigned(f, "group proof", renewKey) }
 func FuzzHandover(f *testing.F)   { fuzzSigned(f, "handover", holderKey) }
 
-// FuzzEnvelope reads peer records, signed and unsigned, and the same bytes as
-// what a peer says of itself in an envelope that it signed.
+// FuzzEnvelope reads peer records, signed and unsigned, and the same bytes as the
+// payload of a signed envelope.
 func FuzzEnvelope(f *testing.F) {
 	const kind = "peer record"
 	w := newWorld(f)
@@ -75,7 +75,7 @@ func FuzzEnvelope(f *testing.F) {
 		checkEnvelope(t, decode, b)
 		var rec peer.PeerRecord
 		if rec.UnmarshalRecord(b) != nil {
-			return // as Open would, behind a signature that takes long to make
+			return // Open would refuse it, too, and the signature takes long to make
 		}
 		env, err := record.Seal(&verbatim{&rec, b}, w.peers[0])
 		if err != nil {
@@ -93,8 +93,7 @@ type verbatim struct {
 
 func (v *verbatim) MarshalRecord() ([]byte, error) { return v.raw, nil }
 
-// checkEnvelope checks that who asks for no signature reads at least what who
-// does has read.
+// checkEnvelope checks that Unverified reads everything that Open reads.
 func checkEnvelope(t *fuzz.T, decode decoder, b []byte) {
 	refused := checkDecoder(t, "peer record", decode, b)
 	var err error
@@ -104,7 +103,7 @@ func checkEnvelope(t *fuzz.T, decode decoder, b []byte) {
 	}
 }
 
-// A fact is taken by just the decoder of its kind, and sets just its field.
+// A fact is accepted only by the decoder of its kind, and sets only its field.
 func FuzzFact(f *testing.F) {
 	w := newWorld(f)
 	kinds := map[string]FactKind{"group record": FactRecord, "table": FactTable, "peer record": FactEnvelope,
@@ -135,7 +134,7 @@ func FuzzFact(f *testing.F) {
 	})
 }
 
-// fieldsOf returns the kinds whose field is set.
+// fieldsOf returns the kinds whose fields are set.
 func fieldsOf(o Opened) (out []FactKind) {
 	for k, set := range map[FactKind]bool{FactRecord: o.Record != nil, FactTable: o.Table != nil,
 		FactEnvelope: o.Envelope != nil, FactGrant: o.Grant != nil, FactDelete: o.Delete != nil,

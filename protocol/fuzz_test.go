@@ -9,9 +9,9 @@ import (
 	"github.com/cairnstore/cairn/lab/fuzz"
 )
 
-// fuzzDecoder holds one decoder to what the norm asks of all: what it takes
-// encodes to the same bytes, and it allocates in proportion to what it is
-// given, whatever the bytes say of themselves.
+// fuzzDecoder checks one decoder for what the specification demands of all: what it
+// accepts encodes to the same bytes, and it allocates in proportion to the bytes it
+// is given, whatever lengths these announce.
 func fuzzDecoder(f *testing.F, kind string) {
 	w := newWorld(f)
 	seed(f, func(v vector) []byte { return v.input() }, kind)
@@ -23,9 +23,8 @@ func fuzzDecoder(f *testing.F, kind string) {
 	})
 }
 
-// fuzzText feeds a decoder of text with text as it is, and with the bytes that
-// such a text carries, behind a checksum that holds: else hardly any would get
-// past it.
+// fuzzText feeds a decoder of text with text as it is, and with the bytes in such a
+// text under a valid checksum: otherwise hardly any would get past the checksum.
 func fuzzText(f *testing.F, kind, prefix string) {
 	decode := newWorld(f).decoders()[kind]
 	seed(f, func(v vector) []byte { return v.input() }, kind)
@@ -74,7 +73,7 @@ func checkDecoder(t *fuzz.T, kind string, decode decoder, b []byte) (refused err
 		return err
 	}
 	if isOpen(kind, b) {
-		b = again // what is ignored is gone; what is left is one form
+		b = again // ignored fields are gone; what is left has one form
 		if again, err = decode(b); err != nil {
 			t.Fatalf("%s: what it encodes to is refused: %v", kind, err)
 		}

@@ -11,7 +11,7 @@ import (
 const (
 	MaxGroupSegments = 4096 // segments ever granted
 	MaxGroupPointers = 1024
-	PointerFootprint = 2 << 10 // bytes that a grant counts for a pointer at each of its n holders
+	PointerFootprint = 2 << 10 // bytes that a grant counts for a pointer at each of the n holders
 )
 
 // Grant is the owner's signed wish that the group's members keep a segment or
@@ -23,7 +23,7 @@ type Grant struct {
 	Bytes   int64   `cbor:"bytes"`   // what all holders together keep for it
 }
 
-// Delete is the owner's signed wish that a subject be freed. It beats every
+// Delete is the owner's signed wish that a subject be freed. It overrides every
 // grant of its subject, for ever.
 type Delete struct {
 	head
@@ -110,8 +110,8 @@ func OpenRenewal(r *GroupRecord, g GroupID, b []byte) (*Renewal, error) {
 	return v, s.verify(kindRenewal, r.Renew)
 }
 
-// RenewalDate returns the time, in Unix seconds, that bytes bear which may be a
-// renewal. Nothing is verified: it tells what need not be.
+// RenewalDate returns the time, in Unix seconds, in bytes that may be a renewal. It
+// verifies nothing: it shows which renewals are too old to be worth verifying.
 func RenewalDate(b []byte) (at int64, err error) {
 	v := new(Renewal)
 	if _, err := openSigned(kindRenewal, b, v); err != nil {
@@ -134,9 +134,9 @@ func openInGroup(kind string, r *GroupRecord, b []byte, body any, h *head, in *G
 	return s, nil
 }
 
-// readProof is the right of one peer to read one segment; groupProof the right
-// of one peer to see a group's lists. The connection authenticates the peer,
-// so neither needs a clock.
+// readProof gives one peer the right to read one segment; groupProof gives one peer
+// the right to see a group's lists. The connection authenticates the peer, so
+// neither needs a time.
 type readProof struct {
 	head
 	Segment SegmentID `cbor:"segment"`

@@ -7,11 +7,11 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// Nonce tells the groups of one owner apart; their keys are derived by it.
+// Nonce tells the groups of one owner apart; their keys are derived from it.
 type Nonce [16]byte
 
-// GroupRecord founds a group: whoever holds its keys owns it, and its bytes
-// give its name (SPEC.md, Group record).
+// GroupRecord founds a group: whoever has its keys owns the group, and the hash of
+// its bytes is the group's name (SPEC.md, Group record).
 type GroupRecord struct {
 	head
 	Owner    PublicKey `cbor:"owner"`    // grants and deletes
@@ -51,8 +51,8 @@ func ParseGroupRecord(network string, b []byte) (*GroupRecord, GroupID, error) {
 	return r, GroupID(Sum(b)), nil
 }
 
-// Table says who holds which slot, as the owner drew them. Repair changes the
-// holders later; the table stays the owner's first word.
+// Table says which peers hold which slots, as the owner drew them. Repair changes
+// the holders later; the table stays as it is.
 type Table struct {
 	head
 	Group   GroupID  `cbor:"group"`
@@ -62,8 +62,8 @@ type Table struct {
 
 const kindTable = "table"
 
-// SignTable makes and signs a table. holders has one entry a slot, empty where
-// the slot is vacant.
+// SignTable makes and signs a table. holders has one entry for each slot, empty
+// where the slot is vacant.
 func SignTable(owner ed25519.PrivateKey, network string, g GroupID, p Profile, holders []peer.ID) []byte {
 	t := Table{newHead(kindTable, network), g, p, make([][]byte, len(holders))}
 	for i, h := range holders {
@@ -114,7 +114,7 @@ func (t *Table) validate(g GroupID) error {
 	return nil
 }
 
-// checkPeer admits the IDs of Ed25519 identities of full order only.
+// checkPeer accepts only the IDs of Ed25519 identities of full order.
 func checkPeer(b []byte) error {
 	_, err := peerKey(b)
 	return err
@@ -137,7 +137,7 @@ func peerKey(b []byte) (PublicKey, error) {
 	return PublicKey(raw), nil
 }
 
-// Holder returns who holds a slot, or "" where it is vacant.
+// Holder returns the holder of a slot, or "" where it is vacant.
 func (t *Table) Holder(slot int) peer.ID {
 	if slot < 0 || slot >= len(t.Slots) {
 		return ""

@@ -7,8 +7,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// Handover is a holder's own word that another peer shall have its slot: it
-// makes the slot vacant for its successor, and proves nothing else.
+// Handover is a holder's signed statement that another peer is to have its slot: it
+// makes the slot vacant for that successor, and proves nothing else.
 type Handover struct {
 	head
 	Group     GroupID `cbor:"group"`
@@ -35,8 +35,8 @@ func SignHandover(key crypto.PrivKey, network string, g GroupID, slot int, succe
 	return mustEncode(signed{body, sig}), nil
 }
 
-// OpenHandover verifies that holder handed a slot of the group over. Whether
-// it held that slot, and whether the successor asks, the caller sees.
+// OpenHandover verifies that holder handed over a slot of the group. The caller must
+// check whether it held that slot, and whether it is the successor that asks.
 func OpenHandover(network string, g GroupID, holder peer.ID, b []byte) (*Handover, error) {
 	if len(b) > maxHandover {
 		return nil, malformed(kindHandover, "%d bytes", len(b))

@@ -47,8 +47,7 @@ func (c *Caller) detour(s Stream) bool {
 	return connected && !relayed
 }
 
-// keep makes s the idle stream that is taken next, or closes it where there are
-// enough.
+// keep makes s the idle stream that is taken next, or closes it if there are enough.
 func (c *Caller) keep(s Stream) {
 	to := s.Remote().Peer
 	c.mu.Lock()
@@ -67,8 +66,8 @@ func (c *Caller) keep(s Stream) {
 	}
 }
 
-// sweep takes the streams out that idle for too long, once in an idleLife:
-// peers that are never asked again must not pile up. The caller holds mu.
+// sweep takes out the streams that have been idle for too long, once in an idleLife:
+// those of peers that are never asked again must not pile up. The caller holds mu.
 func (c *Caller) sweep(now time.Time) (old []idleStream) {
 	if now.Sub(c.swept) < idleLife {
 		return nil
@@ -89,8 +88,8 @@ func (c *Caller) sweep(now time.Time) (old []idleStream) {
 	return old
 }
 
-// keepAfter keeps s after a refusal, unless the refusal may be the last that
-// the peer says on it.
+// keepAfter keeps s after a refusal, unless the peer may end the stream with that
+// refusal.
 func (c *Caller) keepAfter(s Stream, code Code) {
 	if code == CodeMalformed || code == CodeVersion {
 		_ = s.Close()

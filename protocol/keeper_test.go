@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 )
 
-// keeper lets so many bytes of long requests in.
+// keeper has room for a number of bytes of long requests.
 type keeper struct {
 	echo
 	room, asked int
@@ -21,8 +21,8 @@ func (k *keeper) Keep(_ context.Context, _ Remote, n int) (func(), error) {
 	return func() { k.room += n }, nil
 }
 
-// Long requests are held in memory only where their node has room for them:
-// thousands of streams could each bring most of one, and stop.
+// Long requests are held in memory only if their node has room for them: thousands
+// of streams could each bring most of one, and stop.
 func TestLongRequestsNeedRoom(t *testing.T) {
 	long := &FactsRequest{Want: make([]Hash, 500)}
 	synctest.Test(t, func(t *testing.T) {

@@ -15,7 +15,7 @@ const (
 	leafGroup = 4
 )
 
-// ErrForged says that bytes do not fit the hash that they were asked by.
+// ErrForged says that bytes do not fit the hash by which they were asked for.
 var ErrForged = errors.New("bytes do not fit their hash")
 
 // Leaves returns how many leaves a shard of n bytes has; never less than one.
@@ -32,7 +32,7 @@ func AlignRange(off, length, size int64) (alignedOff, alignedLength int64) {
 // length bytes of a shard of size bytes.
 func SliceSize(length, size int64) int64 {
 	leaves := min(Leaves(size), Leaves(length)+1)
-	depth := int64(2) // both edges of the range have a path of their own
+	depth := int64(2) // each edge of the range has a path of its own
 	for n := Leaves(size); n > 1; n = (n + 1) / 2 {
 		depth += 2
 	}
@@ -40,8 +40,8 @@ func SliceSize(length, size int64) int64 {
 }
 
 // Slice returns the bao slice that proves the range [off, off+length) of a
-// shard of size bytes. leaves holds just the shard's bytes of that range
-// widened by AlignRange; outboard is the whole shard's.
+// shard. leaves holds the shard's bytes of exactly that range widened by AlignRange;
+// outboard is the whole shard's.
 func Slice(leaves, outboard []byte, off, length int64) ([]byte, error) {
 	var out bytes.Buffer
 	out.Grow(len(leaves) + 4096)

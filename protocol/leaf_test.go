@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Every range of shards around each boundary must verify, through leaves that
-// were cut out as a disk would hand them over.
+// Every range of shards around each boundary must verify, with leaves cut out as a
+// holder reads them from its disk.
 func TestSliceRoundTrip(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, size := range []int64{64, 1024, LeafSize - 64, LeafSize, LeafSize + 64, 3*LeafSize + 128, 256 << 10, 1 << 20, 4 << 20} {

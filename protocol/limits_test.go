@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// The greatest lengths of messages, in bytes, as SPEC.md tells them.
+// The greatest lengths of messages, in bytes, as SPEC.md gives them.
 var limits = map[string]int{
 	"info request": 16384, "info reply": 65536,
 	"form request": 16384, "form reply": 16384,
@@ -54,7 +54,7 @@ func TestMessageLimits(t *testing.T) {
 	}
 }
 
-// What the norm allows in a message fits into its greatest length.
+// What the specification allows in a message fits into its greatest length.
 func TestFullMessagesFit(t *testing.T) {
 	w := newWorld(t)
 	wide := &Descriptor{V: Version, K: 26, N: MaxShards, Size: MaxSegment, ShardSize: ShardSize(MaxSegment, 26), Roots: make([]Hash, MaxShards), ReadKey: w.desc.ReadKey}
@@ -133,8 +133,8 @@ func TestWidestTable(t *testing.T) {
 	}
 }
 
-// fullBeat has as many renewals as fit, each of a network whose name is as
-// long as can be.
+// fullBeat has as many renewals as are allowed, each of a network with the longest
+// possible name.
 func fullBeat(w *world) Beat {
 	b := Beat{Clock: MaxInt, AwayUntil: MaxInt, SuspendedUntil: MaxInt, Draining: true}
 	r := SignRenewal(w.renew, strings.Repeat("n", maxNetworkName), w.group, time.Unix(MaxInt, 0))
@@ -183,7 +183,7 @@ func TestReadMessageInPieces(t *testing.T) {
 	}
 }
 
-// shy reads as told, and keeps the longest piece that it was asked for.
+// shy notes the longest piece that it was asked for.
 type shy struct {
 	io.Reader
 	most int

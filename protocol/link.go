@@ -53,7 +53,7 @@ func (l Link) Text() (string, error) {
 	return LinkPrefix + base64.RawURLEncoding.EncodeToString(b), nil
 }
 
-// Format writes what may be shown of a link, for every verb.
+// Format writes only what may be shown of a link, for every verb.
 func (l Link) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "link to pointer %s", l.Pointer)
 }

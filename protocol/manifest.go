@@ -19,8 +19,8 @@ type Extent struct {
 	_       struct{}  `cbor:",toarray"`
 	Group   GroupID   // whose members hold the segment
 	Segment SegmentID //
-	Secret  Secret    // the segment's: its read key comes from it
-	Key     Secret    // the extent's: commitment and cipher key come from it
+	Secret  Secret    // the segment's: its read key is derived from it
+	Key     Secret    // the extent's: commitment and cipher key are derived from it
 	Offset  int64     // bytes into the segment
 	Length  int64     // sealed bytes, commitment included
 }
@@ -45,7 +45,7 @@ type Manifest struct {
 	Size    int64    `cbor:"size"`    // bytes of the file
 	MTime   int64    `cbor:"mtime"`   // Unix seconds
 	MTimeNS int64    `cbor:"mtimeNs"` // and nanoseconds
-	Depth   int      `cbor:"depth"`   // 0: the extents are content; else of pages of extents, one level down
+	Depth   int      `cbor:"depth"`   // 0: the extents are content; else they are pages of extents, one level down
 	Extents []Extent `cbor:"extents"`
 }
 
@@ -153,8 +153,8 @@ const TargetSize = 1024
 // MaxTargetHints bounds the hints of a target.
 const MaxTargetHints = 8
 
-// Target is what a pointer's payload says: where a manifest lies, and who held
-// it when the pointer was written.
+// Target is what a pointer's payload says: where a manifest lies, and which peers
+// held it when the pointer was written.
 type Target struct {
 	V      int      `cbor:"v"`
 	Kind   string   `cbor:"kind"`

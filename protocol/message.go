@@ -41,8 +41,8 @@ func (k Kind) String() string {
 	return "unknown message"
 }
 
-// Greatest lengths in bytes of what a message's CBOR takes; shard bytes follow
-// it raw and are bounded on their own.
+// Greatest lengths in bytes of a message's CBOR; shard bytes follow it raw and have
+// bounds of their own.
 const (
 	maxBeat  = 4 << 10
 	maxSmall = 16 << 10
@@ -117,7 +117,7 @@ type FormReply struct {
 
 // --- Put
 
-// PutRequest announces a shard; its bytes follow at once.
+// PutRequest announces a shard; its bytes follow immediately.
 type PutRequest struct {
 	Record     []byte `cbor:"record"`
 	Slot       int    `cbor:"slot"`
@@ -131,7 +131,7 @@ type PutReply struct{}
 
 // --- Get
 
-// AnySlot in a GetRequest means: the one that you hold.
+// AnySlot in a GetRequest means the slot that the asked peer holds.
 const AnySlot = -1
 
 // GetRequest asks for a shard (Length 0) or for a range of one.
@@ -144,7 +144,7 @@ type GetRequest struct {
 	Descriptor bool      `cbor:"descriptor"`
 }
 
-// GetReply precedes a whole shard's bytes or a slice.
+// GetReply comes before a whole shard's bytes or a slice.
 type GetReply struct {
 	Slot       int    `cbor:"slot"`
 	Length     int64  `cbor:"length"`     // raw bytes that follow
@@ -164,11 +164,11 @@ type HaveRequest struct {
 	Facts    []int       `cbor:"facts"`    // buckets whose facts to list
 	Segments []int       `cbor:"segments"` // buckets whose segments to list
 	Named    []SegmentID `cbor:"named"`    // segments to answer yes or no about
-	Root     []byte      `cbor:"root"`     // DigestsRoot of what the asker expects; empty: of nothing
+	Root     []byte      `cbor:"root"`     // DigestsRoot of what the asker expects; empty: it expects nothing
 }
 
-// DigestsRoot returns what stands for both digests of a HaveReply, where the
-// asker may have the same: the first 16 bytes of their BLAKE3-256.
+// DigestsRoot returns what an asker sends in place of both digests of a HaveReply, if
+// it may have the same: the first 16 bytes of their BLAKE3-256.
 func DigestsRoot(facts, segments []byte) []byte {
 	h := Sum(slices.Concat(facts, segments))
 	return h[:digestsRoot]
@@ -179,26 +179,26 @@ const digestsRoot = 16
 // HaveReply gives a digest for each bucket, or says that they are those that the
 // asker expects, then the lists asked for, as many whole buckets as fit.
 type HaveReply struct {
-	Same           bool        `cbor:"same"`           // the digests are those of the request's Root, and left out
+	Same           bool        `cbor:"same"`           // the digests fit the request's Root, and are left out
 	FactDigests    []byte      `cbor:"factDigests"`    // Buckets × 32 bytes; empty without the right to lists
-	SegmentDigests []byte      `cbor:"segmentDigests"` // likewise
+	SegmentDigests []byte      `cbor:"segmentDigests"` // the same
 	Facts          []Hash      `cbor:"facts"`
 	Segments       []SegmentID `cbor:"segments"`
 	FactsDone      int         `cbor:"factsDone"`    // buckets of the request that Facts answers
-	SegmentsDone   int         `cbor:"segmentsDone"` // likewise
+	SegmentsDone   int         `cbor:"segmentsDone"` // the same for Segments
 	Held           []bool      `cbor:"held"`         // for each named segment
 }
 
 // --- Members
 
-// MembersRequest asks who holds which slot of a group.
+// MembersRequest asks which peers hold which slots of a group.
 type MembersRequest struct {
 	Group   GroupID   `cbor:"group"`
 	Segment SegmentID `cbor:"segment"` // zero: Proof is a group proof
 	Proof   []byte    `cbor:"proof"`   // read proof of Segment, or group proof
 }
 
-// Member is one holder as the answering peer believes.
+// Member is one holder, as the answering peer believes.
 type Member struct {
 	Slot     int      `cbor:"slot"`
 	Envelope Envelope `cbor:"envelope"`

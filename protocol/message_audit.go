@@ -11,8 +11,8 @@ type ShardRef struct {
 
 // --- Audit
 
-// AuditRequest announces a challenge of shards that the asked peer should
-// hold: the asker's half is fixed by it, but not known yet.
+// AuditRequest announces a challenge for shards that the asked peer should hold: it
+// fixes the asker's half without revealing it yet.
 type AuditRequest struct {
 	Group  GroupID    `cbor:"group"`
 	Commit Hash       `cbor:"commit"` // Half.Commit of the asker's half
@@ -65,8 +65,7 @@ func (*RevealRequest) MaxLen() int { return maxSmall }
 // MaxLen returns 16 KiB.
 func (*RevealReply) MaxLen() int { return maxSmall }
 
-// Validate checks the number of shards, their slots, and that none stands
-// there twice.
+// Validate checks the number of shards, their slots, and that none is listed twice.
 func (m *AuditRequest) Validate() error {
 	if len(m.Shards) == 0 || len(m.Shards) > MaxAuditShards {
 		return malformed("audit", "%d shards", len(m.Shards))
@@ -92,11 +91,11 @@ func (m *AuditReply) Validate() error {
 	return nil
 }
 
-// Validate accepts every secret: whether it fits, the commitment tells.
+// Validate accepts every secret: CheckCommit tells whether it fits the commitment.
 func (*RevealRequest) Validate() error { return nil }
 
-// Validate checks counts, and that just where a result is 0 a slice of a
-// possible length follows.
+// Validate checks counts, and that a slice of a possible length follows exactly where
+// the result is 0.
 func (m *RevealReply) Validate() error {
 	if len(m.Results) > MaxAuditShards || len(m.Lengths) != len(m.Results) {
 		return malformed("reveal", "%d results, %d lengths", len(m.Results), len(m.Lengths))

@@ -3,16 +3,16 @@ package protocol
 // MaxBeatRenewals bounds the renewals of one Beat.
 const MaxBeatRenewals = 16
 
-// maxRenewal bounds the bytes of a renewal that rides with a Beat.
+// maxRenewal bounds the bytes of a renewal in a Beat.
 const maxRenewal = 256
 
-// Beat is what a node tells its neighbours of itself, and never of others.
+// Beat is what a node tells its neighbours about itself, and never about others.
 type Beat struct {
 	Clock          int64          `cbor:"clock"`          // Unix seconds
 	AwayUntil      int64          `cbor:"awayUntil"`      // Unix seconds; 0: not away
-	SuspendedUntil int64          `cbor:"suspendedUntil"` // Unix seconds until which its disk may be missing; 0: it is not
+	SuspendedUntil int64          `cbor:"suspendedUntil"` // Unix seconds until which its disk may be missing; 0: the disk is there
 	Draining       bool           `cbor:"draining"`
-	Renewals       []GroupRenewal `cbor:"renewals"` // newest of groups that both share; at most MaxBeatRenewals
+	Renewals       []GroupRenewal `cbor:"renewals"` // the newest, of groups that both share; at most MaxBeatRenewals
 }
 
 // GroupRenewal is a group's newest renewal, which its renew key signed.

@@ -9,11 +9,11 @@ type NominateRequest struct {
 	Slot      int      `cbor:"slot"`
 	Record    []byte   `cbor:"record"`
 	Table     []byte   `cbor:"table"`
-	Bytes     int64    `cbor:"bytes"`     // that the candidate shall reserve
+	Bytes     int64    `cbor:"bytes"`     // that the candidate is to reserve
 	Candidate Envelope `cbor:"candidate"` // its peer record; empty: the asked peer is the candidate
 }
 
-// NominateReply is a candidate's yes; from a member it holds nothing.
+// NominateReply is a candidate's yes; from a member it is empty.
 type NominateReply struct {
 	Envelope Envelope `cbor:"envelope"` // the candidate's own
 	Until    int64    `cbor:"until"`    // Unix seconds at which its reservation ends
@@ -21,11 +21,11 @@ type NominateReply struct {
 
 // --- Enter
 
-// EnterRequest is a peer's own wish to be audited as the holder of a slot.
+// EnterRequest is a peer's request to be audited as the holder of a slot.
 type EnterRequest struct {
 	Group    GroupID `cbor:"group"`
 	Slot     int     `cbor:"slot"`
-	Handover []byte  `cbor:"handover"` // of the slot's holder to the asker; empty: none
+	Handover []byte  `cbor:"handover"` // from the slot's holder to the asker; empty: none
 }
 
 // EnterReply says that the asked member will audit the asker.
@@ -38,15 +38,15 @@ type Purpose uint8
 
 // The purposes.
 const (
-	PurposeRepair  Purpose = 1 // makes shards that others have lost
-	PurposeMending Purpose = 2 // confesses that its own shard is lost
+	PurposeRepair  Purpose = 1 // to make shards that others have lost
+	PurposeMending Purpose = 2 // to make the asker's own shard again, which it thereby says is lost
 )
 
 // MendRequest asks a co-member for a whole shard. The reply is Get's.
 type MendRequest struct {
 	Group      GroupID   `cbor:"group"`
 	Segment    SegmentID `cbor:"segment"`
-	Slot       int       `cbor:"slot"` // AnySlot: the one that you hold
+	Slot       int       `cbor:"slot"` // AnySlot: the one that the asked peer holds
 	Purpose    Purpose   `cbor:"purpose"`
 	Descriptor bool      `cbor:"descriptor"` // wanted
 }

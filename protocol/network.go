@@ -13,14 +13,14 @@ import (
 	"github.com/multiformats/go-multiaddr"
 )
 
-// Network is all that a role knows of the world. Every address that it is
-// given is a hint; who answers is authenticated by peer ID.
+// Network is all that owners and nodes know of the world. Every address given to it
+// is only a hint; a peer that answers is authenticated by its ID.
 type Network interface {
 	// Self returns this peer's own ID.
 	Self() peer.ID
 
-	// Envelope returns this peer's own signed peer record with the addresses
-	// at which it believes it can be dialled.
+	// Envelope returns this peer's own signed peer record, with the addresses
+	// at which it believes that it can be dialled.
 	Envelope() (Envelope, error)
 
 	// EnvelopeOf returns the newest signed peer record that a connected peer
@@ -31,7 +31,7 @@ type Network interface {
 	// returns ErrUnreachable, with the cause, when no address works.
 	Open(ctx context.Context, to peer.ID) (Stream, error)
 
-	// Learn remembers addresses of a peer. They are dialled only where the
+	// Learn remembers addresses of a peer. They are dialled only if the
 	// network's rules on hints allow it (SPEC.md, Dialling).
 	Learn(peer.AddrInfo)
 
@@ -43,8 +43,8 @@ type Network interface {
 	// whether it is reached through a relay only.
 	RemoteAddr(peer.ID) (addr multiaddr.Multiaddr, relayed, connected bool)
 
-	// Closest looks a random or given key up in the DHT and returns the
-	// peers nearest to it.
+	// Closest looks up a random or given key in the DHT and returns the peers
+	// closest to it.
 	Closest(ctx context.Context, key Key) ([]peer.ID, error)
 
 	// Announce keeps this peer announced in the DHT as a provider of keys,
@@ -69,11 +69,11 @@ type Stream interface {
 	io.Writer
 	// Close closes both directions without losing what was written.
 	Close() error
-	// Reset ends both directions at once; the peer sees an error.
+	// Reset ends both directions immediately; the peer sees an error.
 	Reset() error
 	SetReadDeadline(time.Time) error
 	SetWriteDeadline(time.Time) error
-	// Remote tells who is at the other end.
+	// Remote says who is at the other end.
 	Remote() Remote
 }
 

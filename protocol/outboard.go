@@ -13,8 +13,8 @@ import (
 // library compresses in one call.
 const chunksPerLeaf = 1 << leafGroup
 
-// readStep is how many bytes of a shard are read before they are hashed: they
-// are still in the processor's cache then.
+// readStep is how many bytes of a shard are read before they are hashed: few enough
+// to be still in the processor's cache then.
 const readStep = 16 * LeafSize
 
 // Outboard returns the tree of hashes over data (0.4 % of its length), from
@@ -28,8 +28,8 @@ func Outboard(data []byte) (outboard []byte, root Hash) {
 // OutboardSize returns the length in bytes of the outboard of n bytes.
 func OutboardSize(n int64) int64 { return int64(bao.EncodedSize(int(n), leafGroup, true)) }
 
-// ReadOutboard fills data from r and returns what Outboard does, hashing the
-// bytes as they come. It returns the error of r when that ends before.
+// ReadOutboard fills data from r and returns what Outboard returns, hashing the bytes
+// as they come. It returns the error of r if r ends before data is full.
 func ReadOutboard(r io.Reader, data []byte) (outboard []byte, root Hash, err error) {
 	t := newLeafTree(int64(len(data)))
 	if err := readSteps(r, data, t.write); err != nil {
@@ -52,8 +52,8 @@ func readSteps(r io.Reader, data []byte, seen func([]byte)) error {
 	return nil
 }
 
-// leafTree hashes a shard leaf by leaf, where it lies. The outboard is that of
-// package bao, which copies each byte twice on its way.
+// leafTree hashes a shard leaf by leaf, in place. Its outboard is the same as that of
+// package bao, which copies each byte twice.
 type leafTree struct {
 	size int64
 	cvs  [][8]uint32 // chaining values of the leaves so far
@@ -63,7 +63,7 @@ func newLeafTree(size int64) *leafTree {
 	return &leafTree{size, make([][8]uint32, 0, Leaves(size))}
 }
 
-// write hashes what follows. All calls but the last bring whole leaves.
+// write hashes the next bytes. All calls but the last must bring whole leaves.
 func (t *leafTree) write(data []byte) {
 	for len(data) >= LeafSize {
 		t.leaf((*[LeafSize]byte)(data), LeafSize)
@@ -99,7 +99,8 @@ func (t *leafTree) finish() ([]byte, Hash) {
 const cvSize = 32 // bytes of a chaining value
 
 // subtree writes the inner nodes over some leaves and returns their chaining
-// value. The left side has as many leaves as a power of two can.
+// value. The number of leaves on the left is the greatest power of two below that of
+// all.
 func (t *leafTree) subtree(out []byte, leaves [][8]uint32, flags uint32) [8]uint32 {
 	if len(leaves) == 1 {
 		return leaves[0]

@@ -12,8 +12,8 @@ import (
 	"lukechampine.com/blake3/bao"
 )
 
-// TestOutboardIsBao: at every size at which trees change their shape, what is
-// hashed in place is what package bao makes.
+// TestOutboardIsBao: at every size at which trees change their shape, hashing in
+// place gives what package bao gives.
 func TestOutboardIsBao(t *testing.T) {
 	sizes := []int64{0, 1, 63, 64, 1023, 1024, 1025, MaxShardSize}
 	for leaves := int64(1); leaves <= 33; leaves++ {
@@ -45,7 +45,7 @@ func TestReadOutboardOfTooLittle(t *testing.T) {
 	}
 }
 
-// BenchmarkOutboard has the plain hash of the same bytes beside it.
+// BenchmarkOutboard also measures the plain hash of the same bytes, to compare.
 func BenchmarkOutboard(b *testing.B) {
 	data := make([]byte, MaxShardSize)
 	for _, c := range []struct {

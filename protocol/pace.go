@@ -7,9 +7,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Pace bounds how often each of many may do something: so often at once, and
-// so often a second after that. What it keeps is bounded, too. It may be used
-// by many goroutines at once.
+// Pace bounds how often each of many may do something: a burst, and then a number
+// per second. Its memory is bounded, too. It may be used by many goroutines at the
+// same time.
 type Pace[K comparable] struct {
 	perSecond rate.Limit
 	burst     int
@@ -19,15 +19,15 @@ type Pace[K comparable] struct {
 	of map[K]*rate.Limiter // guarded by mu
 }
 
-// NewPace returns a Pace that knows at most most names at a time. Where there
-// are more, it forgets some that were used: names that cost nothing are never
-// to be bounded by name alone.
+// NewPace returns a Pace that knows at most most names at a time. Where there are
+// more, it forgets some that have used up a part of their bound. So names that cost
+// nothing must never be bounded by name alone.
 func NewPace[K comparable](perSecond float64, burst, most int) *Pace[K] {
 	return &Pace[K]{perSecond: rate.Limit(perSecond), burst: burst, most: most, of: make(map[K]*rate.Limiter)}
 }
 
-// Take counts n more of k and reports whether they are within the bound. Where
-// they are not, nothing is left for k until some time has passed.
+// Take counts n more of k and reports whether they are within the bound. If they are
+// not, nothing is left for k until some time has passed.
 func (p *Pace[K]) Take(k K, n int, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -58,8 +58,8 @@ func (p *Pace[K]) Left(k K, now time.Time) int {
 	return int(v.TokensAt(now))
 }
 
-// makeRoom forgets those who have all of their bound, of whom nothing is to be
-// known, or else any. The caller holds mu.
+// makeRoom forgets the names that have all of their bound left, about which there is
+// nothing to remember, and if these are too few, any others. The caller holds mu.
 func (p *Pace[K]) makeRoom(now time.Time) {
 	if len(p.of) < p.most {
 		return

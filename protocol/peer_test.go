@@ -17,7 +17,7 @@ func TestShortPeerIsTheEndOfTheText(t *testing.T) {
 		for j := range id {
 			id[j] = byte(r.Uint32())
 		}
-		for j := range min(r.IntN(4), len(id)) { // as of an Ed25519 key, whose ID begins so
+		for j := range min(r.IntN(4), len(id)) { // the ID of an Ed25519 key begins with such bytes
 			id[j] = [...]byte{0, 0, 0x24}[(i+j)%3]
 		}
 		text := peer.ID(id).String()

@@ -9,12 +9,12 @@ import (
 // commitment, TargetSize plain bytes, one authentication tag.
 const PayloadSize = 32 + TargetSize + 16
 
-// Pointer is the one mutable thing: a signed, sealed reference that lives as a
-// fact in its home group (SPEC.md, Pointer).
+// Pointer is the only mutable record: a signed, sealed reference that is a fact of
+// its home group (SPEC.md, Pointer).
 type Pointer struct {
 	head
 	Key     PublicKey `cbor:"key"`
-	Seq     int64     `cbor:"seq"`     // the higher wins
+	Seq     int64     `cbor:"seq"`     // the highest wins
 	Salt    [32]byte  `cbor:"salt"`    // of the payload's key
 	Payload []byte    `cbor:"payload"` // PayloadSize bytes; empty: revoked
 	Until   int64     `cbor:"until"`   // Unix seconds; 0: for ever
@@ -37,8 +37,8 @@ func SignPointer(key ed25519.PrivateKey, network string, seq int64, salt [32]byt
 	return sign(key, &p)
 }
 
-// OpenPointer verifies a pointer record of a network. Whether it is the one
-// that a link names, the caller sees from ID.
+// OpenPointer verifies a pointer record of a network. The caller must compare its ID
+// with the one that a link names.
 func OpenPointer(network string, b []byte) (*Pointer, error) {
 	p := new(Pointer)
 	s, err := openSigned(kindPointer, b, p)
@@ -66,5 +66,5 @@ func (p *Pointer) ID() PointerID { return PointerIDOf(p.Key) }
 // Revoked reports whether the pointer is a tombstone.
 func (p *Pointer) Revoked() bool { return len(p.Payload) == 0 }
 
-// Expired reports whether the pointer's time has passed at now.
+// Expired reports whether the pointer's time is over at now.
 func (p *Pointer) Expired(now time.Time) bool { return p.Until != 0 && now.Unix() > p.Until }

@@ -14,8 +14,8 @@ const (
 	shardAlign   = 64       // a shard's length in bytes is a multiple of this
 )
 
-// Profile says how a segment is coded: any K of its N shards give it back, and
-// the group mends itself when R or fewer are left.
+// Profile says how a segment is coded: any K of its N shards give it back, and the
+// group repairs itself when R or fewer are left.
 type Profile struct {
 	K int `cbor:"k"`
 	R int `cbor:"r"`
@@ -51,8 +51,7 @@ func (p Profile) Validate() error {
 	return nil
 }
 
-// SegmentSize returns the most sealed bytes that one segment of k data shards
-// takes.
+// SegmentSize returns the most sealed bytes in one segment of k data shards.
 func SegmentSize(k int) int64 { return min(MaxSegment, int64(k)*MaxShardSize) }
 
 // ShardSize returns the length in bytes of each shard of a segment of size

@@ -7,7 +7,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// pair is one entry of a CBOR map with its value as it stands.
+// pair is one entry of a CBOR map, with its value as encoded.
 type pair struct {
 	key   string
 	value []byte
@@ -29,8 +29,8 @@ func pairsOf(b []byte) []pair {
 	return out
 }
 
-// mapOf puts a map together, right or wrong. All keys are shorter than 24
-// bytes, and a map of ours has fewer entries than that.
+// mapOf puts a map together, right or wrong. All keys are shorter than 24 bytes, and
+// our maps have fewer than 24 entries.
 func mapOf(list ...pair) []byte {
 	out := []byte{0xa0 | byte(len(list))}
 	for _, p := range list {

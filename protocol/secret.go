@@ -6,7 +6,7 @@ import (
 )
 
 // Secret is 32 bytes that give a right: a segment's secret, the key of an
-// extent, the read secret of a link. It never prints itself.
+// extent, the read secret of a link. It never prints its bytes.
 type Secret [32]byte
 
 // Format writes a placeholder for every verb.

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// No printer shows a byte of a secret, alone or inside what holds it.
+// No printer shows a byte of a secret, alone or inside something else.
 func TestSecretsAreNotPrinted(t *testing.T) {
 	s := Secret(bytes.Repeat([]byte{0xd5}, 32))
 	e := Extent{Secret: s, Key: s, Length: 1}
@@ -35,7 +35,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	}
 }
 
-// printed is v through every printer that a program is likely to use.
+// printed returns v as every printer that a program is likely to use prints it.
 func printed(t *testing.T, v any) (out []string) {
 	t.Helper()
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%o", "%b", "% x", "%64v"} {
@@ -85,7 +85,7 @@ func TestLinkErrorsRepeatNothing(t *testing.T) {
 	}
 }
 
-// A link may come with line breaks and blanks round it, as mail and shells
+// A link may come with line breaks in it and blanks around it, as mail and shells
 // leave them.
 func TestParseLinkFromMail(t *testing.T) {
 	w := newWorld(t)

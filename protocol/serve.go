@@ -7,14 +7,13 @@ import (
 	"time"
 )
 
-// Handler answers requests. Every request that it is handed has passed
-// Validate. An error that is no *Error crosses the wire as CodeUnavailable,
-// without its text.
+// Handler answers requests. Every request that it gets has passed Validate. An error
+// that is not an *Error is sent as CodeUnavailable, without its text.
 type Handler interface {
 	Info(context.Context, Remote, *InfoRequest) (*InfoReply, error)
 	Form(context.Context, Remote, *FormRequest) (*FormReply, error)
 	// Put reads the shard's Length bytes from body, unless it refuses before:
-	// then Serve reads and drops them, but for an error of Unread.
+	// then Serve reads and drops them, except after an error made by Unread.
 	Put(ctx context.Context, from Remote, r *PutRequest, body io.Reader) (*PutReply, error)
 	// Get returns the raw bytes that follow its reply; Serve calls release,
 	// if not nil, once they are sent.
@@ -23,8 +22,8 @@ type Handler interface {
 	Members(context.Context, Remote, *MembersRequest) (*MembersReply, error)
 	Facts(context.Context, Remote, *FactsRequest) (*FactsReply, error)
 	Audit(context.Context, Remote, *AuditRequest) (*AuditReply, error)
-	// Reveal returns the slices that follow its reply, one after another in one
-	// raw; its Lengths must add up to that. Serve calls release as after Get.
+	// Reveal returns in raw the slices that follow its reply, one after another; its
+	// Lengths must add up to the length of raw. Serve calls release as after Get.
 	Reveal(context.Context, Remote, *RevealRequest) (reply *RevealReply, raw []byte, release func(), err error)
 	Beat(context.Context, Remote, *BeatRequest) (*BeatReply, error)
 	Nominate(context.Context, Remote, *NominateRequest) (*NominateReply, error)
@@ -33,17 +32,16 @@ type Handler interface {
 	Mend(context.Context, Remote, *MendRequest) (reply *GetReply, raw []byte, release func(), err error)
 }
 
-// Keeper is a Handler that bounds the memory of requests on their way to it.
+// Keeper is a Handler that bounds the memory of requests that are still being read.
 type Keeper interface {
-	// Keep waits until a request of n bytes may be held in memory, or
-	// refuses. It is asked for those above 16 KiB. Serve calls release once
-	// the reply is sent.
+	// Keep waits until a request of n bytes may be held in memory, or refuses. It
+	// is called for those above 16 KiB. Serve calls release once the reply is sent.
 	Keep(ctx context.Context, from Remote, n int) (release func(), err error)
 }
 
 // Serve answers the requests of one stream, one after another, until the peer
-// closes it, breaks the norm, idles for two minutes or falls below the least
-// rate. It always ends the stream.
+// closes it, breaks the specification, is idle for two minutes or falls below the
+// least rate. It always ends the stream.
 func Serve(ctx context.Context, s Stream, h Handler) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.Reset() })
 	defer stop()
@@ -75,7 +73,7 @@ var errStreamEnd = errors.New("stream ended")
 // bytes of the request are still to come: it is the stream's last.
 type outOfStepError struct {
 	no     error
-	unread bool // what is still to come is not read either
+	unread bool // the rest of the request is not read either
 }
 
 func (e *outOfStepError) Error() string { return e.no.Error() }
@@ -88,9 +86,9 @@ func refuseAndEnd(s Stream, no error) error {
 	return &outOfStepError{no: no}
 }
 
-// linger reads on for a while until the peer, which may still be sending, has
-// seen the refusal and closed the stream: ended at once, the stream could take
-// the refusal with it.
+// linger reads on for a while until the peer, which may still be sending, has seen
+// the refusal and closed the stream: if the stream were ended immediately, the
+// refusal could be lost.
 func linger(s Stream) {
 	if s.SetReadDeadline(time.Now().Add(grace)) == nil {
 		_, _ = io.CopyN(io.Discard, s, maxLinger)
@@ -179,13 +177,14 @@ func answerPlain(ctx context.Context, from Remote, h Handler, req Request) (m Me
 	return m, err
 }
 
-// errOutOfStep stops a handler's reply that announces other bytes than follow.
+// errOutOfStep replaces a handler's reply that announces more or fewer bytes than
+// follow it.
 var errOutOfStep = errors.New("reply and raw bytes differ in length")
 
 // replyShard sends a shard or a slice behind its reply.
 func replyShard(s Stream, err error, m *GetReply, raw []byte, release func()) error {
 	if err == nil {
-		m.Length = int64(len(raw)) // or the stream would fall out of step
+		m.Length = int64(len(raw)) // otherwise the stream would get out of step
 	}
 	return replyRaw(s, err, m, raw, release)
 }
@@ -198,14 +197,14 @@ func replyRaw(s Stream, err error, m Message, raw []byte, release func()) error 
 	return reply(s, err, m, raw)
 }
 
-// unreadError marks a refusal of a Put whose bytes are not worth the line.
+// unreadError marks a refusal of a Put whose bytes are not to be read.
 type unreadError struct{ error }
 
 func (e *unreadError) Unwrap() error { return e.error }
 
-// Unread marks the refusal of a Put by a Handler whose line is short: Serve
-// answers at once, reads nothing more of the shard and ends the stream. The
-// asking side hears the refusal when it gives up writing. nil stays nil.
+// Unread marks the refusal of a Put by a Handler whose traffic is limited: Serve
+// answers immediately, reads nothing more of the shard and ends the stream. The
+// asking side sees the refusal when it gives up writing. nil stays nil.
 func Unread(err error) error {
 	if err == nil {
 		return nil
@@ -213,8 +212,8 @@ func Unread(err error) error {
 	return &unreadError{err}
 }
 
-// answerPut hands the body over and drains what a refusal left of it, so that
-// the next request begins where the peer thinks it does.
+// answerPut gives the body to the Handler and drops what a refusal left of it, so
+// that the next request begins where the peer thinks it does.
 func answerPut(ctx context.Context, s Stream, h Handler, r *PutRequest) error {
 	if err := s.SetReadDeadline(time.Now().Add(TransferTime(r.Length))); err != nil {
 		return err

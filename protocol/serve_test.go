@@ -13,8 +13,8 @@ import (
 	"github.com/cairnstore/cairn/lab/fuzz"
 )
 
-// An unknown kind is refused by its code, and the refusal is not lost by the
-// way the stream ends.
+// An unknown kind is refused with its code, and the refusal is not lost when the
+// stream ends.
 func TestServeUnknownKind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, server, ended := serving(t.Context(), new(echo))
@@ -29,7 +29,8 @@ func TestServeUnknownKind(t *testing.T) {
 	})
 }
 
-// A peer that does not close after such a refusal is left after the grace.
+// A stream that the peer does not close after such a refusal is closed after the
+// grace.
 func TestServeUnknownKindLingers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _, ended := serving(t.Context(), new(echo))
@@ -74,7 +75,7 @@ func TestServeIdle(t *testing.T) {
 	})
 }
 
-// A body below the least rate is cut off, though never idle for long.
+// A body that comes below the least rate is cut off, though it is never idle for long.
 func TestServeTooSlowBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 1 << 20
@@ -96,7 +97,7 @@ func TestServeTooSlowBody(t *testing.T) {
 	})
 }
 
-// A frame whose body never comes costs no more than its time.
+// A frame whose body never comes is given up after its time.
 func TestServeHalfFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _, ended := serving(t.Context(), new(echo))
@@ -121,7 +122,7 @@ func TestServeReplyNotTaken(t *testing.T) {
 	})
 }
 
-// Streams that end early: between requests it is no error, within one it is.
+// A stream that ends early is no error between requests, but is one within a request.
 func TestServeHalfOpen(t *testing.T) {
 	put := append(frameOf(byte(KindPut), mustEncode(&PutRequest{Length: 128})), make([]byte, 127)...)
 	info := frameOf(byte(KindInfo), []byte{0xa0})
@@ -172,7 +173,7 @@ func (p *picky) Put(_ context.Context, _ Remote, r *PutRequest, body io.Reader) 
 	return nil, Refuse(CodeCapped, "read %d of %d", p.read, r.Length)
 }
 
-// Whatever a handler leaves of a shard, the next request begins behind it.
+// However much of a shard a handler leaves unread, the next request begins after it.
 func TestServeDrainsRefusedPut(t *testing.T) {
 	for _, read := range []int64{0, 1, 4096, 1 << 20} {
 		h := &picky{read: read}
@@ -193,7 +194,7 @@ func TestServeDrainsRefusedPut(t *testing.T) {
 	}
 }
 
-// inside fails with what is none of a peer's business.
+// inside fails with errors that peers must not see.
 type inside struct {
 	echo
 	err error
@@ -201,8 +202,8 @@ type inside struct {
 
 func (h *inside) Have(context.Context, Remote, *HaveRequest) (*HaveReply, error) { return nil, h.err }
 
-// What crosses the wire of an error is a code, and the text that was written
-// for peers; never the text of what wraps it or lies below.
+// Of an error only a code and the text written for peers are sent, never the text of
+// an error that wraps it or that it wraps.
 func TestRefusalTellsNothingOfInside(t *testing.T) {
 	const path = "/home/alice/store"
 	for _, c := range []struct {

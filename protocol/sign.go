@@ -5,13 +5,13 @@ import (
 	"fmt"
 )
 
-// signContext keeps our signatures apart from whatever else a key may sign.
+// signContext keeps our signatures apart from anything else that a key may sign.
 const signContext = "cairn/v1/signed\x00"
 
-// maxSigned bounds the body of anything that is signed, in bytes.
+// maxSigned bounds anything that is signed, in bytes.
 const maxSigned = 8 << 10
 
-// head opens every body that is hashed or signed: nothing made for one
+// head begins every body that is hashed or signed, so that nothing made for one
 // network, purpose or version counts for another.
 type head struct {
 	V       int    `cbor:"v"`
@@ -33,7 +33,7 @@ func (h head) check(kind, network string) error {
 	return nil
 }
 
-// signed is a body with its signature. The body stays the bytes received, so
+// signed is a body with its signature. The body is kept as the bytes received, so
 // that what was checked is what is used.
 type signed struct {
 	Body []byte `cbor:"body"`
@@ -49,8 +49,8 @@ func signInput(body []byte) []byte {
 	return append([]byte(signContext), body...)
 }
 
-// openSigned decodes a signed thing into body. The signature is checked by
-// verify, once the caller knows by whom it must be.
+// openSigned decodes a signed thing into body. The signature is checked by verify,
+// once the caller knows whose it must be.
 func openSigned(kind string, b []byte, body any) (signed, error) {
 	var s signed
 	if len(b) > maxSigned {

@@ -17,9 +17,9 @@ func PublicKeyOf(k ed25519.PrivateKey) PublicKey {
 	return PublicKey(k.Public().(ed25519.PublicKey))
 }
 
-// smallOrder reports whether raw is the encoding of one of the eight points of
-// small order (in any of their encodings): under these Go's verification
-// accepts some signature for every message.
+// smallOrder reports whether raw encodes, in any encoding, one of the eight points of
+// small order: with such a key Go's verification accepts some signature for every
+// message.
 func smallOrder(raw []byte) bool {
 	if len(raw) != ed25519.PublicKeySize {
 		return true
@@ -30,8 +30,8 @@ func smallOrder(raw []byte) bool {
 	return slices.Contains(smallPoints[:], hex.EncodeToString(k[:]))
 }
 
-// y coordinates of the points of small order, then those that reduce to them
-// modulo 2^255-19.
+// y coordinates of the points of small order, then those that are equal to one of
+// them modulo 2^255-19.
 var smallPoints = [...]string{
 	"0000000000000000000000000000000000000000000000000000000000000000",
 	"0100000000000000000000000000000000000000000000000000000000000000",

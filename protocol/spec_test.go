@@ -21,8 +21,8 @@ func specText(t *testing.T) string {
 	return string(raw)
 }
 
-// Every section that a comment of this module cites is a heading of the norm,
-// and every link within the norm leads to one.
+// Every section that a comment of this module cites is a heading of the
+// specification, and every link within that leads to one.
 func TestSpecSectionsExist(t *testing.T) {
 	text := specText(t)
 	headings := make(map[string]bool)
@@ -57,8 +57,8 @@ func TestSpecSectionsExist(t *testing.T) {
 	}
 }
 
-// longestPrefix looks for a heading at the beginning of a citation, behind
-// which a sentence may go on.
+// longestPrefix looks for a heading at the beginning of a citation, after which a
+// sentence may go on.
 func longestPrefix(cited string, headings map[string]bool) (string, bool) {
 	words := strings.Split(cited, " ")
 	for n := len(words); n > 0; n-- {
@@ -73,7 +73,7 @@ func anchor(heading string) string {
 	return strings.NewReplacer(" ", "-", "'", "").Replace(strings.ToLower(heading))
 }
 
-// The tables of messages and codes say what the code says.
+// The tables of messages and codes agree with the code.
 func TestSpecTables(t *testing.T) {
 	text := specText(t)
 	number := func(s string) int {
@@ -105,7 +105,7 @@ func TestSpecTables(t *testing.T) {
 	}
 }
 
-// The CDDL of every map has just the fields that the code writes.
+// The CDDL of every map has exactly the fields that the code writes.
 func TestSpecCDDL(t *testing.T) {
 	rules := cddlRules(specText(t))
 	for name, v := range map[string]any{

@@ -13,13 +13,13 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// script is a stream whose other end sends what it sends, without waiting for
-// any answer, and then closes.
+// script is a stream whose other end sends given bytes without waiting for any
+// answer, and then closes.
 type script struct {
 	in      io.Reader
 	out     bytes.Buffer
 	ended   bool
-	wasLost bool // by Reset
+	wasLost bool // ended by Reset
 }
 
 func (s *script) Read(p []byte) (int, error)       { return s.in.Read(p) }
@@ -40,8 +40,8 @@ func (w *watched) Close() error   { w.closed.Store(true); return w.Conn.Close() 
 func (w *watched) Reset() error   { w.reset.Store(true); return w.Conn.Close() }
 func (w *watched) Remote() Remote { return Remote{Peer: "them"} }
 
-// serving runs Serve on one end of a pipe and returns the other end, our end's
-// watcher, and what Serve returned, once it has.
+// serving runs Serve on one end of a pipe. It returns the other end, the watched end,
+// and a channel with what Serve returned.
 func serving(ctx context.Context, h Handler) (client net.Conn, server *watched, ended chan error) {
 	a, b := net.Pipe()
 	server, ended = &watched{Conn: b}, make(chan error, 1)
@@ -74,8 +74,8 @@ func receive(t *testing.T, r io.Reader, m Message) error {
 	return &Error{no.Code, no.Text}
 }
 
-// dialled is a network that counts streams and serves each by what next says;
-// it keeps our ends for a look at how they were ended.
+// dialled is a network that counts streams and serves each with next; it keeps our
+// ends, to see how they were ended.
 type dialled struct {
 	pipeNet
 	mu      sync.Mutex

@@ -9,7 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// The digest of testdata/v1/file.txt: what version 1 wrote stays what it is.
+// The digest of testdata/v1/file.txt: what version 1 wrote must not change.
 const v1Digest = "8bb5748ffae7ad61c8c7ac138669862772ef329cd20ac098e076003d980cff04"
 
 const v1File = "testdata/v1/file.txt"
@@ -31,8 +31,8 @@ func v1(t *testing.T) map[string]vector {
 	return out
 }
 
-// Every record that version 1 wrote opens, for ever, and fits the link. That
-// its sealed bytes open too, package client tests.
+// Every record that version 1 wrote must open for ever and fit the link. Package
+// client tests that its sealed bytes open, too.
 func TestVersion1Opens(t *testing.T) {
 	all := v1(t)
 	link, err := ParseLink(all["link"].text)

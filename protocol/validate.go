@@ -1,6 +1,6 @@
 package protocol
 
-// What each message may hold. Validate runs after decoding and before acting;
+// What each message may contain. Validate runs after decoding and before acting;
 // it checks shapes and bounds, never signatures.
 
 func (*InfoRequest) Kind() Kind    { return KindInfo }
@@ -26,7 +26,7 @@ func (*MembersReply) MaxLen() int   { return maxPage }
 func (*FactsRequest) MaxLen() int   { return maxPage }
 func (*FactsReply) MaxLen() int     { return maxPage }
 
-// Validate accepts every Info request: it holds nothing.
+// Validate accepts every Info request: it is empty.
 func (*InfoRequest) Validate() error { return nil }
 
 // Validate checks the bounds of what a peer says of itself.
@@ -69,7 +69,7 @@ func (m *FormReply) Validate() error {
 	return inRange("form", "until", m.Until, MaxInt)
 }
 
-// Validate checks slot, lengths and that a shard of that length can be.
+// Validate checks slot and lengths, and that a shard can have this length.
 func (m *PutRequest) Validate() error {
 	if err := inRange("put", "slot", int64(m.Slot), MaxShards-1); err != nil {
 		return err
@@ -83,7 +83,7 @@ func (m *PutRequest) Validate() error {
 	return nil
 }
 
-// Validate accepts every acknowledgement: it holds nothing.
+// Validate accepts every acknowledgement: it is empty.
 func (*PutReply) Validate() error { return nil }
 
 // Validate checks slot and range.
@@ -155,7 +155,7 @@ func (m *HaveReply) Validate() error {
 	return nil
 }
 
-// Validate accepts every request: proofs are checked by who answers.
+// Validate accepts every request: the Handler checks proofs.
 func (*MembersRequest) Validate() error { return nil }
 
 // Validate checks slots and envelopes' lengths.

@@ -56,7 +56,7 @@ func checkCoding(t *testing.T, v vector) {
 	}
 }
 
-// codeByTheNorm codes a segment as SPEC.md tells it, slowly and apart from the
+// codeByTheNorm codes a segment as SPEC.md says, slowly and independently of the
 // library that package storage/erasure uses.
 func codeByTheNorm(k, n int, segment []byte) [][]byte {
 	size := int(ShardSize(int64(len(segment)), k))

@@ -26,7 +26,7 @@ func badText(name, kind, about string, code Code, text string) vector {
 	return vector{name: name, kind: kind, about: about, expect: expectation(Refuse(code, "")), text: text}
 }
 
-// texted writes raw bytes with their checksum behind a prefix.
+// texted writes a prefix, then raw bytes with their checksum.
 func texted(prefix string, b []byte) string {
 	sum := Sum(b)
 	return prefix + base64.RawURLEncoding.EncodeToString(append(bytes.Clone(b), sum[:4]...))

@@ -55,7 +55,7 @@ func lotVectors(w *world) (string, []vector) {
 	return lotHead, out
 }
 
-// What follows is the norm's text, apart from the code of protocol/group.
+// What follows is written from the specification, independently of protocol/group.
 
 func first64(b []byte) uint64 {
 	h := Sum(b)
@@ -91,8 +91,8 @@ func addrInput(a string) []byte {
 
 func digits(x uint64) string { return fmt.Sprintf("%016x", x) }
 
-// checkHashed is for vectors whose bytes give a number by their hash; that the
-// code agrees, package protocol/group tests.
+// checkHashed is for vectors whose bytes give a number by their hash; package
+// protocol/group tests that the code agrees.
 func checkHashed(key string) func(*testing.T, vector) {
 	return func(t *testing.T, v vector) {
 		if got := digits(first64(v.bytes)); got != v.value(t, key) {

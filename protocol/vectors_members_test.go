@@ -52,7 +52,7 @@ func (w *world) handoverVectors() []vector {
 	return append(out, spoiltVectors(kind, bodyOf(good), seeded(seedPeer+2))...)
 }
 
-// challenge is that of all vectors: secret 32 times 0xa1, nonce 32 times 0xb2.
+// challenge is the one in all vectors: secret 32 times 0xa1, nonce 32 times 0xb2.
 var challenge = Challenge{Half(bytes.Repeat([]byte{0xa1}, 32)), Half(bytes.Repeat([]byte{0xb2}, 32))}
 
 func (w *world) chunkVectors() []vector {
@@ -62,7 +62,7 @@ func (w *world) chunkVectors() []vector {
 		size int64
 	}{{0, 64}, {0, MaxShardSize}, {1, MaxShardSize}, {127, MaxShardSize}, {2, 5*LeafSize + 64}, {2, 3 * LeafSize}} {
 		s := ShardRef{w.segment, c.slot}
-		// As SPEC.md says, apart from the code under test.
+		// As SPEC.md says, independently of the code under test.
 		in := slices.Concat([]byte("cairn/v1/chunk\x00"), challenge.Secret[:], challenge.Nonce[:], w.segment[:], []byte{byte(c.slot)})
 		out = append(out, okVector("chunk/slot-"+strconv.Itoa(c.slot)+"-of-"+strconv.FormatInt(c.size, 10), "challenged chunk",
 			"which chunk a challenge selects", in).
@@ -72,7 +72,7 @@ func (w *world) chunkVectors() []vector {
 	return out
 }
 
-// checkChunk selects the chunk as any implementation would, from the text alone.
+// checkChunk selects the chunk as any implementation would, from SPEC.md alone.
 func checkChunk(t *testing.T, v vector) {
 	sum := Sum(v.bytes)
 	var mod int

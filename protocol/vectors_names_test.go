@@ -20,7 +20,7 @@ func nameVectors(w *world) (string, []vector) {
 	return nameHead, list
 }
 
-// names computes each name that vectors tell, by what it is of.
+// names computes each name in the vectors, by the kind of thing that it names.
 func names(w *world) map[string][]byte {
 	fact := Fact{Kind: FactGrant, Bytes: w.grant()}
 	id := fact.ID()

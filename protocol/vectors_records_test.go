@@ -31,8 +31,8 @@ func recordVectors(w *world) (string, []vector) {
 	return recordHead, append(list, w.envelopeVectors()...)
 }
 
-// spoiltVectors are the ways in which any map is refused. With a key, b is the
-// body of something signed, and each spoilt body is signed well.
+// spoiltVectors are the ways in which any map must be refused. With a key, b is the
+// body of something signed, and each spoilt body gets a valid signature.
 func spoiltVectors(kind string, b []byte, key ed25519.PrivateKey) []vector {
 	var list []vector
 	bad := spoilt(b)
@@ -148,8 +148,8 @@ func (w *world) tableVectors() []vector {
 	return append(out, spoiltVectors(kind, bodyOf(good), w.owner)...)
 }
 
-// flipSignature spoils the signature of something signed, which stands behind
-// a map's head, the key "sig" and the head of 64 bytes.
+// flipSignature spoils the signature of something signed, which follows a map's
+// head, the key "sig" and the head of 64 bytes.
 func flipSignature(b []byte) []byte {
 	b = slices.Clone(b)
 	b[1+4+2] ^= 1

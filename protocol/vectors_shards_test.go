@@ -83,7 +83,7 @@ func badSlices() []vector {
 			with("size", size).with("root", root).with("offset", off).with("length", length)
 	}
 	header := slices.Clone(good)
-	header[0] ^= 0x40 // says 64 bytes more or less than the shard has
+	header[0] ^= 0x40 // now it says 64 bytes more or less than the shard has
 	return []vector{
 		bad("flipped", "one bit of the data is wrong", flipLast(good), size, off, length),
 		bad("flipped-path", "one bit of the path is wrong", append(append(slices.Clone(good[:8]), good[8]^1), good[9:]...), size, off, length),
@@ -133,7 +133,7 @@ func badChunkSlices() []vector {
 	}
 }
 
-// computed checks the vectors that are no encoding of one thing.
+// computed checks the vectors that are not the encoding of one thing.
 var computed = map[string]func(*testing.T, vector){
 	"outboard":           checkOutboard,
 	"slice":              checkSlice,

@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "rewrite testdata/*.txt from this code")
 // a paragraph of "field: value" lines; see testdata/README.md.
 type vector struct {
 	name   string
-	kind   string // which decoder reads it: a key of decoders
+	kind   string // which decoder reads it: a key in decoders
 	about  string // meaning, for people
 	expect string // "ok", or the refusal's code: "2 malformed"
 	bytes  []byte
@@ -40,7 +40,7 @@ func badVector(name, kind, about string, code Code, b []byte) vector {
 	return vector{name: name, kind: kind, about: about, expect: expectation(Refuse(code, "")), bytes: b}
 }
 
-// expectation is how a file writes what a decoder said.
+// expectation returns a decoder's verdict as a file writes it.
 func expectation(err error) string {
 	if err == nil {
 		return "ok"
@@ -51,7 +51,7 @@ func expectation(err error) string {
 	return "error without a code: " + err.Error()
 }
 
-// coded reports whether a peer can be told of err by a code.
+// coded reports whether err has a code by which peers can be told of it.
 func coded(err error) bool {
 	var e *Error
 	return errors.As(err, &e) || errors.Is(err, ErrForged)
@@ -151,7 +151,7 @@ func (v vector) input() []byte {
 	return v.bytes
 }
 
-// vectorFiles makes each file anew from this code.
+// vectorFiles makes the vectors of each file anew from this code.
 var vectorFiles = map[string]func(*world) (head string, list []vector){
 	"records.txt":   recordVectors,
 	"manifests.txt": manifestVectors,
@@ -164,7 +164,7 @@ var vectorFiles = map[string]func(*world) (head string, list []vector){
 	"lots.txt":      lotVectors,
 }
 
-// The files say what this code writes; a change of bytes shows as a diff.
+// The files have what this code writes; a change of bytes shows as a diff.
 func TestVectorsAreGolden(t *testing.T) {
 	w := newWorld(t)
 	for file, generate := range vectorFiles {
@@ -186,8 +186,8 @@ func TestVectorsAreGolden(t *testing.T) {
 	}
 }
 
-// Each vector that a decoder reads is taken or refused as its file says, and
-// what is taken encodes to the same bytes.
+// Each vector that a decoder reads is accepted or refused as its file says, and what
+// is accepted encodes to the same bytes.
 func TestVectorsDecode(t *testing.T) {
 	w := newWorld(t)
 	seen := make(map[string]bool)
@@ -223,7 +223,7 @@ func (w *world) checkVector(t *testing.T, v vector) {
 	}
 }
 
-// All vectors together stay small enough to be read in a review.
+// All vectors together must stay small enough to be read in a review.
 func TestVectorsSize(t *testing.T) {
 	const most = 300 << 10
 	var sum int64

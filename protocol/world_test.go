@@ -12,7 +12,7 @@ import (
 
 // world is what all vectors are about: one group of profile 1/2/3 with its
 // keys, and one segment in it. Every key is an Ed25519 key whose seed is one
-// byte 32 times.
+// byte repeated 32 times.
 type world struct {
 	owner, renew, read, pointer ed25519.PrivateKey
 	peers                       []crypto.PrivKey
