@@ -12,7 +12,7 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// wanted is what a put asks of a group.
+// wanted is what a put needs of a group.
 type wanted struct {
 	profile protocol.Profile // zero: the ladder decides by today's network
 	size    int64            // bytes to come; -1: unknown

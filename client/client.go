@@ -11,7 +11,7 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// Config is what a Client needs of the world.
+// Config is what a Client needs from outside.
 type Config struct {
 	Network string           // name
 	Net     protocol.Network // how peers are reached
@@ -25,7 +25,7 @@ type Config struct {
 // keptEnvelopes is how many peers' records a session remembers as good.
 const keptEnvelopes = 1024
 
-// Client puts and gets. It may be used by many goroutines at once.
+// Client puts and gets. It may be used by many goroutines at the same time.
 type Client struct {
 	cfg    Config
 	net    protocol.Network

@@ -16,7 +16,7 @@ type piece struct {
 }
 
 // copyTo fills dst with the bytes at off of the segment, as far as the run has
-// them. It may be called by many at once.
+// them. Many goroutines may call it at the same time.
 func (r *sealedRun) copyTo(dst []byte, off int64) {
 	end := off + int64(len(dst))
 	for _, p := range r.pieces {

@@ -15,7 +15,7 @@ import (
 )
 
 // File is a file version behind a link, open for reading. It may be used by
-// many goroutines at once. It needs no closing.
+// many goroutines at the same time. It need not be closed.
 type File struct {
 	Name    string           // as its owner wrote it: data, never a path
 	Size    int64            // bytes

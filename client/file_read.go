@@ -212,8 +212,8 @@ func (r *reading) writePart(p *pull, e *fileExtent, part int64) error {
 	return nil
 }
 
-// abandon waits for what is under way and gives its buffers back. The reading
-// has been called off, so it is quick.
+// abandon waits for the pulls under way and gives their buffers back. They have been
+// called off, so this is quick.
 func (r *reading) abandon() {
 	for _, p := range r.pulls {
 		<-p.done

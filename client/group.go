@@ -114,7 +114,7 @@ func (g *ownGroup) setEnvelope(slot int, e protocol.Envelope) error {
 	return g.owner.saveGroup(g.state)
 }
 
-// foundingFacts returns what a member must know of the group before anything else.
+// foundingFacts returns the facts of the group that a member must know first.
 func (g *ownGroup) foundingFacts() []protocol.Fact {
 	g.mu.Lock()
 	defer g.mu.Unlock()

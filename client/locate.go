@@ -79,8 +79,8 @@ func (l *locator) take(prefix protocol.GroupPrefix, record, table []byte) (*foun
 	return g, nil
 }
 
-// locate returns the group of an extent. Members name it to whoever proves the right
-// to read the segment. It returns ErrNoPeers where nobody answers, ErrTooFew where
+// locate returns the group of an extent, which peers show to anybody who proves the
+// right to read its segment. It returns ErrNoPeers where nobody answers, ErrTooFew where
 // peers are said to hold the group and do not answer, else ErrNotFound.
 func (l *locator) locate(ctx context.Context, e *protocol.Extent, hints []peer.AddrInfo) (*foundGroup, error) {
 	for {

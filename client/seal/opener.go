@@ -11,7 +11,7 @@ import (
 )
 
 // ErrOpen is the one error of everything that does not open. It never says
-// why: key, commitment, length, place and bytes fail alike.
+// why: a wrong key, commitment, length, place or byte gives the same error.
 var ErrOpen = errors.New("sealed bytes do not open")
 
 // Opener opens the parts of one extent in any order. It is safe for use by

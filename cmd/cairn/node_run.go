@@ -191,7 +191,7 @@ func explainStore(g gift, err error) error {
 	return err
 }
 
-// storeRows tells of each store for status.
+// storeRows returns the state of each store, for status.
 func (s *nodeStart) storeRows() []node.StoreStatus {
 	var rows []node.StoreStatus
 	for i, u := range s.stores.Usages() {
