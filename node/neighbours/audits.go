@@ -86,8 +86,8 @@ func (h *Register) passNow(g *seats) {
 	h.rouse(h.AuditWake)
 }
 
-// PlanPass returns what is to be asked of a group's holders now, of those
-// segments that this node itself holds, and takes it for done. u draws samples.
+// PlanPass returns what is to be asked of a group's holders now, about those
+// segments that this node itself holds, and counts it as done. u draws samples.
 func (h *Register) PlanPass(id protocol.GroupID, segments []protocol.SegmentID, u func() float64) []AuditJob {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -112,13 +112,13 @@ func (h *Register) PlanPass(id protocol.GroupID, segments []protocol.SegmentID, 
 	for i := range g.list {
 		s := &g.list[i]
 		if s.asks && h.now().Sub(time.Unix(s.since, 0)) > askedFor*h.audit.SampleEvery {
-			s.asks = false // it may ask again; till then it keeps nobody else out
+			s.asks = false // it may ask again; until then it keeps nobody else out
 		}
 		if s.spare && !s.provedWithin(now, h.audit.ProofFor) {
 			s.spare, g.dirty = false, true
 		}
 		if s.who.state == liveness.Suspended || s.who.state == liveness.Away {
-			s.audits.refusing = false // excused, as long as liveness bears it
+			s.audits.refusing = false // excused, as long as liveness tolerates it
 		}
 		if s.who.state != liveness.Present || !s.counts() && !s.asks {
 			continue
@@ -145,7 +145,7 @@ func (h *Register) PlanPass(id protocol.GroupID, segments []protocol.SegmentID, 
 }
 
 // window moves a group's pass on to a moment and returns since when audits that
-// fell due are not done. What is left of an earlier cycle is left.
+// fell due are not done. What an earlier cycle left undone stays undone.
 func (g *seats) window(at audit.Moment) (from time.Duration) {
 	switch p := &g.pass; {
 	case !p.begun:
@@ -158,8 +158,8 @@ func (g *seats) window(at audit.Moment) (from time.Duration) {
 	return from
 }
 
-// council is who takes part in a group's lots: this node, at index 0, and who
-// counts as a holder.
+// council is the members that take part in a group's lots: this node, at index
+// 0, and those that count as holders.
 type council struct {
 	seats  []*seat // by index; nil: this node
 	keys   []group.Key
@@ -187,8 +187,8 @@ func (c *council) index(id peer.ID) int {
 	return slices.IndexFunc(c.seats, func(s *seat) bool { return s != nil && s.who.id == id })
 }
 
-// falling returns those of a seat's shards whose audit fell due within a time
-// of the cycle, and to this node.
+// falling returns those of a seat's shards whose audit fell due in a span of the
+// cycle, and for which the lot makes this node the auditor.
 func (c *council) falling(set *audit.Settings, s *seat, segments []protocol.SegmentID, lots []group.Lot, from, to time.Duration) (out []protocol.SegmentID) {
 	holder := slices.Index(c.seats, s)
 	for i, l := range lots {
@@ -203,13 +203,13 @@ func (c *council) falling(set *audit.Settings, s *seat, segments []protocol.Segm
 	return out
 }
 
-// sample returns what a neighbour is asked for besides: an entry audit if it
-// never had one, else one shard, if that is due; one that it failed to prove, if
-// there is any. mu is held.
+// sample returns what a neighbour is asked for besides its audits by lot: an
+// entry audit if it never had one, else one shard when its next sample is due,
+// preferably one that it failed to prove. mu is held.
 func (h *Register) sample(s *seat, segments []protocol.SegmentID, now time.Duration, u func() float64) []protocol.SegmentID {
 	p := s.who
 	first := !p.proved && !p.sampled
-	if p.proved && !p.sampled { // by an earlier run of this node: not all of them at once
+	if p.proved && !p.sampled { // to an earlier run of this node: not all of them together
 		p.sampled = true
 		p.nextSample = now + time.Duration(u()*float64(audit.NextSample(h.audit, 0, h.pace(p), u())))
 	}
@@ -231,8 +231,8 @@ func (h *Register) sample(s *seat, segments []protocol.SegmentID, now time.Durat
 	return audit.Draw(segments, 1, u)
 }
 
-// entry draws the shards of the audit by which a peer comes to be known: of
-// those that it should have, and does not itself say that it lacks.
+// entry draws the shards of an entry audit from those that the peer should have,
+// and does not itself say that it lacks.
 func (s *seat) entry(set *audit.Settings, segments []protocol.SegmentID, u func() float64) []protocol.SegmentID {
 	out := make([]protocol.SegmentID, 0, set.EntryShards)
 	for _, seg := range audit.Draw(segments, len(segments), u) {
@@ -243,10 +243,10 @@ func (s *seat) entry(set *audit.Settings, segments []protocol.SegmentID, u func(
 	return out
 }
 
-// Listed takes out of a job what the holder, by its list, says that it lacks:
-// that is known without an audit. Whoever was never audited, or asks for the
-// slot, is to prove what it lists. A sample stays: it tells whether what the
-// holder said stands.
+// Listed takes out of a job the audits by lot of what the holder's list says that
+// it lacks: that is known without an audit. A peer that was never audited, or
+// asks for the slot, is to prove what it lists. A sample stays: it tests whether
+// what the holder said is true.
 func (h *Register) Listed(id protocol.GroupID, j AuditJob, segments []protocol.SegmentID, u func() float64) AuditJob {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -267,8 +267,8 @@ func (h *Register) Listed(id protocol.GroupID, j AuditJob, segments []protocol.S
 
 // Unlisted notes that a holder does not say what it has, so that it is not
 // audited: one that has been away may not know yet what was deleted. It is
-// asked again at the next pass. After as long as failures are borne it is
-// audited all the same: late is true.
+// asked again at the next pass. Once this has lasted for MendWithin it is audited
+// all the same: then late is true.
 func (h *Register) Unlisted(id protocol.GroupID, p peer.ID, slot int) (late bool) {
 	late = h.Refusal(id, p, slot, protocol.CodeUnavailable)
 	h.mu.Lock()

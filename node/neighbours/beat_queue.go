@@ -6,7 +6,7 @@ import (
 )
 
 // beatQueue is a heap of the neighbours that are not being asked, by when the
-// next beat of each is due: of thousands one is, at most moments none.
+// next beat of each is due: out of thousands one is, and at most moments none.
 type beatQueue []*neighbour
 
 func (q beatQueue) Len() int           { return len(q) }
@@ -43,7 +43,7 @@ func (h *Register) plan(p *neighbour, next time.Duration) {
 	}
 }
 
-// unplan has a neighbour asked no more. mu is held.
+// unplan takes a neighbour out of the queue of beats. mu is held.
 func (h *Register) unplan(p *neighbour) {
 	if p.queued >= 0 {
 		heap.Remove(&h.beats, p.queued)

@@ -9,8 +9,9 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// Newer reports whether an envelope of a neighbour is newer than that at whose
-// addresses it was last tried in vain, which it becomes.
+// Newer reports whether a neighbour's envelope, by its number, is another than
+// the one at whose addresses it was last tried in vain, and remembers this one
+// as that.
 func (h *Register) Newer(id peer.ID, seq uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -35,7 +36,7 @@ func (h *Register) Renewed(id protocol.GroupID, renewal []byte) {
 // here, as a time.
 const renewalsTold = 2
 
-// RenewalsFor returns what renewals are news of groups shared with a peer.
+// RenewalsFor returns the renewals that are news, of groups shared with a peer.
 func (h *Register) RenewalsFor(id peer.ID) (out []protocol.GroupRenewal) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -55,9 +56,10 @@ func (h *Register) RenewalsFor(id peer.ID) (out []protocol.GroupRenewal) {
 	return out
 }
 
-// BeatsDue returns whom to beat now, the longest due first, and marks them; in
-// what time the next one is due where none is. A node most of whose messages
-// of the last hour failed asks all at once, to see whether it is cut off.
+// BeatsDue returns the neighbours to beat now, the longest due first, and marks
+// them busy; where none is due, it returns in what time the next is. A node most
+// of whose messages of the last hour failed asks all neighbours soon, to see
+// whether it is cut off.
 func (h *Register) BeatsDue(u func() float64) (due []peer.ID, wait time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

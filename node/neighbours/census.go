@@ -7,12 +7,12 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// What this node makes of itself by all of its members together. An owner's table
-// makes members of whatever peers it names, and peer IDs cost nothing: here failure
-// domains count, each once, as they do where candidates are drawn. Peers whose
-// address no connection has shown are one: so are all for a while after a start, and
-// for good those that hang up before they can be looked at. Who only asks for slots
-// does not count at all.
+// What this node concludes about itself from all of its members together. An owner's
+// table makes members of whatever peers it names, and peer IDs cost nothing: here
+// failure domains count, each once, as they do where candidates are drawn. Peers whose
+// address no connection has shown count as one domain: all peers for a while after a
+// start, and for good those that hang up before they can be looked at. A peer that
+// only asks for slots does not count at all.
 
 // domain is what the census found in one failure domain.
 type domain struct {
@@ -20,8 +20,8 @@ type domain struct {
 	members int
 }
 
-// census counts the members as they stood a little while ago at most: it is asked
-// for at every message. While the last count said that all is well, only a neighbour
+// census counts the members; its count may be a little old, because it is asked for
+// at every message. While the last count said that all is well, only a neighbour
 // that falls silent can change that soon. mu is held.
 func (h *Register) census() liveness.Census {
 	mono, fresh := h.mono(), h.set.RetryEvery/60
@@ -63,10 +63,9 @@ func (h *Register) cutOff() bool {
 	return h.census().CutOff() && h.watch.Excused(h.set)
 }
 
-// pace returns by how many neighbours the time between two messages to one of them
-// is stretched. It is no more than if each domain had as many as this one's: a crowd
-// in one domain stretches its own beats and audits, and not those of all others.
-// mu is held.
+// pace returns for how many neighbours the time between two messages to p is
+// stretched. They are no more than if every domain had as many as p's: a crowd in one
+// domain stretches its own beats and audits, and not those of all others. mu is held.
 func (h *Register) pace(p *neighbour) int {
 	if d := h.domains[p.domain(h.private())]; d.members > 0 {
 		return min(h.enrolled, d.members*len(h.domains))
@@ -74,9 +73,9 @@ func (h *Register) pace(p *neighbour) int {
 	return h.enrolled
 }
 
-// Clocks tells the median of the clocks of the members that are present, as
-// it is now (zero: none was heard), and of how many domains it is, each of which has
-// the median of its own; and whether this node's clock has made a step within d.
+// Clocks tells the median, as of now, of the clocks of the members that are present
+// (zero: none was heard). Each failure domain enters with its own median; heard is
+// how many there are. stepped: this node's own clock has made a step within d.
 func (h *Register) Clocks(d time.Duration) (median time.Time, heard int, stepped bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

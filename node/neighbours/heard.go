@@ -48,9 +48,9 @@ func (h *Register) Unanswered(id peer.ID) {
 
 // Told notes a beat that a peer sent of itself. It is no answer: a peer that
 // speaks and never answers can give nobody a shard, and must be found gone all
-// the same. But it is asked at once, if it owes an answer, so that one that
-// only could not be reached is found back as soon as it can; and if its disk was
-// missing and it says so no more.
+// the same. But it is asked soon if it owes an answer, so that a peer that merely
+// could not be reached counts as present as soon as it can be; and also if its disk
+// was missing and it no longer says so.
 func (h *Register) Told(id peer.ID, b *protocol.Beat) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -64,7 +64,7 @@ func (h *Register) Told(id peer.ID, b *protocol.Beat) {
 	}
 }
 
-// Spoke notes that a peer asked something: as told, without its words.
+// Spoke notes that a peer asked something: like Told, without a beat.
 func (h *Register) Spoke(id peer.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -99,7 +99,7 @@ func until(end, begin int64) time.Duration {
 	return time.Duration(min(max(end-begin, 0), most)) * time.Second
 }
 
-// hear takes what a beat says beside the claims. Its clock is noted against the
+// hear takes what a beat says besides the claims. Its clock is noted against the
 // watch: what was heard before this node's own clock stepped stays right. mu is
 // held.
 func (h *Register) hear(p *neighbour, b *protocol.Beat) {
@@ -112,7 +112,7 @@ func (h *Register) hear(p *neighbour, b *protocol.Beat) {
 // maxSkew bounds in seconds by how much a clock is told to be wrong: a century.
 const maxSkew = 100 * 365 * 24 * 60 * 60
 
-// settle draws what follows from a neighbour's standing. mu is held.
+// settle draws the consequences of a neighbour's standing. mu is held.
 func (h *Register) settle(p *neighbour) {
 	p.state = p.standing.State(h.set)
 	switch {
@@ -140,8 +140,8 @@ func (h *Register) settle(p *neighbour) {
 	}
 }
 
-// TakeReturned returns the neighbours that answer again since this was last
-// asked, after they, or this node, were gone.
+// TakeReturned returns the neighbours that have answered again since the last
+// call, after they or this node had been gone.
 func (h *Register) TakeReturned() []peer.ID {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -165,8 +165,8 @@ func (h *Register) SetTouch(now time.Time) (before time.Time) {
 	return before
 }
 
-// TakeBack returns the neighbours that answered again after an absence since
-// this was last asked.
+// TakeBack returns the neighbours that have answered again after an absence
+// since the last call.
 func (h *Register) TakeBack() []peer.ID {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -175,8 +175,8 @@ func (h *Register) TakeBack() []peer.ID {
 	return back
 }
 
-// Heard returns how often a peer has answered: another number later means that
-// it has meanwhile.
+// Heard returns how often a peer has answered: if the number is another later, it
+// has answered meanwhile.
 func (h *Register) Heard(id peer.ID) uint32 {
 	h.mu.Lock()
 	defer h.mu.Unlock()

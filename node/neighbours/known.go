@@ -9,17 +9,17 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// Who takes this node for a holder, as far as it can tell: by their answers to
-// its requests to enter, and by their audits.
+// Which peers take this node for a holder, as far as it can tell from their
+// answers to its requests to enter, and from their audits.
 
 // AsksEntry notes that this node asks a peer to be taken for a holder.
 func (h *Register) AsksEntry(id protocol.GroupID, p peer.ID) {
 	h.withPeer(id, p, func(_ *seats, s *seat) { s.begged, s.beggedAt = true, h.mono() })
 }
 
-// AnswersEntry notes whether a peer lets this node have its slot, by its own word. A
-// yes says that it will audit this node: where it does not, it is asked again, and
-// the second yes counts.
+// AnswersEntry notes whether a peer says that it lets this node have its slot. A
+// yes says that it will audit this node. If it does not, it is asked again, and a
+// second yes counts by itself.
 func (h *Register) AnswersEntry(id protocol.GroupID, p peer.ID, yes bool) {
 	h.withPeer(id, p, func(g *seats, s *seat) {
 		knows := yes && (s.knows || s.agreed)
@@ -61,7 +61,7 @@ func (h *Register) doubt(p *neighbour) {
 }
 
 // Ignorant returns the members of a group that answer and do not take this node
-// for a holder, as far as it can tell. Whom the owner drew all know.
+// for a holder, as far as it can tell: none where the owner drew this node.
 func (h *Register) Ignorant(id protocol.GroupID) (out []peer.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -77,9 +77,9 @@ func (h *Register) Ignorant(id protocol.GroupID) (out []peer.ID) {
 	return out
 }
 
-// AsksBack reports whether this node is to ask a peer in turn that asks for a
-// slot which it holds here: once in a while, or two would ask one another for
-// ever.
+// AsksBack reports whether this node is to ask back a peer that asks for a slot
+// which this node already knows it to hold, or to be a spare for: only once in a
+// while, or the two would ask one another for ever.
 func (h *Register) AsksBack(id protocol.GroupID, p peer.ID, slot int, again time.Duration) (asks bool) {
 	h.with(id, p, slot, func(_ *seats, s *seat) {
 		if (s.counts() || s.spare) && (!s.begged || h.mono()-s.beggedAt >= again) {

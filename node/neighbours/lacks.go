@@ -8,16 +8,16 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// What holders lack by their own word, and this node by its disk's. A holder's
-// Have counts against itself alone: what it does not list it has not got, and
-// what it lists it still has to prove.
+// What holders lack, as they say themselves, and what this node lacks, as its disk
+// shows. A holder's Have counts only against that holder: it does not have what
+// it does not list, and still has to prove what it lists.
 
 const (
 	// maxLacks bounds the segments that all holders of one group together are
 	// known to lack, confessions and this node's own among them; maxAllLacks those
-	// of all groups: some 50 bytes each. Of who lacks more in a group, audits find
-	// the rest, and it fails. Where it is too much in all, the group with most
-	// forgets some.
+	// of all groups: some 50 bytes each. Where a group's holders lack more, audits
+	// find the rest, and those holders fail. Where all groups together have too
+	// many, the group with most forgets some.
 	maxLacks    = 1 << 16
 	maxAllLacks = 1 << 20
 )
@@ -39,9 +39,9 @@ func (h *Register) hasRoom(g *seats) bool {
 	return true
 }
 
-// forgetLongest forgets the longest list of what somebody lacks in a group: a part
-// of it would say that the holder has the rest. The holder is asked anew; what this
-// node lacks itself it sees when it next looks. mu is held.
+// forgetLongest forgets the longest list of what one holder, or this node, lacks in
+// a group, as a whole: half a list would say that the holder has the rest. The holder
+// is asked anew; this node finds out what it lacks when it next looks. mu is held.
 func (h *Register) forgetLongest(g *seats) {
 	var longest *seat
 	most := len(g.without)
@@ -101,7 +101,7 @@ func (h *Register) dropConfession(g *seats, s *seat, seg protocol.SegmentID) {
 // Question is what a holder is asked: which of some segments it has.
 type Question struct {
 	Among []protocol.SegmentID // in order
-	all   bool                 // they are all that its holders shall have
+	all   bool                 // these are all that its holders are to have
 	news  uint64               // seats.news, when it was asked
 }
 
@@ -116,8 +116,8 @@ func (h *Register) Question(id protocol.GroupID, among []protocol.SegmentID, all
 	return q
 }
 
-// HeardList notes which of the segments of a question a holder lacks by its own
-// word; of others it has said nothing.
+// HeardList notes which of the segments of a question a holder says that it lacks;
+// of others it has said nothing.
 func (h *Register) HeardList(id protocol.GroupID, p peer.ID, q Question, lacks map[protocol.SegmentID]bool) {
 	h.withPeer(id, p, func(g *seats, s *seat) {
 		whole := true
@@ -129,7 +129,7 @@ func (h *Register) HeardList(id protocol.GroupID, p peer.ID, q Question, lacks m
 			}
 		}
 		if q.news != g.news {
-			return // of the newest segment it was not asked
+			return // it was not asked about the newest segment
 		}
 		told := whole && (q.all || s.told)
 		g.relisted = g.relisted || s.told != told
@@ -254,7 +254,7 @@ func (h *Register) GotOwn(id protocol.GroupID, seg protocol.SegmentID) {
 	}
 }
 
-// Granted notes that there is one more segment that a group's holders shall have.
+// Granted notes that there is one more segment that a group's holders are to have.
 func (h *Register) Granted(id protocol.GroupID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -263,8 +263,8 @@ func (h *Register) Granted(id protocol.GroupID) {
 	}
 }
 
-// askGuests has those that came by proof asked anew what they have: whether they
-// got a segment that is new here they have not said. neighbours.mu is held.
+// askGuests marks the holders that came by proof to be asked anew what they have:
+// they have not said whether they got a segment that is new here. Register.mu is held.
 func (g *seats) askGuests() {
 	g.news++
 	for i := range g.list {
@@ -275,9 +275,9 @@ func (g *seats) askGuests() {
 	}
 }
 
-// KeepLacks forgets who lacks segments that are granted no more. A delete may have
-// come while a holder was being asked, or have been noted when what was known of
-// lacks was not.
+// KeepLacks forgets who lacks segments that are no longer granted. A delete may have
+// come while a holder was being asked, or may have been stored when the newest note
+// of lacks was not.
 func (h *Register) KeepLacks(id protocol.GroupID, granted []protocol.SegmentID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -298,7 +298,7 @@ func (h *Register) KeepLacks(id protocol.GroupID, granted []protocol.SegmentID) 
 	}
 }
 
-// ownHas is gotOwn where mu is held.
+// ownHas notes that this node has a segment. mu is held.
 func (h *Register) ownHas(g *seats, seg protocol.SegmentID) {
 	if _, lacked := g.without[seg]; lacked {
 		delete(g.without, seg)
@@ -306,11 +306,11 @@ func (h *Register) ownHas(g *seats, seg protocol.SegmentID) {
 	}
 }
 
-// Missing returns the segments that this node has lacked for a time at least, of
-// each group whose owner gave it its slot. Of others it has what repair brought: to
-// make up for each shard that did not come takes k loans, and the next repair brings
-// it for one. It leaves out groups in which these are more than their members, each of which
-// lends lent a month, lend it in one: its co-members repair.
+// Missing returns the segments that this node has lacked for at least long, of each
+// group in which the owner drew it. In other groups it has what repair brought: making
+// one more shard itself would take k loans, and the next repair brings it for one. It
+// leaves out a group of which this node lacks more than it can make within a month
+// when each other member lends it lent shards: there the co-members repair.
 func (h *Register) Missing(long time.Duration, lent int) map[protocol.GroupID][]protocol.SegmentID {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -329,7 +329,7 @@ func (h *Register) Missing(long time.Duration, lent int) map[protocol.GroupID][]
 	return out
 }
 
-// Confess notes that a member says that it has lost a shard: for a time it
+// Confess notes that a member says that it has lost a shard: for that long it
 // counts as not holding it, whatever it proves. It reports false where too many
 // lacks are noted.
 func (h *Register) Confess(id protocol.GroupID, p peer.ID, seg protocol.SegmentID, long time.Duration) (noted bool) {

@@ -14,11 +14,12 @@ import (
 	"github.com/cairnstore/cairn/storage"
 )
 
-// What holders lack by their own word is noted beside a group, as its seats are:
-// else a node counts, after each start, who never got a segment among those that
-// hold it, until it has asked each holder again, and sees no need of repair.
+// What holders say that they lack is noted next to a group, as its seats are.
+// Without that, a node that has just started would count a holder that never got a
+// segment among those that have it, and see no need of repair, until it has asked
+// each holder again.
 
-// listsNote is what the holders of a group lack that have said so.
+// listsNote is what the holders of a group have said that they lack.
 type listsNote struct {
 	V        int                  `cbor:"v"`
 	At       int64                `cbor:"at"`      // milliseconds on the watch; of several notes the latest counts
@@ -31,8 +32,8 @@ type listsNote struct {
 type listNote struct {
 	_     struct{} `cbor:",toarray"`
 	Slot  int
-	Peer  []byte // empty: whom the table names
-	Told  bool   // it has said so lately; else it is to be asked again
+	Peer  []byte // empty: the peer that the table names
+	Told  bool   // what it said is up to date; else it is to be asked again
 	Lacks []byte // a bit for each of the note's segments, the lowest first; no zeros at the end
 }
 
@@ -44,7 +45,7 @@ const (
 	maxListNoted     = maxSegmentsNoted / 8 // bytes
 )
 
-// note.Lists writes down what a group's holders lack, those of the shortest lists
+// noteLists writes down what a group's holders lack, those with the shortest lists
 // first: a list is noted whole or not at all. mu is held.
 func (g *seats) noteLists(at time.Duration) (storage.Fact, error) {
 	var known []*seat
@@ -58,7 +59,7 @@ func (g *seats) noteLists(at time.Duration) (storage.Fact, error) {
 	})
 	named := make(map[protocol.SegmentID]struct{})
 	known = slices.DeleteFunc(known, func(s *seat) bool { return !fitsIn(named, s.lacks) })
-	known = known[max(0, len(known)-maxListsNoted):] // who lacks nothing counts as much without a note
+	known = known[max(0, len(known)-maxListsNoted):] // one that lacks nothing counts the same without a note
 	n := listsNote{V: viewVersion, At: ms(at), Granted: g.keeps, Segments: slices.SortedFunc(maps.Keys(named), protocol.CompareIDs), Holders: []listNote{}}
 	if g.noted >= 0 {
 		n.Granted = g.noted

@@ -14,7 +14,7 @@ import (
 )
 
 // What is known of groups' seats and of neighbours lies in two kinds of notes:
-// each group's seats beside its facts, each neighbour's standing beside the
+// each group's seats next to its facts, each neighbour's standing next to the
 // facts of the first group that it shares. A lost or damaged note means that
 // its clocks begin anew, never that somebody is gone.
 
@@ -29,7 +29,7 @@ type seatsNote struct {
 type seatNote struct {
 	_     struct{} `cbor:",toarray"`
 	Slot  int
-	Peer  []byte // empty: whom the table names
+	Peer  []byte // empty: the peer that the table names
 	State uint8  // seatDrawn and others
 	Lost  uint8
 	Since int64 // Unix seconds
@@ -59,7 +59,7 @@ type auditNote struct {
 	Proved     bool
 }
 
-// faultNote is a shard that the holder has not got.
+// faultNote is a shard that the holder does not have.
 type faultNote struct {
 	_       struct{} `cbor:",toarray"`
 	Segment protocol.SegmentID
@@ -92,8 +92,8 @@ const (
 func ms(d time.Duration) int64                { return d.Milliseconds() }
 func fromMS(milliseconds int64) time.Duration { return time.Duration(milliseconds) * time.Millisecond }
 
-// note writes the group's seats down, those that count first, then those that did,
-// then spares and who asks; strangers ask again. mu is held.
+// note writes the group's seats down: first those that count, then those that did,
+// then spares and peers that ask. Strangers are left out: they ask again. mu is held.
 func (g *seats) note(at time.Duration) (storage.Fact, error) {
 	n := seatsNote{V: viewVersion, At: ms(at), Pass: passNote{Cycle: g.pass.cycle, Into: ms(g.pass.into), Begun: g.pass.begun}, Seats: []seatNote{}}
 	room := maxFaultsNoted

@@ -48,7 +48,7 @@ type standingNote struct {
 	Heard          bool
 }
 
-// note.Standings writes down the standings of those neighbours whose first
+// noteStandings writes down the standings of those neighbours whose first
 // shared group this is. mu is held.
 func (h *Register) noteStandings(g *seats) (storage.Fact, error) {
 	w := h.watch
@@ -75,7 +75,7 @@ func noteStanding(id peer.ID, s liveness.Standing) standingNote {
 	}
 }
 
-// homed returns the neighbours whose standings are noted beside a group. mu is
+// homed returns the neighbours whose standings are noted next to a group. mu is
 // held.
 func (h *Register) homed(g *seats) (out []*neighbour) {
 	for i := range g.list {
@@ -138,8 +138,8 @@ func (h *Register) restore(n *standingsNote) {
 	}
 }
 
-// Resume begins to measure time, after all notes were read. Who was found gone
-// before stays so; the others are asked over the next while, not all at once.
+// Resume begins to measure time, after all notes were read. Neighbours that were
+// found gone before stay so; the others are asked spread over the next while.
 func (h *Register) Resume(u func() float64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -156,8 +156,8 @@ func (h *Register) Resume(u func() float64) {
 	}
 }
 
-// lastTouch returns when, by the notes of the run before, some neighbour had
-// answered. mu is held.
+// lastTouch returns when some neighbour last answered, as far as the notes of the
+// run before tell. mu is held.
 func (h *Register) lastTouch() time.Time {
 	switch {
 	case h.watch.Wall.IsZero() || len(h.peers) == 0:

@@ -10,13 +10,13 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// fault is a shard that a holder has not got, as this node has seen.
+// fault is a shard that a holder does not have, as this node has seen.
 type fault struct {
-	self bool          // by the holder's own word
+	self bool          // the holder says so itself
 	at   time.Duration // since when, on the watch
 }
 
-// Saw takes note of what one audit of a shard came to.
+// Saw takes note of the outcome of one audit of a shard.
 func (h *Register) Saw(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID, o audit.Outcome) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -55,8 +55,8 @@ func (h *Register) Saw(id protocol.GroupID, p peer.ID, slot int, seg protocol.Se
 	h.judge(g, s, now)
 }
 
-// Excuse forgets that a holder lacks a segment by its own word: nobody need bring it
-// now. It counts as lacking all the same.
+// Excuse forgets the fault that a holder lacks a segment and says so itself: nobody
+// need bring it now. The holder still counts as lacking it.
 func (h *Register) Excuse(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) {
 	h.with(id, p, slot, func(g *seats, s *seat) {
 		if f, known := s.audits.faults[seg]; known && f.self {
@@ -83,11 +83,12 @@ func (h *Register) judge(g *seats, s *seat, now time.Duration) {
 }
 
 // Refusal takes note that a holder refused to be audited, with which code, and
-// reports whether that counts against it by now: views differ, allowances are
-// used up and lines are full; but who has proved nothing for as long as failures
-// are borne, always refusing, has not got what it does not show. To whom the owner
-// did not draw, and who never was answered, a holder may owe nothing as it sees
-// the group: that is borne for as long as a proof lasts.
+// reports whether that counts against it by now. Not at first: views differ,
+// allowances are used up and lines are full. But a holder that has only refused for
+// MendWithin counts as not having what it does not show. Where the owner did not draw
+// this node, and the holder has never proved anything to it, the holder may not know
+// this node as a member and so owe it nothing: CodeDisputed is then tolerated for
+// ProofFor.
 func (h *Register) Refusal(id protocol.GroupID, p peer.ID, slot int, code protocol.Code) (counts bool) {
 	h.with(id, p, slot, func(g *seats, s *seat) {
 		now, a := h.moment(), &s.audits
@@ -103,8 +104,8 @@ func (h *Register) Refusal(id protocol.GroupID, p peer.ID, slot int, code protoc
 	return counts
 }
 
-// ForgetFaults forgets faults of segments that are held here no more, or that
-// were confessed longer ago than they count, and judges the group's holders.
+// ForgetFaults forgets faults of segments that are no longer held here, and
+// confessions that count no longer, and judges the group's holders.
 func (h *Register) ForgetFaults(id protocol.GroupID, held func(protocol.SegmentID) bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -12,8 +12,9 @@ import (
 )
 
 // Allow tells which shards of a challenge this node owes the asker, and uses
-// that up. To say that a shard is not held here costs nothing. It refuses with
-// CodeNotFound, or with CodeDisputed to whom it does not count as a member.
+// that up. An answer that a shard is not held here costs nothing. It refuses with
+// CodeNotFound where the group is not held here, and with CodeDisputed where the
+// asker is no member here.
 func (h *Register) Allow(r *protocol.AuditRequest, asker peer.ID, held func(protocol.SegmentID) bool) ([]bool, error) {
 	has := make([]bool, len(r.Shards))
 	for i, ref := range r.Shards {
@@ -41,9 +42,9 @@ func (h *Register) Allow(r *protocol.AuditRequest, asker peer.ID, held func(prot
 	return owed, nil
 }
 
-// owes uses up what this node owes of one shard: to the auditor of the cycle
-// its audit, else a sample, else what the lot leaves to those who come after the
-// first, else a shard of the entry audit. mu is held.
+// owes uses up what this node owes the asker of one shard: its audit if it is the
+// auditor of the cycle, else a sample, else what the lot leaves to the members that
+// come after the first, else a shard of an entry audit. mu is held.
 func (h *Register) owes(g *seats, c *council, s *seat, ref protocol.ShardRef, now time.Duration) (ok bool) {
 	shard := audit.SegmentLot(g.id, ref.Segment, g.askedCycle).Of(ref.Slot)
 	i := c.index(s.who.id)

@@ -17,9 +17,9 @@ import (
 )
 
 // Register is what this node itself has seen of the peers that it shares
-// groups with, and whom it believes to hold which slot (seats.go). It stays in
-// memory when the groups' facts do not: some 300 bytes a neighbour and 100 a
-// seat. Nobody's word about a third enters.
+// groups with, and which of them it believes to hold which slot (seats.go). It
+// stays in memory when the groups' facts do not: some 300 bytes a neighbour and
+// 100 a seat. What one peer says about another never enters.
 type Register struct {
 	self  peer.ID
 	key   group.Key // of self
@@ -28,8 +28,8 @@ type Register struct {
 	now   func() time.Time
 	mono  func() time.Duration
 
-	Wake      chan struct{} // somebody is to be beaten at once
-	AuditWake chan struct{} // somebody is to be audited at once
+	Wake      chan struct{} // somebody is to be beaten now
+	AuditWake chan struct{} // somebody is to be audited now
 
 	mu      sync.Mutex // guards what follows, and all neighbours and seats
 	watch   liveness.Watch
@@ -42,10 +42,10 @@ type Register struct {
 	beats     beatQueue
 	enrolled  int // of peers, those that hold slots, or have held some
 	groups    map[protocol.GroupID]*seats
-	shifted   map[protocol.GroupID]struct{} // groups whose holders have changed, till taken
-	lacks     fair.Counts[*seats]           // what is noted of what somebody lacks, and this node, by group
-	back      []peer.ID                     // answered again after an absence, till taken
-	returned  []peer.ID                     // answered again after they, or this node, were gone, till taken
+	shifted   map[protocol.GroupID]struct{} // groups whose holders have changed, until taken
+	lacks     fair.Counts[*seats]           // how much is noted of what holders and this node lack, by group
+	back      []peer.ID                     // answered again after an absence, until taken
+	returned  []peer.ID                     // answered again after they, or this node, were gone, until taken
 	count     liveness.Census
 	domains   map[group.Domain]domain // of the members, when they were last counted
 	countedAt time.Duration           // by mono
@@ -65,14 +65,14 @@ type neighbour struct {
 	member   bool           // it has held a slot here, and does not only ask for one
 
 	next   time.Duration // of the next beat, by mono
-	every  time.Duration // from the last answer till then
+	every  time.Duration // from the last answer until then
 	busy   bool          // a beat is under way
 	queued int           // its place in neighbours.beats; -1: none
 	asked  time.Duration // of the last beat brought forward, by mono
 	heard  uint32        // answers so far
 	saved  liveness.Standing
 	silent bool // it has been found absent or worse since it last answered
-	parted bool // it was gone, or this node was off for as long: it may have taken this node's seats
+	parted bool // it was gone, or this node was off for as long: it may no longer count this node's seats
 
 	vain     uint64     // number of the envelope at whose addresses it was last tried in vain
 	addr     netip.Addr // as seen when it last answered; of its relay, if there is one
@@ -138,7 +138,8 @@ func (h *Register) Place(id peer.ID, m multiaddr.Multiaddr) {
 	}
 }
 
-// candidate tells a neighbour as group's rules on domains see it. mu is held.
+// candidate returns a neighbour as package group's rules on domains see it. mu is
+// held.
 func (p *neighbour) candidate() group.Candidate {
 	return group.Candidate{Peer: p.id, Addr: p.addr, Relay: p.relay}
 }
@@ -152,7 +153,7 @@ func (h *Register) private() bool {
 	return h.privacy.is
 }
 
-// IsPrivate is private for those who hold nothing.
+// IsPrivate is private for callers that do not hold mu.
 func (h *Register) IsPrivate() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -182,8 +183,8 @@ func (h *Register) States() (n [liveness.Gone + 1]int) {
 	return n
 }
 
-// Knows reports whether this node shares a group with a peer, or is asked for a
-// slot that is to be had.
+// Knows reports whether this node shares a group with a peer, or is asked by it for
+// a slot that is to be had.
 func (h *Register) Knows(id peer.ID) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

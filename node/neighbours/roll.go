@@ -12,36 +12,36 @@ import (
 )
 
 // Roll is one group as the rules of package group take it: this node's table
-// and what it makes of the others, at one moment. It is a copy; what changes
-// later it does not show.
+// and what it makes of the others, at one moment. It is a copy and does not show
+// what changes later.
 type Roll struct {
 	ID     protocol.GroupID
-	Table  *group.Seats // Held: who counts as a holder, this node among them; Former: who no longer does
+	Table  *group.Seats // Held: those that count as holders, this node among them; Former: those that no longer do
 	View   group.View
 	Keys   []group.Key // of table.Held, by index
 	Self   int         // this node's index
 	Drawn  bool        // the owner's table names this node
-	Living group.Set   // who answers, this node among them
+	Living group.Set   // those that answer, this node among them
 	Knows  int         // how many of these take this node for a holder
-	Missed group.Set   // whose last message was not answered
+	Missed group.Set   // those that did not answer the last message
 	Lastly int64       // Unix seconds: when a slot was last found to have lost its holder; 0: none has
 	Lack   map[protocol.SegmentID]group.Set
 
-	of    []protocol.SegmentID // the segments of which Lack says who lacks them
-	ofAll bool                 // of all
+	of    []protocol.SegmentID // the segments for which Lack says who lacks them
+	ofAll bool                 // it says so for all
 }
 
 // Accepted reports whether this node counts as a member to most, as far as it
-// can tell: the owner drew it, or most of those who answer take it for one, and
-// as many as it could repair with. Till then it knows little of the others that
-// came by proof, as they of it: it would see all slots of the owner's dead
-// vacant, and draw ever more candidates.
+// can tell: the owner drew it, or most of those that answer take it for one, and
+// they are enough to repair with. Until then it knows little of the others that
+// came by proof, as they do of it: every slot whose drawn holder is gone would
+// look vacant to it, and it would draw ever more candidates.
 func (r *Roll) Accepted() bool {
 	return r.Drawn || 2*r.Knows >= r.Living.Count()-1 && r.Knows+1 >= r.Table.Profile.K
 }
 
-// Lacking returns who of the holders has not got a segment: by its own word, or
-// by this node's audits.
+// Lacking returns the holders that lack a segment, as they say themselves or as
+// this node's audits found.
 func (r *Roll) Lacking(s protocol.SegmentID) group.Set { return r.Lack[s] }
 
 // Roll returns a group's roll; nil: the group is not held here.
@@ -51,9 +51,9 @@ func (h *Register) Roll(id protocol.GroupID) *Roll {
 	return h.roll(id, &Roll{ofAll: true})
 }
 
-// RollFor is Roll for those who need to know of some segments only, or of none,
-// who lacks them: to list that of all takes milliseconds, which nobody is to have
-// for a small request. Of others it says that nobody does.
+// RollFor is Roll for callers that need to know who lacks some segments only, or
+// none: listing this for all takes milliseconds, too much for a small request. Of
+// other segments it says that nobody lacks them.
 func (h *Register) RollFor(id protocol.GroupID, segments ...protocol.SegmentID) *Roll {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -85,8 +85,8 @@ func (h *Register) roll(id protocol.GroupID, r *Roll) *Roll {
 	return r
 }
 
-// drawn returns a table without holders that is as crowded as the owner's,
-// which bounds what may come. mu is held.
+// drawn returns a table without holders that allows as much crowding as the
+// owner's table has: that bounds who may come in. mu is held.
 func (h *Register) drawn(g *seats, private bool) *group.Seats {
 	if c := &g.crowd; !c.known || c.private != private {
 		t := h.ownersTable(g, private)
@@ -181,7 +181,7 @@ func (r *Roll) addLacks(s *seat, i int, now time.Duration) {
 	}
 }
 
-// lacksNow reports whether a holder has not got a segment, for all that is known.
+// lacksNow reports whether a holder lacks a segment, as far as is known.
 func (s *seat) lacksNow(seg protocol.SegmentID, now time.Duration) bool {
 	_, lacks := s.lacks[seg]
 	_, fault := s.audits.faults[seg]

@@ -6,7 +6,7 @@ import (
 )
 
 // Needs reports whether some segment of the group needs repair, and whether one
-// needs it at once. One that is beyond repair keeps no other from it.
+// needs it at once. A segment that is beyond repair does not hide another's need.
 func (r *Roll) Needs(t *group.Tally) (repair, urgent bool) {
 	see := func(lacking group.Set) {
 		c := group.Assess(r.Table.Profile, t.Count(lacking))
@@ -19,9 +19,9 @@ func (r *Roll) Needs(t *group.Tally) (repair, urgent bool) {
 	return repair, urgent
 }
 
-// WasSafe reports whether a segment may once have been held by as many as make
-// it safe: of those whom the owner drew and who are here, too many never got it
-// otherwise.
+// WasSafe reports whether a segment may once have had enough holders to be safe.
+// It had not where too many of the holders that the owner drew, and that answer,
+// lack it: they never got it.
 func (r *Roll) WasSafe(s protocol.SegmentID) bool {
 	never := 0
 	lacking := r.Lacking(s)

@@ -36,7 +36,7 @@ func (h *Register) Unsaved() (out []Unsaved, err error) {
 			out, err = g.replace(out, f, e, err)
 			g.relisted = false
 		}
-		// The first group's tells how late it is on the watch.
+		// The first group's note also tells the time on the watch.
 		if first || h.changed(g) {
 			f, e := h.noteStandings(g)
 			out, err = g.replace(out, f, e, err)
@@ -68,7 +68,7 @@ func (g *seats) replace(out []Unsaved, f storage.Fact, err, before error) ([]Uns
 	return append(out, v), before
 }
 
-// Unsave takes notes back that the store did not keep.
+// Unsave takes back notes that the store did not keep.
 func (h *Register) Unsave(list []Unsaved) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -86,8 +86,8 @@ func (h *Register) Unsave(list []Unsaved) {
 	}
 }
 
-// changed reports whether a neighbour's standing, of those that are noted
-// beside a group, is worth noting: what excuses or accuses it, or an answer
+// changed reports whether a standing that is noted next to a group is worth noting
+// anew: what excuses or accuses the neighbour has changed, or its last answer is
 // much later than the one noted. mu is held.
 func (h *Register) changed(g *seats) bool {
 	for _, p := range h.homed(g) {

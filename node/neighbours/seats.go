@@ -21,16 +21,16 @@ type seats struct {
 	mine    bool   // the table names this node there
 	granted bool   // something is to be found in it
 	keeps   int    // segments that its members are to hold, as of the last look at its facts
-	list    []seat // of others, by slot; of one slot that of the table first
+	list    []seat // of others, by slot; at each slot the peer that the table names first
 
 	notes    map[uint8]note.Saved // as stored, by kind
-	stale    []protocol.Hash      // notes in the store that count no more
+	stale    []protocol.Hash      // notes in the store that no longer count
 	dirty    bool                 // the seats are not as stored
 	relisted bool                 // what holders lack is not as stored
-	noted    int                  // segments of which the note of that knew; -1: there was none, or the facts have been looked at since
+	noted    int                  // segments that the note of lacks knew of; -1: there was none, or the facts have been looked at since
 
 	pass       pass                   // of this node's audits
-	asked      map[uint64]audit.Asked // who has had which audit by lot, by the segment's first bytes
+	asked      map[uint64]audit.Asked // which members have had their audits by lot, by the segment's first bytes
 	askedCycle int64
 
 	renewal   []byte        // that is news, to be told with beats
@@ -43,8 +43,8 @@ type seats struct {
 	urgent urgency
 }
 
-// crowd is how crowded the owner's draw was, as it was seen last: to find out
-// costs more than all else of a roll.
+// crowd is how crowded the owner's draw was when last seen: finding out costs more
+// than all the rest of a roll.
 type crowd struct {
 	known      bool // no holder's address has changed since
 	private    bool
@@ -64,10 +64,10 @@ type seat struct {
 	called time.Duration // when it was audited because the slot fell vacant, by mono; 0: it was not
 	after  peer.ID       // who handed it the slot; "": nobody
 
-	knows   bool // it takes this node for a holder, and neither was gone since
+	knows   bool // it takes this node for a holder, and neither has been gone since
 	agreed  bool // it said yes when this node last asked to enter
 	refuses bool // it said no
-	lost    loss // why it holds the slot no more; 0: it does, if drawn or proven
+	lost    loss // why it no longer holds the slot; 0: it does, if drawn or proven
 
 	since int64 // Unix seconds: when it was proven, lost, or last asked
 
@@ -75,8 +75,8 @@ type seat struct {
 	beggedAt time.Duration // when, by mono
 	audits   audits
 
-	confessed map[protocol.SegmentID]time.Duration // lost by its own word, until when on the watch
-	lacks     map[protocol.SegmentID]struct{}      // by its own Have
+	confessed map[protocol.SegmentID]time.Duration // it says that it lost them; until when that counts, on the watch
+	lacks     map[protocol.SegmentID]struct{}      // as its own Have says
 	listed    bool                                 // its Have was heard, of what is held here
 	told      bool                                 // and of all that is granted
 }
@@ -85,8 +85,8 @@ type seat struct {
 // has just started, audits first.
 const firstPass = 24
 
-// seatsPerSlot bounds the peers that are remembered at one slot: its holders of
-// late, its spares, and who asks for it.
+// seatsPerSlot bounds the peers that are remembered at one slot: its recent
+// holders, its spares, and those that ask for it.
 const seatsPerSlot = 4
 
 // counts reports whether a peer is a member of the group at its slot.
@@ -113,8 +113,8 @@ func (g *seats) of(id peer.ID) (best *seat) {
 	return best
 }
 
-// claim ranks what a peer has of a slot: nothing, a place that it held, a request,
-// a spare's proof, the slot.
+// claim ranks a peer's claim on a slot, from the least: nothing, a place that it
+// held, a request, a spare's proof, the slot.
 func (s *seat) claim() int {
 	switch {
 	case s.counts():
@@ -184,7 +184,7 @@ func (h *Register) Open(id protocol.GroupID, t *protocol.Table, own int, v *Surv
 }
 
 // sit returns a peer's seat at a slot, made if there is none; nil where too
-// many are remembered already, of whom none may go. mu is held.
+// many are remembered already and none of them may go. mu is held.
 func (h *Register) sit(g *seats, id peer.ID, slot int, mayGo func(*seat) bool) *seat {
 	if s := g.at(id, slot); s != nil {
 		return s
@@ -268,7 +268,7 @@ func (h *Register) part(p *neighbour, g *seats) {
 
 func compareSeats(a, b *seats) int { return bytes.Compare(a.id[:], b.id[:]) }
 
-// Close forgets a group that is held here no more, and the neighbours with it
+// Close forgets a group that is no longer held here, and with it the neighbours
 // that share no other.
 func (h *Register) Close(id protocol.GroupID) {
 	h.mu.Lock()
@@ -285,7 +285,7 @@ func (h *Register) Close(id protocol.GroupID) {
 }
 
 // Grant notes whether a group has something to be found, and how many segments
-// its members are to hold. Where these are others than when it was last noted what
+// its members are to hold. If that number is another than in the last note of what
 // holders lack, this node was killed before it could note that it is to ask anew.
 func (h *Register) Grant(id protocol.GroupID, findable bool, segments int) {
 	h.mu.Lock()

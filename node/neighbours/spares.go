@@ -10,11 +10,11 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// Members that were off at the wrong moment let different peers into one slot.
-// Each of these is unknown to half of the group, and must know all of it
-// nevertheless: who does not know a holder makes its shards again. So a peer that
+// Members that are off at the wrong moment let different peers into one slot.
+// Half of the group does not know each of these, and yet each must know all of the
+// group: a node that does not know a holder makes its shards again. So a peer that
 // proves a slot which another holds is a spare: it has no part in the group's
-// lots and health, but may audit this node as a member does, and so let it in.
+// lots and health, but may audit this node as a member does, and so come to know it.
 
 // stranger reports whether a peer has no claim on the group: it has never proved
 // anything, and asks for no slot, or for one that another holds.
@@ -23,10 +23,10 @@ func (s *seat) stranger() bool {
 }
 
 // AskBeside notes that a peer asked for a slot that another holds: it is audited,
-// so as to be known for a spare, and again when that proof grows old. It reports
-// false where there is no room for it: it takes nobody's place who has proved
-// something, has one place in the group, waits for the next pass as all do, and is
-// audited once a day, for anybody may ask so.
+// so that it becomes a spare, and again when that proof grows old. It reports false
+// where there is no room for it. Anybody may ask so; therefore it never takes the
+// place of a peer that has proved something, has one place in the group, waits for
+// the next pass, and is audited once a day.
 func (h *Register) AskBeside(id protocol.GroupID, p peer.ID, slot int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -52,7 +52,7 @@ func (h *Register) AskBeside(id protocol.GroupID, p peer.ID, slot int) bool {
 // idle reports whether a peer at a slot has proved nothing, and is not about to.
 func (s *seat) idle() bool { return s.stranger() && (!s.asks || s.tried) }
 
-// provedWithin reports whether a peer passed an audit so lately.
+// provedWithin reports whether a peer passed an audit within the last d.
 func (s *seat) provedWithin(now, d time.Duration) bool {
 	return s.audits.Proved && now-s.audits.ProvedAt <= d
 }
@@ -67,9 +67,9 @@ func (h *Register) ProveBeside(id protocol.GroupID, p peer.ID, slot int) {
 	})
 }
 
-// CallSpares has the spares of vacant slots audited as if they had asked for
-// these now, once, and returns the slots for which no candidate is to be drawn
-// meanwhile: for an hour.
+// CallSpares schedules an audit of each spare of a vacant slot, once, as if it had
+// asked for the slot now. It returns the slots for which no candidate is to be drawn
+// meanwhile: for RetryEvery.
 func (h *Register) CallSpares(id protocol.GroupID, vacant group.Set) (called group.Set) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

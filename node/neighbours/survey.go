@@ -18,7 +18,7 @@ type Survey struct {
 	stale     []protocol.Hash
 }
 
-// Take keeps the later of two notes of a kind; the other counts no more.
+// Take keeps the later of two notes of a kind; the other no longer counts.
 func (v *Survey) Take(f storage.Fact) {
 	later := false
 	switch f.Kind {

@@ -6,7 +6,7 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// loss says why a peer holds a slot no more.
+// loss says why a peer no longer holds a slot.
 type loss uint8
 
 const (
@@ -15,7 +15,7 @@ const (
 	LostHanded loss = 3 // it handed the slot over
 )
 
-// loseAll notes that a neighbour holds its slots of a group no more.
+// loseAll notes that a neighbour no longer holds its slots of a group.
 // mu is held.
 func (h *Register) loseAll(g *seats, p *neighbour, why loss) {
 	for i := range g.list {
@@ -31,8 +31,7 @@ func (h *Register) moved(g *seats) {
 	h.shifted[g.id] = struct{}{}
 }
 
-// TakeMoved returns the groups whose holders have changed since this was last
-// asked.
+// TakeMoved returns the groups whose holders have changed since the last call.
 func (h *Register) TakeMoved() []protocol.GroupID {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -45,10 +44,11 @@ func (h *Register) TakeMoved() []protocol.GroupID {
 }
 
 // Ask notes that a peer asked for a slot, and may have it: it is audited, and
-// counts once it has passed. It takes the place of who has the least claim and may
-// not have the slot. It reports false where too many ask that may: then those give
-// way who were audited in vain, and all to named, the candidate that this node
-// knows for the slot. A crowd of askers keeps nobody out.
+// counts once it has passed. Where the slot is full, it replaces the seat with the
+// least claim among those that do not ask for the slot, or ask while another holds
+// it. If there is none, it replaces a peer that was audited in vain; named, the
+// candidate that this node knows for the slot, replaces any peer that asks and gives
+// way to none. Else Ask reports false. So a crowd of askers keeps nobody out.
 func (h *Register) Ask(id protocol.GroupID, p peer.ID, slot int, named peer.ID) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -69,7 +69,8 @@ func (h *Register) Ask(id protocol.GroupID, p peer.ID, slot int, named peer.ID) 
 	return true
 }
 
-// auditEntry has a peer audited that asks for a slot, and may have it. mu is held.
+// auditEntry schedules the audit of a peer that asks for a slot, and may have it.
+// mu is held.
 func (h *Register) auditEntry(g *seats, s *seat) {
 	if !s.asks || s.beside {
 		s.tried = false
@@ -107,7 +108,7 @@ func (h *Register) Prove(id protocol.GroupID, p peer.ID, slot int) {
 	})
 }
 
-// Disprove notes that a peer proved a slot falsely that it asked for.
+// Disprove notes that a peer gave a false proof of a slot that it asked for.
 func (h *Register) Disprove(id protocol.GroupID, p peer.ID, slot int) {
 	h.with(id, p, slot, func(g *seats, s *seat) {
 		if s.asks || s.spare {
@@ -125,7 +126,7 @@ func (h *Register) Reject(id protocol.GroupID, p peer.ID, slot int) {
 	})
 }
 
-// Hand notes who hands a slot over to a peer that asks for it; "": nobody.
+// Hand notes which holder hands its slot over to a peer that asks for it; "": none.
 func (h *Register) Hand(id protocol.GroupID, holder, to peer.ID, slot int) {
 	h.with(id, to, slot, func(_ *seats, s *seat) {
 		if s.asks {
@@ -134,13 +135,14 @@ func (h *Register) Hand(id protocol.GroupID, holder, to peer.ID, slot int) {
 	})
 }
 
-// Handed reports who handed a slot over to a peer that asks for it; "": nobody.
+// Handed returns the holder that hands its slot over to a peer that asks for it;
+// "": none.
 func (h *Register) Handed(id protocol.GroupID, to peer.ID, slot int) (by peer.ID) {
 	h.with(id, to, slot, func(_ *seats, s *seat) { by = s.after })
 	return by
 }
 
-// Lose notes that a peer holds a slot no more, and why.
+// Lose notes that a peer no longer holds a slot, and why.
 func (h *Register) Lose(id protocol.GroupID, p peer.ID, slot int, why loss) {
 	h.with(id, p, slot, func(g *seats, s *seat) { h.unseat(g, s, why) })
 }
@@ -157,8 +159,8 @@ func (h *Register) unseat(g *seats, s *seat, why loss) {
 	}
 }
 
-// evict takes the place of one that asks for a slot, the first that asked of
-// those that may go; it reports whether there was one.
+// evict takes its place from a peer that asks for a slot: of those that may go, the
+// one that asked first. It reports whether there was one.
 func (g *seats) evict(slot int, mayGo func(*seat) bool) bool {
 	var first *seat
 	for i := range g.list {

@@ -7,10 +7,11 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// urgency is whether some segment of a group needs repair at once, as it was found
-// out lately: to do so takes a look at all that its holders lack, and anybody may
-// ask for a slot. It is found out again when something has changed that can be
-// told by counting, and else after urgencyFor. Register.mu guards it.
+// urgency is whether some segment of a group needs repair at once, as found a short
+// while ago: finding out takes a look at all that the group's holders lack, and
+// anybody may make this node do it by asking for a slot. It is found out again when
+// something has changed that counting shows, and else after urgencyFor. Register.mu
+// guards it.
 type urgency struct {
 	found map[urgencyKey]bool
 	until time.Duration // by mono
@@ -25,8 +26,8 @@ type urgencyKey struct {
 
 const (
 	urgencyFor = time.Minute
-	// maxUrgencies bounds what is remembered of one group: who was handed a slot
-	// sees it otherwise.
+	// maxUrgencies bounds the answers that are remembered of one group: there is one
+	// for each view of it, and a handover is judged by a view of its own.
 	maxUrgencies = 8
 )
 

@@ -11,7 +11,7 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// Holder is a seat as others of this package see it.
+// Holder is a seat as other packages see it.
 type Holder struct {
 	Peer     peer.ID
 	Slot     int
@@ -22,11 +22,11 @@ type Holder struct {
 	Drawn    bool // the owner drew it for the slot
 	Lost     loss
 	Draining bool
-	Lacks    int // segments, by its own Have
+	Lacks    int // segments, as its own Have says
 	Failed   int // segments, by this node's audits
 }
 
-// Holders returns who sits at a group's slots, this node apart, in order of
+// Holders returns the peers at a group's slots, without this node, in order of
 // slots; nil: the group is not held here.
 func (h *Register) Holders(id protocol.GroupID) []Holder {
 	h.mu.Lock()
@@ -90,14 +90,14 @@ func (h *Register) Members(id protocol.GroupID) []peer.ID {
 	return members
 }
 
-// ToBeFound is members, and whether the group has something to be found.
+// ToBeFound is Members, and whether the group has something to be found.
 func (h *Register) ToBeFound(id protocol.GroupID) (members []peer.ID, granted bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.membersOf(id)
 }
 
-// membersOf is toBeFound where mu is held.
+// membersOf is ToBeFound where mu is held.
 func (h *Register) membersOf(id protocol.GroupID) ([]peer.ID, bool) {
 	g := h.groups[id]
 	if g == nil {
@@ -151,7 +151,7 @@ func (h *Register) IDs() []protocol.GroupID {
 	return h.order()
 }
 
-// order is ids where mu is held.
+// order is IDs where mu is held.
 func (h *Register) order() []protocol.GroupID {
 	out := make([]protocol.GroupID, 0, len(h.groups))
 	for id := range h.groups {
