@@ -6,10 +6,10 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// Places is how many members by lot may audit one shard in a cycle, as its
-// holder sees it. The first should; others do where they see those before them
-// gone. That eight in a row are gone for one who asks and not for the holder
-// happens to nobody.
+// Places is how many members may audit one shard in a cycle, in the order of the
+// lot, as its holder sees it. The first should; another does where it sees those
+// before it gone. It does not happen that eight in a row look gone to an asker
+// and not to the holder.
 const Places = 8
 
 // Asked is what a holder remembers of who asked for one of its shards in one
@@ -19,9 +19,9 @@ type Asked uint8
 
 // Allow reports whether a holder owes the asker an audit of a shard in this
 // cycle, and returns what to remember if so. members, living and the indexes are
-// the holder's own view of the group; who is not a member is owed nothing. The
-// allowance is used up by asking, whatever comes of it: who asks twice to choose
-// a chunk is refused.
+// the holder's own view of the group; an asker that is no member is owed nothing.
+// Asking uses the allowance up, whatever the outcome: an asker that asks again to
+// choose a chunk is refused.
 func (a Asked) Allow(shard group.Lot, members []group.Key, living group.Set, holder, asker int) (Asked, bool) {
 	if asker == holder || asker < 0 {
 		return a, false
@@ -48,8 +48,8 @@ type Extra struct {
 }
 
 // AllowSample reports whether a sample is owed at a moment of the watch, and
-// returns what to remember if so. A fifth of a day early is early enough for
-// clocks and jitter.
+// returns what to remember if so. A sample may come a fifth of a day early: that
+// is enough for clocks and jitter.
 func (e Extra) AllowSample(set *Settings, now time.Duration) (Extra, bool) {
 	if e.Ever && now-e.Sampled < set.SampleEvery-set.SampleEvery/5 {
 		return e, false
@@ -57,10 +57,10 @@ func (e Extra) AllowSample(set *Settings, now time.Duration) (Extra, bool) {
 	return Extra{now, true}, true
 }
 
-// Entry is what a holder owes one member of one group once: the audit by which
-// the member comes to know it, of EntryShards shards at most. Keep one for each
-// pair; the zero Entry owes all of it, and again after ProofFor, when what was
-// proved no longer counts.
+// Entry is what a holder owes one member of one group once: the entry audit, by
+// which the member comes to know it, of EntryShards shards at most. Keep one for
+// each pair. The zero Entry owes all of it; all of it is owed again after ProofFor,
+// when what was proved no longer counts.
 type Entry struct {
 	Begun time.Duration // when the first shard was asked for; meaningless while Used is 0
 	Used  uint8         // shards asked for since

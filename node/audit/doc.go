@@ -1,8 +1,8 @@
-// Package audit decides who asks whom to prove which shard and when, what a
-// holder owes whom, and what the answers make of the holder.
+// Package audit decides which member asks which holder to prove which shard, and
+// when; which audits a holder owes to whom; and what its answers say of a holder.
 //
-// In each cycle one member audits each shard: the lot says which, and when, so
-// that nothing needs to be agreed upon. Besides, neighbours sample one another.
+// In each cycle one member audits each shard: the lot says which member, and when,
+// so that nothing needs to be agreed upon. Besides, neighbours sample one another.
 // A member judges a holder by its own audits only.
 //
 // All of it is pure: moments, random numbers and observations are passed in.

@@ -36,8 +36,8 @@ func SegmentLot(g protocol.GroupID, s protocol.SegmentID, cycle int64) group.Lot
 	return group.NewLot("audit", g, cycle, s[:]...)
 }
 
-// lateShare is the part of a cycle at its end that is left to those who were
-// late: a tenth.
+// lateShare leaves a part of each cycle, at its end, to auditors that are late: a
+// tenth.
 const lateShare = 10
 
 // Due returns how far into its cycle the audit of a shard falls due.
@@ -47,8 +47,8 @@ func Due(set *Settings, shard group.Lot) time.Duration {
 
 // Auditor returns which member of the set living audits a shard that holder
 // keeps; -1 where there is no other. Where the first by lot is not living it is
-// the next, by each one's own view: two that see different members living may
-// both audit, or now and then neither, and the neighbours' samples remain.
+// the next. Each member goes by its own view: two that see different members
+// living may both audit, or now and then neither; then the samples remain.
 func Auditor(shard group.Lot, members []group.Key, living group.Set, holder int) int {
 	living.Remove(holder)
 	return shard.First(members, living)

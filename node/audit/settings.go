@@ -2,19 +2,19 @@ package audit
 
 import "time"
 
-// Settings are the numbers of auditing, each in one place. Scale makes a
-// testnet's of them.
+// Settings are the numbers of auditing, each in one place. Scale turns them into
+// those of a testnet.
 type Settings struct {
 	Cycle         time.Duration // in which each shard is audited once; at least 1 ms
 	SampleEvery   time.Duration // between two samples of one neighbour
 	SampleStretch time.Duration // the same from ManyNeighbours on
 	ProofFor      time.Duration // for which an audit that succeeded is proof of health
-	MendWithin    time.Duration // for which a failure that stands alone, or that the holder reported, is borne
+	MendWithin    time.Duration // for which a failure that stands alone, or that the holder reported, is tolerated
 
 	ManyNeighbours int // from which on samples are stretched
 	EntryShards    int // shards of a slot that an entry audit asks for, at most; up to 255
 	SlowTries      int // how often a shard whose holder was too slow is asked for again before it counts
-	FailedPercent  int // of the shards audited: a holder of which more failed, unmended, has failed
+	FailedPercent  int // of the shards audited: where more than these are failed and unmended, the holder has failed
 }
 
 const day = 24 * time.Hour

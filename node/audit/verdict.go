@@ -6,14 +6,14 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// Outcome is what one audit of one shard came to.
+// Outcome is the outcome of one audit of one shard.
 type Outcome uint8
 
 // The outcomes.
 const (
 	OK        Outcome = iota // the chunk fits the root
-	Offline                  // no answer, nor to a beat at once after: liveness judges, not audit
-	Slow                     // no whole answer in time from one who answers beats
+	Offline                  // no answer, nor to a beat right after: liveness judges, not audit
+	Slow                     // no whole answer in time from a holder that answers beats
 	Missing                  // the holder says that it has no such shard, which it never reported before
 	Corrupt                  // the chunk does not fit the root
 	Suspended                // the holder has lost sight of its disk
@@ -35,11 +35,11 @@ const (
 	Tell              // the shard counts as failed: tell its holder, and ask again until it is mended
 )
 
-// Record is what a node's own audits make of one holder: 64 bytes that refer to
-// nothing. The zero Record is a holder's that was never audited. Its fields are
-// for saving it; its methods decide.
+// Record is what a node's own audits say of one holder: 64 bytes without a
+// pointer. The zero Record is that of a holder that was never audited. Its fields
+// are for saving it; its methods decide.
 //
-// The node keeps beside it which shards failed: each is passed to Saw once when
+// The node keeps next to it which shards failed: each is passed to Saw once when
 // it fails, and to Mended or Dropped once when it no longer does.
 type Record struct {
 	ProvedAt   time.Duration // the last audit that succeeded; meaningless while Proved is false
@@ -51,7 +51,7 @@ type Record struct {
 	Before   uint32 // shards audited in the ProofFor before Turned
 	Unmended uint32 // shards found missing or corrupt, or too slow too often
 	Self     uint32 // shards that the holder reported itself, unmended
-	Slow     uint8  // answers too slow in a row, of one shard
+	Slow     uint8  // times in a row that one shard's answer was too slow
 	Proved   bool   // an audit has succeeded
 }
 
@@ -90,7 +90,7 @@ func (r Record) Mended(set *Settings, now time.Duration, self bool) Record {
 }
 
 // Dropped takes note that a failed shard is no longer asked for: its segment was
-// deleted. self tells a loss that the holder had reported.
+// deleted. self: the holder had reported the loss itself.
 func (r Record) Dropped(self bool) Record {
 	if self {
 		r.Self -= min(r.Self, 1)
@@ -101,9 +101,9 @@ func (r Record) Dropped(self bool) Record {
 }
 
 // Failed reports whether the holder has failed: more than FailedPercent of what
-// was audited within ProofFor failed and is unmended. A single failure is borne for MendWithin,
-// and so is what the holder reported itself, however much it is: it has time to
-// mend it, and none of it counts as held meanwhile.
+// was audited within ProofFor failed and is unmended. A single failure is tolerated
+// for MendWithin, and so is what the holder reported itself, however much it is: it
+// has time to mend it, and none of it counts as held meanwhile.
 func (r Record) Failed(set *Settings, now time.Duration) bool {
 	bad := uint64(r.Unmended)
 	if bad == 1 && now-r.FailedAt < set.MendWithin {
@@ -121,8 +121,8 @@ func (r Record) Healthy(set *Settings, now time.Duration) bool {
 	return r.Proved && now-r.ProvedAt <= set.ProofFor && !r.Failed(set, now)
 }
 
-// Mark puts what the record says of the holder of a seat into a view. What its
-// silence says is liveness.Standing's to add.
+// Mark puts what the record says of the holder of a seat into a view.
+// liveness.Standing adds what the holder's silence says.
 func (r Record) Mark(set *Settings, now time.Duration, v *group.View, seat int) {
 	if r.Failed(set, now) {
 		v.Gone.Add(seat)
@@ -134,7 +134,7 @@ func (r Record) Mark(set *Settings, now time.Duration, v *group.View, seat int) 
 }
 
 // Readmitted returns the record of a holder that had failed and has passed an
-// entry audit since: what it proved stays, what it owed is forgotten.
+// entry audit since: what it proved stays, its failures are forgotten.
 func (r Record) Readmitted() Record {
 	r.Unmended, r.Self, r.Slow = 0, 0, 0
 	return r
