@@ -29,10 +29,10 @@ func (s Spent) Of(c Class) int64 { return s.Up[c] + s.Down[c] }
 const maxMonths = 6
 
 // Account counts what crosses the line. Each calendar month has a count of its
-// own: a clock that steps into another month and back finds the count that it
+// own: when a clock steps into another month and back, the count is as it was
 // left. The zero value has counted nothing.
 type Account struct {
-	months []Spent // the one charged last stands last
+	months []Spent // the one charged last is last
 }
 
 // Charge counts bytes of a class at a time.
@@ -42,8 +42,8 @@ func (a *Account) Charge(now time.Time, c Class, up, down int64) {
 	s.Down[c] += down
 }
 
-// enter makes a month the last one. Of too many, the one left longest ago is
-// forgotten.
+// enter makes a month the last one. Where there are too many, it forgets the one
+// charged longest ago.
 func (a *Account) enter(m Month) *Spent {
 	last := len(a.months) - 1
 	if last >= 0 && a.months[last].Month == m {

@@ -15,7 +15,7 @@ const noteVersion = 1
 // note is how a State is written down.
 type note struct {
 	V      int         `cbor:"v"`
-	Months []monthNote `cbor:"months"` // the one charged last stands last
+	Months []monthNote `cbor:"months"` // the one charged last is last
 	Away   []spanNote  `cbor:"away"`
 	Paused int64       `cbor:"paused"`
 	Drain  []drainNote `cbor:"drain"` // none, or one
@@ -101,7 +101,7 @@ func (n *note) check() error {
 	return nil
 }
 
-// outside reports whether a number is below 0 or too great to be counted on.
+// outside reports whether a number is below 0 or greater than protocol.MaxInt.
 func outside(numbers ...int64) bool {
 	for _, v := range numbers {
 		if v < 0 || v > protocol.MaxInt {

@@ -7,7 +7,7 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// How much of a day one segment may have.
+// How much of a day's volume one segment may have.
 const (
 	readsShare = 4        // a quarter of what clients may have in a day
 	readsLeast = 64 << 20 // bytes, however little that is
@@ -31,15 +31,15 @@ func (t Terms) ReadsADay() int64 {
 	return max(readsLeast, int64(min(day/readsShare, protocol.MaxInt)))
 }
 
-// Reads counts what was read today, by segment. What it keeps is bounded: of
-// too many it forgets those of which least was read.
+// Reads counts what was read today, by segment. What it keeps is bounded: where
+// there are too many segments, it forgets those of which little was read.
 type Reads[K comparable] struct {
 	day  int
 	read map[K]int64
 }
 
-// Take counts n bytes of a segment and reports whether they are within a
-// bound. What is not within it is not counted.
+// Take counts n bytes of a segment and reports whether it is still within most;
+// 0: there is no bound. Bytes that would pass it are not counted.
 func (r *Reads[K]) Take(k K, n, most int64, now time.Time) bool {
 	if most == 0 {
 		return true

@@ -15,7 +15,7 @@ const maxSpans = 64
 // Span is a time that a donor was, or will be, away, in Unix seconds.
 type Span struct{ From, Until int64 }
 
-// Drain is a node that leaves: since when, and what it kept then.
+// Drain says that a node is leaving: since when, and what it kept then.
 type Drain struct {
 	Since  int64 // Unix seconds
 	Groups int
@@ -47,7 +47,7 @@ func (s *Stance) Paused(now time.Time) int64 {
 	return 0
 }
 
-// TooLongAwayError says that an absence is longer than what is left.
+// TooLongAwayError says that an absence is longer than the time away that is left.
 type TooLongAwayError struct {
 	Left time.Duration // at least 0
 }
@@ -61,8 +61,8 @@ func (e *TooLongAwayError) Error() string {
 var errBackwards = errors.New("an absence begins now and ends later")
 
 // Leave returns the stance with the donor away from now for a time, in place of
-// an absence that is under way; 0 ends that. It returns a *TooLongAwayError
-// where that is more than neighbours would believe.
+// an absence that is under way; 0 ends that one. It returns a *TooLongAwayError
+// where the absence is longer than neighbours would believe.
 func (s Stance) Leave(now time.Time, long time.Duration) (Stance, error) {
 	if long < 0 {
 		return s, errBackwards
@@ -85,7 +85,7 @@ func (s Stance) Leave(now time.Time, long time.Duration) (Stance, error) {
 	return s, nil
 }
 
-// absent returns how long the spans are within the time that counts at its end.
+// absent returns how long the spans are within the AbsencePeriod before end.
 func absent(spans []Span, end time.Time) (sum time.Duration) {
 	begin := end.Add(-protocol.AbsencePeriod).Unix()
 	for _, v := range spans {
@@ -96,8 +96,8 @@ func absent(spans []Span, end time.Time) (sum time.Duration) {
 	return sum
 }
 
-// prune forgets spans that count no more, and empty ones. One that a clock set
-// back has put into the future still counts.
+// prune forgets spans that no longer count, and empty ones. A span that lies in the
+// future because the clock was set back still counts.
 func prune(spans []Span, now time.Time) []Span {
 	begin := now.Add(-protocol.AbsencePeriod).Unix()
 	spans = slices.DeleteFunc(spans, func(v Span) bool { return v.Until <= begin || v.Until <= v.From })

@@ -19,7 +19,7 @@ type Terms struct {
 	Hours    Hours // when clients' bulk may cross the line
 }
 
-// Check returns an error for rates that no peer would bear and for numbers
+// Check returns an error for rates too low to be of use to any peer, and for numbers
 // below 0.
 func (t Terms) Check() error {
 	for _, r := range []int64{t.Up, t.Down} {
@@ -33,7 +33,7 @@ func (t Terms) Check() error {
 	return t.Hours.check()
 }
 
-// Class is for whose sake bytes cross the line.
+// Class says on whose behalf bytes cross the line.
 type Class uint8
 
 // The classes. Half of the rates and of the month is kept for Repair.
@@ -54,8 +54,8 @@ func (c Class) String() string {
 }
 
 // Left returns how many bytes of a class may still cross the line in a month
-// of which so much is spent; math.MaxInt64 where there is no limit. Clients
-// have half of the month and no more. Repair has what they leave of the whole.
+// of which s is spent; math.MaxInt64 where there is no limit. Clients have at most
+// half of the month. Repair has what clients leave of the whole.
 func (t Terms) Left(s Spent, c Class) int64 {
 	if t.Month == 0 {
 		return math.MaxInt64
@@ -67,27 +67,27 @@ func (t Terms) Left(s Spent, c Class) int64 {
 	return max(0, all)
 }
 
-// What keeping a byte costs a month, in bytes each way: repair at a loss of
-// 5 % of all nodes a month, and audits of every shard once a month. Repair is
-// simulated, for 20/36/56 at an uptime of 0.9 (101 to 108 GB a TB); profiles with
-// fewer shards are within a tenth of that. Audits are measured, with shards of
-// 2 MiB (integration, TestAuditTraffic).
+// What it costs to keep a byte for a month, in bytes each way: repair at a loss of
+// 5 % of all nodes a month, and an audit of every shard once a month. The cost of
+// repair is simulated, for 20/36/56 at an uptime of 0.9 (101 to 108 GB a TB); profiles
+// with fewer shards are within a tenth of that. The cost of audits is measured, with
+// shards of 2 MiB (integration, TestAuditTraffic).
 const (
 	repairCost = 0.108
 	auditCost  = 0.001
 )
 
-// Over a month repair takes a tenth of the line at most: what is lost is lost
-// in bursts, and the half of the line that is kept for repair must carry five
-// times the mean, or segments wait while they are in danger.
+// Over a month repair takes a tenth of the line at most: losses come in bursts, and
+// the half of the line that is kept for repair must carry five times the mean, or
+// segments wait while they are in danger.
 const repairDuty = 0.1
 
 const monthSeconds = 30 * 24 * 3600
 
 // Bears returns how many bytes of shards a node can honestly keep within its
-// terms; math.MaxInt64 where they set no limit. Keeping is a promise to take
-// part in repair: who holds more than its line can repair holds it in vain. A
-// line of 10 Mbit/s bears 3 TB.
+// terms; math.MaxInt64 where they set no limit. Keeping a shard is a promise to take
+// part in its repair: what a node holds beyond what its line can repair, it holds in
+// vain. A line of 10 Mbit/s is enough for 3 TB.
 func (t Terms) Bears() int64 {
 	most := math.Inf(1)
 	for _, r := range []int64{t.Up, t.Down} {

@@ -2,24 +2,24 @@ package contract
 
 import "time"
 
-// Refusal says why a node takes or gives nothing now.
+// Refusal says why a node does not do now what it is asked.
 type Refusal uint8
 
 // The refusals, the most lasting first.
 const (
 	None      Refusal = iota
-	Draining          // it leaves
-	Paused            // its donor wants the line for themselves
+	Draining          // it is leaving
+	Paused            // its donor wants the line for other things
 	Away              // nobody is there to look after it
 	OutOfHour         // it is not the time of day
 	Exhausted         // the month's volume is used up
 )
 
-// Why returns what keeps a node from what is asked, and until when, where that
-// is known. Outside its hours a node leaves clients waiting, and its own repair
-// where no group is in danger. It gives and takes what others' repair needs:
-// they repair what is in danger only. A pause breaks all of it off. What is
-// always answered (beats, audits, one leaf) is not asked here.
+// Why returns what keeps a node from a deed, and until when, where that is known.
+// Outside its hours a node lets clients wait, and its own repair where no group is
+// in danger. Even then it gives and takes what others' repair needs: they repair
+// only what is in danger. A pause stops all of it. Requests that are always answered
+// (beats, audits, one leaf) do not come here.
 func Why(t Terms, s *Stance, a *Account, d Deed, now time.Time) (Refusal, time.Time) {
 	if d.Stores() && s.Drain != nil {
 		return Draining, time.Time{}
