@@ -14,15 +14,15 @@ import (
 // ErrNotRunning says that no process serves the socket.
 var ErrNotRunning = errors.New("not running")
 
-// RemoteError is what the process at the other end said against a request.
+// RemoteError is the error with which the process at the other end answered a request.
 type RemoteError struct{ Text string }
 
 // Error returns the other end's own words.
 func (e *RemoteError) Error() string { return e.Text }
 
 // Call asks the process that serves the socket of path to do verb, and decodes
-// what it says into result, unless that is nil. It returns ErrNotRunning where
-// nobody serves the socket and a *RemoteError where the verb failed.
+// its result into result, unless that is nil. It returns ErrNotRunning where
+// no process serves the socket and a *RemoteError where the verb failed.
 func Call(ctx context.Context, path, verb string, args, result any) error {
 	if err := call(ctx, path, verb, args, result); err != nil {
 		return fmt.Errorf("%s: %w", verb, err)
@@ -77,8 +77,8 @@ func encodeRequest(verb string, args any) ([]byte, error) {
 	return append(line, '\n'), nil
 }
 
-// dial connects. Whatever keeps it from connecting, short of the caller's own
-// haste, means that nobody is there.
+// dial connects. Any failure but the end of ctx means that no process serves the
+// socket.
 func dial(ctx context.Context, path string) (net.Conn, error) {
 	addr, err := address(path)
 	if err != nil {

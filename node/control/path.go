@@ -15,12 +15,13 @@ import (
 // socket: macOS has room for 104 with the closing zero, Linux for 108.
 const maxSocketPath = 103
 
-// errForeignDir says that the folder for long-named sockets is not ours alone.
+// errForeignDir says that the folder for sockets with long names is not this user's
+// alone.
 var errForeignDir = errors.New("not a folder of this user's alone")
 
-// address returns where the socket of path really lies: at path, or, where no
-// socket can have so long a name, under a name made from it in a folder of
-// this user's in the system's temporary folder. Both sides compute the same.
+// address returns where the socket of path really lies: at path, or, where that is
+// too long for a socket, under a name made from it in a folder of this user's in
+// the system's temporary folder. Both sides compute the same.
 func address(path string) (string, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // Limits of a conversation.
 const (
 	maxLine    = 1 << 20          // bytes of a request or a reply
-	maxClients = 16               // served at once; more of them wait
+	maxClients = 16               // served at a time; further ones wait
 	idleTime   = 30 * time.Second // until a request's line must be there
 	probeTime  = time.Second      // for asking whether a socket is alive
 )
@@ -24,8 +24,8 @@ const (
 // ErrInUse says that another process serves this socket.
 var ErrInUse = errors.New("another process serves this control socket")
 
-// Handler does one verb. args is the request's, null if it had none; the
-// result crosses as JSON. ctx ends with the server.
+// Handler does one verb. args are the request's, nil if it had none; the
+// result is sent as JSON. ctx ends with the server.
 type Handler = func(ctx context.Context, args json.RawMessage) (any, error)
 
 type request struct {
@@ -94,8 +94,8 @@ func listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// Close stops serving, removes the socket and waits for the handlers, whose
-// context it ends.
+// Close stops serving, removes the socket, ends the handlers' context and waits for
+// them.
 func (s *Server) Close() error {
 	err := s.listener.Close()
 	s.cancel()
@@ -125,7 +125,7 @@ func (s *Server) accept(ctx context.Context) {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			// Out of descriptors, say: others give some back.
+			// Out of descriptors, for example: other connections give some back.
 			select {
 			case <-time.After(probeTime):
 			case <-ctx.Done():
