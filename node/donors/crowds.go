@@ -14,7 +14,7 @@ import (
 // them behind one address must neither drive out all others nor be nearly all that
 // is picked.
 
-// pool is peers by domain. All it does but pick costs a logarithm of its size.
+// pool is peers by domain. Every operation but pick costs a logarithm of its size.
 type pool struct {
 	domains map[group.Domain]*crowd
 	crowds  indexed[*crowd] // the most crowded first
@@ -24,13 +24,13 @@ type pool struct {
 // crowd is the peers of one domain.
 type crowd struct {
 	domain group.Domain
-	peers  indexed[*donor] // whoever was heard of longest ago first
+	peers  indexed[*donor] // the one heard of longest ago first
 	at     int             // its place among the crowds
 }
 
 func (c *crowd) put(at int) { c.at = at }
 
-// before reports whether a peer of this crowd goes before one of another.
+// before reports whether a peer of this crowd is dropped before one of another.
 func (c *crowd) before(o *crowd) bool {
 	if len(c.peers) != len(o.peers) {
 		return len(c.peers) > len(o.peers)
@@ -43,7 +43,7 @@ func (e *donor) before(o *donor) bool { return e.heard.Before(o.heard) }
 
 func newPool() *pool { return &pool{domains: make(map[group.Domain]*crowd)} }
 
-// add takes a peer in that is in no pool.
+// add takes in a peer that is in no pool.
 func (p *pool) add(e *donor, domain group.Domain) {
 	e.pool, e.crowd = p, p.domains[domain]
 	p.size++
@@ -77,7 +77,7 @@ func (p *pool) touch(e *donor) {
 	heap.Fix(&p.crowds, e.crowd.at)
 }
 
-// first returns who is to go first; nil: nobody is left.
+// first returns the peer that is to be dropped first; nil: none is left.
 func (p *pool) first() *donor {
 	if p.size == 0 {
 		return nil
@@ -135,8 +135,8 @@ func domainOf(m multiaddr.Multiaddr) group.Domain {
 	return c.Domain(false)
 }
 
-// claimed returns the domain that a peer's own record tells: of its first public
-// address, else of the first.
+// claimed returns the domain that a peer claims in its own record: that of its first
+// public address, else of the first.
 func claimed(addrs []multiaddr.Multiaddr) (d group.Domain) {
 	for _, m := range addrs {
 		at := domainOf(m)

@@ -16,18 +16,18 @@ import (
 
 // Bounds of getting to know other nodes.
 const (
-	freshFor    = 24 * time.Hour  // a node spoken to within this is told of
+	freshFor    = 24 * time.Hour  // others are told of a node spoken to within this
 	askFirst    = 5 * time.Second // until a peer is asked again; doubled each time, up to
-	askAgain    = 12 * time.Hour  // for a node: it stays fresh where it says nothing else
+	askAgain    = 12 * time.Hour  // for a node: so it stays fresh, even if nothing else is heard from it
 	askSettled  = time.Minute     // from which on a node that has told nothing new is asked only when it is quiet
 	askAnyway   = 3 * freshFor    // until it is asked all the same
 	askStranger = time.Hour       // until one that is no node, as yet, is asked again
 	maxDonors   = 4096            // peers remembered
-	maxOthers   = maxDonors / 4   // of these, those that are no nodes, as long as there are nodes to be driven out
+	maxOthers   = maxDonors / 4   // of these, places that peers that are no nodes may take from nodes
 )
 
 // Known remembers which peers are nodes: neighbours that beat, and peers that
-// themselves answered Info with donated bytes. What others tell of one is a hint.
+// themselves answered Info with donated bytes. What others tell of a peer is a hint.
 type Known struct {
 	mu     sync.Mutex
 	peers  map[peer.ID]*donor
@@ -56,7 +56,7 @@ type donor struct {
 	at      int // its place in the crowd
 }
 
-// New returns one that knows nobody.
+// New returns a Known that knows nobody.
 func New() *Known {
 	return &Known{peers: make(map[peer.ID]*donor), nodes: newPool(), others: newPool(), seed: maphash.MakeSeed(), sums: make(map[uint64]struct{})}
 }
@@ -76,9 +76,9 @@ func (d *Known) entry(id peer.ID, now time.Time) *donor {
 	return e
 }
 
-// makeRoom drops a peer: of those that are no nodes as long as they are more than
-// their part, or there are no others. Anybody can have a node hear of peers that do
-// not exist; but if all its places were taken by nodes, it would ask no newcomer.
+// makeRoom drops a peer: one that is no node if there are maxOthers of these, or no
+// nodes; else a node. Anybody can make this node hear of peers that do not exist;
+// but if nodes took all its places, it would ask no newcomer.
 // mu is held.
 func (d *Known) makeRoom() {
 	e := d.nodes.first()
@@ -92,7 +92,7 @@ func (d *Known) makeRoom() {
 func (d *Known) lodge(e *donor) {
 	in, domain := d.others, e.seen
 	switch {
-	case e.node: // what it says of itself is worth nothing beside what others have shown
+	case e.node: // its own claim is worth nothing next to the addresses that connections show
 		in = d.nodes
 	case domain == group.Domain{}:
 		domain = e.claimed
@@ -180,8 +180,8 @@ func (d *Known) Greet(id peer.ID, at multiaddr.Multiaddr, now time.Time) {
 	}
 }
 
-// Answered notes what came of asking a peer; info is nil if nothing did. at is as
-// for Spoke. news says that it told of nodes that were not known.
+// Answered notes the outcome of asking a peer; info is nil if it did not answer. at is
+// as for Spoke. news says that it told of nodes that were not known.
 func (d *Known) Answered(id peer.ID, at multiaddr.Multiaddr, info *protocol.InfoReply, news bool, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -196,7 +196,7 @@ func (d *Known) Answered(id peer.ID, at multiaddr.Multiaddr, info *protocol.Info
 	default:
 		e.node = true
 		e.spoken = now
-		step := 3 // asked once more, for both may just have started
+		step := 3 // asked once more, because both may just have started
 		switch {
 		case news:
 			step = 1
@@ -210,8 +210,8 @@ func (d *Known) Answered(id peer.ID, at multiaddr.Multiaddr, info *protocol.Info
 }
 
 // again plans the next question: soon after a change, then ever later, and later
-// still where there was no answer: who comes back asks, or beats, by itself. asked
-// counts answers up and failures down.
+// still where there was no answer: a peer that comes back asks, or beats, by itself.
+// asked counts answers up and failures down.
 func (e *donor) again(same bool, step int, now time.Time) {
 	if !same {
 		e.asked = 0
@@ -225,7 +225,7 @@ func (e *donor) again(same bool, step int, now time.Time) {
 	e.next = now.Add(e.every)
 }
 
-// Due returns which peers to ask now: of those given and those heard of.
+// Due returns which peers to ask now, out of those given and those heard of.
 func (d *Known) Due(known []peer.ID, self peer.ID, now time.Time) []peer.ID {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -258,8 +258,8 @@ type Told struct {
 	Seq      uint64
 }
 
-// Tell returns nodes spoken to within a day, at most most and but for one, to be told
-// of: drawn over domains.
+// Tell returns nodes spoken to within a day, of which to tell others: at most most,
+// all but one, drawn over domains.
 func (d *Known) Tell(most int, but peer.ID, now time.Time, rng *rand.Rand) []Told {
 	d.mu.Lock()
 	defer d.mu.Unlock()
