@@ -2,8 +2,8 @@ package fair
 
 import "container/heap"
 
-// Counts says how much each crowd has, and which has most. To change it takes
-// time in proportion to the logarithm of the number of crowds. The zero value is
+// Counts says how much each crowd has, and which has most. A change takes time
+// in proportion to the logarithm of the number of crowds. The zero value is
 // empty. It is not safe for concurrent use.
 type Counts[C comparable] struct {
 	of    map[C]*count[C]
@@ -18,7 +18,7 @@ type count[C comparable] struct {
 	place int // in the heap
 }
 
-// Add gives a crowd so many more, or fewer.
+// Add gives a crowd n more; below 0: fewer.
 func (c *Counts[C]) Add(crowd C, n int) {
 	v := c.of[crowd]
 	if n == 0 {

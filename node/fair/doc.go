@@ -1,7 +1,7 @@
 // Package fair shares out what is bounded, so that nobody takes all of it: when
-// there is no room left, the most crowded gives way to whoever has less. Most of
-// what a node remembers costs those it remembers nothing; were it first come,
+// there is no room left, whoever has most gives way to whoever has less. Most of
+// what a node remembers of its peers costs them nothing; were it first come,
 // first served, one stranger would leave no room for anybody else.
 //
-// What is shared, and who shares it, it does not know.
+// It does not know what is shared, nor who shares it.
 package fair

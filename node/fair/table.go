@@ -5,21 +5,21 @@ import (
 	"iter"
 )
 
-// Goes says which entry of the most crowded gives way.
+// Goes says which entry of the most crowded crowd gives way.
 type Goes bool
 
 const (
-	// Newest keeps what came first: whoever gains by being forgotten cannot push
-	// out what it did long ago.
+	// Newest keeps what came first: a peer that gains by being forgotten cannot
+	// push out what it did long ago.
 	Newest Goes = false
-	// Oldest keeps what came last, for entries that are soon done with: who shares
-	// its crowd with an attacker has a while there, too.
+	// Oldest keeps what came last, for entries that are soon done with: so a peer
+	// that shares its crowd with an attacker has some time there, too.
 	Oldest Goes = true
 )
 
 // Table keeps a bounded number of entries, each of which counts for some crowds:
-// when it is full, an entry of the most crowded of all makes room for whoever
-// would be in smaller crowds only. Put and Delete take time in proportion to the
+// when it is full, an entry of the most crowded of all makes room for an entry
+// that joins smaller crowds only. Put and Delete take time in proportion to the
 // logarithm of the number of crowds. It is not safe for concurrent use.
 type Table[K, C comparable, V any] struct {
 	most int
@@ -32,7 +32,7 @@ type Table[K, C comparable, V any] struct {
 	counts  Counts[*crowd[C]]
 }
 
-// crowd is one that has entries.
+// crowd is a crowd that has entries.
 type crowd[C comparable] struct {
 	name C
 	list list.List // of entries, the oldest first
@@ -51,8 +51,8 @@ type member[C comparable] struct {
 	place *list.Element
 }
 
-// NewTable makes a table of at most so many entries. gone, if any, is told of
-// each entry that is taken out, whatever for.
+// NewTable makes a table of at most most entries. gone, unless nil, is called for
+// each entry that is taken out, for whatever reason.
 func NewTable[K, C comparable, V any](most int, goes Goes, gone func(K, V)) *Table[K, C, V] {
 	return &Table[K, C, V]{
 		most: most, goes: goes, gone: gone,
@@ -96,8 +96,8 @@ func each[K, C comparable, V any](l *list.List) iter.Seq2[K, V] {
 }
 
 // Put makes an entry of some crowds, which are distinct, instead of an earlier
-// one of the same key. It reports false where there is no room for it: then all
-// that could give way are as few as those that it would join.
+// one of the same key. It reports false where there is no room for it: then no
+// crowd would be larger than those that it joins.
 func (t *Table[K, C, V]) Put(k K, v V, crowds ...C) bool {
 	t.Delete(k)
 	if len(t.entries) >= t.most && !t.makeRoom(crowds) {
@@ -118,8 +118,8 @@ func (t *Table[K, C, V]) Put(k K, v V, crowds ...C) bool {
 	return true
 }
 
-// makeRoom takes an entry out of the most crowded, for one that joins other
-// crowds: one of these, if they would be as crowded then.
+// makeRoom takes an entry out of the most crowded, for one that joins some crowds;
+// if one of these would then be as crowded, out of that one, where the oldest goes.
 func (t *Table[K, C, V]) makeRoom(joins []C) bool {
 	worst, most := t.counts.Most()
 	var own *crowd[C]
