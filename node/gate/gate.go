@@ -16,8 +16,8 @@ import (
 const (
 	// Patience is how long a request waits for its turn.
 	Patience = 10 * time.Second
-	// unrest is how long one waits for memory before the slowest of those
-	// who have it is sent away.
+	// unrest is how long a request waits for memory before the slowest of those
+	// that have it is ended.
 	unrest = Patience / 4
 )
 
@@ -36,8 +36,8 @@ type Gate struct {
 	holds   map[*hold]struct{}  // memory that is taken; guarded by mu
 }
 
-// guest is whoever has a part of its own in what a gate lets in: a peer, a
-// source, or a wide prefix.
+// guest is one that has limits of its own at a gate: a peer, a source, or a wide
+// prefix.
 type guest struct {
 	peer peer.ID
 	at   quota.Source
@@ -66,7 +66,8 @@ func New(l Limits, slowest int64, now func() time.Time) *Gate {
 	}
 }
 
-// guestsOf returns who is charged for what a peer asks, the smallest first.
+// guestsOf returns the guests that are charged for what a peer asks, the smallest
+// first.
 func guestsOf(from protocol.Remote) []guest {
 	all := []guest{{peer: from.Peer}}
 	at := quota.SourceOf(from)
@@ -159,7 +160,7 @@ func (d *Gate) leave(uses []*guestUse) {
 	}
 }
 
-// Open returns how many streams are.
+// Open returns how many streams are open.
 func (d *Gate) Open() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -184,8 +185,8 @@ func (d *Gate) Request(ctx context.Context, from protocol.Remote) (leave func(),
 	return func() { release(); unuse() }, nil
 }
 
-// acquire takes n of each semaphore in turn: who waits for its own share keeps
-// nobody else waiting.
+// acquire takes n of each semaphore in turn: a request that waits for its own
+// guest's share keeps no other guest waiting.
 func acquire(ctx context.Context, queue []*semaphore.Weighted, n int64) (release func(), ok bool) {
 	release = func() {}
 	for i, s := range queue {
@@ -231,8 +232,8 @@ func (d *Gate) Body(ctx context.Context, from protocol.Remote, n int64) (release
 	}, nil
 }
 
-// remember waits for n bytes of all memory. Who has to wait long sends the
-// slowest away of those who have it.
+// remember waits for n bytes of the memory that all share. When it has waited for
+// unrest, the slowest of the requests that have some is ended.
 func (d *Gate) remember(ctx context.Context, n int64) bool {
 	unease := time.AfterFunc(unrest, d.relieve)
 	defer unease.Stop()

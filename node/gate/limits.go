@@ -22,7 +22,7 @@ type Limits struct {
 	CacheBytes     int64 // bytes of group states in memory
 }
 
-// DefaultLimits returns what a small machine bears.
+// DefaultLimits returns what a small machine can carry.
 func DefaultLimits() Limits {
 	return Limits{
 		Streams: 4096, SourceStreams: 512, PeerStreams: 64,

@@ -7,10 +7,10 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// What one source, or one peer of an exempt one, may have read from the disk of
-// groups that are not in memory: a group of 4,096 grants takes 20 ms to read, and
-// a request of some sixty bytes asks for it. Each group counts as one, and each
-// so many of its segments as one more.
+// How many groups that are not in memory one source, or one peer of an exempt
+// source, may make this node read from the disk: a group of 4,096 grants takes
+// 20 ms to read, and a request of some sixty bytes asks for it. Each group counts
+// as one, and each loadSegments of its segments as one more.
 const (
 	loadsASecond = 64
 	loadsAtOnce  = 1024
@@ -18,16 +18,16 @@ const (
 	maxLoaders   = 1 << 14
 )
 
-// loadsOf returns what a group of so many segments counts as.
+// loadsOf returns how much a group with a number of segments counts as.
 func loadsOf(segments int) int { return min(1+segments/loadSegments, loadsAtOnce) }
 
-// loader is who is charged for what a peer has read.
+// loader returns the guest that is charged for what is read for a peer.
 func loader(from protocol.Remote) guest {
 	all := guestsOf(from)
 	return all[min(1, len(all)-1)]
 }
 
-// Load waits until a group of so many segments may be read for a peer's request.
+// Load waits until a group with a number of segments may be read for a peer.
 // It refuses with CodeUnavailable when that takes too long.
 func (d *Gate) Load(ctx context.Context, from protocol.Remote, segments int) error {
 	ctx, cancel := context.WithTimeout(ctx, Patience)
@@ -43,7 +43,7 @@ func (d *Gate) Load(ctx context.Context, from protocol.Remote, segments int) err
 	return nil
 }
 
-// TryLoad is Load for those who do not wait.
+// TryLoad is Load for callers that do not wait.
 func (d *Gate) TryLoad(from protocol.Remote, segments int) bool {
 	n, who, now := loadsOf(segments), loader(from), d.now()
 	return d.loads.Left(who, now) >= n && d.loads.Take(who, n, now)

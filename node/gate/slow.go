@@ -9,8 +9,9 @@ import (
 
 // CrowdedRate is what a peer must keep up, in bytes a second, once others wait
 // for the memory that its shard takes. The norm's own least rate is a
-// sixteenth of it: a node that is not crowded bears slow peers. One whose donor
-// set a rate keeps peers waiting itself, and asks less of them.
+// sixteenth of it: a node that is not crowded tolerates slow peers. A node whose
+// donor set a rate slows its peers down itself, and so demands less of them
+// (line.Slowest).
 const (
 	CrowdedRate  = 16 * protocol.MinRate
 	crowdedGrace = 10 * time.Second // before that
@@ -19,13 +20,13 @@ const (
 // hold is memory that one request has taken: to receive a shard, or until one
 // is sent.
 type hold struct {
-	late time.Time // from when it may be taken away, should others wait
+	late time.Time // from when on it may be taken away if others wait
 	cut  func()    // ends the request
 }
 
 type cutKey struct{}
 
-// WithCut tells requests under ctx how they are ended from outside.
+// WithCut gives ctx the function that ends a request under it from outside.
 func WithCut(ctx context.Context, cut func()) context.Context {
 	return context.WithValue(ctx, cutKey{}, cut)
 }
@@ -46,7 +47,7 @@ func (d *Gate) unhold(h *hold) {
 	delete(d.holds, h)
 }
 
-// relieve ends the request that is latest, if one is late.
+// relieve ends the request that has been late for longest, if one is late.
 func (d *Gate) relieve() {
 	now := d.now()
 	d.mu.Lock()
