@@ -28,8 +28,8 @@ const (
 )
 
 // Line is the donor's connection as far as the node's own protocol uses it: it
-// counts what crosses, and delays it where the donor set a rate. What the DHT
-// and libp2p itself say is not in it.
+// counts what crosses, and delays it where the donor set a rate. The traffic of
+// the DHT and of libp2p itself does not count.
 type Line struct {
 	Up, Down *Lane // nil: no limit
 	spent    [contract.Classes]crossing
@@ -41,18 +41,19 @@ type crossing struct{ up, down atomic.Int64 }
 // New returns a line with the rates that the donor set.
 func New(t contract.Terms) *Line { return &Line{Up: newLane(t.Up), Down: newLane(t.Down)} }
 
-// Count notes that so many bytes of a class crossed.
+// Count notes that bytes of a class crossed.
 func (l *Line) Count(c contract.Class, up, down int64) {
 	l.spent[c].up.Add(up)
 	l.spent[c].down.Add(down)
 }
 
-// TakeSpent returns the bytes of a class that crossed since it was last asked.
+// TakeSpent returns the bytes of a class that crossed since the last call.
 func (l *Line) TakeSpent(c contract.Class) (up, down int64) {
 	return l.spent[c].up.Swap(0), l.spent[c].down.Swap(0)
 }
 
-// Slowest returns the rate that a transfer has at least, or less than most.
+// Slowest returns the least rate that the line leaves to a transfer, in bytes a
+// second, but at most most.
 func (l *Line) Slowest(most int64) int64 {
 	if l.Up == nil && l.Down == nil {
 		return most
@@ -77,7 +78,7 @@ type laneUse struct {
 	last    time.Time // when a slice last came or went
 }
 
-// newLane returns a lane of so many bytes a second; nil for 0.
+// newLane returns a lane of a number of bytes a second; nil for 0.
 func newLane(bytes int64) *Lane {
 	if bytes == 0 {
 		return nil

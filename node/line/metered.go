@@ -10,8 +10,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// Net has all streams that this node opens over a network cross its line. It asks
-// others for the sake of repair only.
+// Net returns a network whose streams cross the line. They count as repair's: a
+// node opens streams for nothing else.
 func (l *Line) Net(n protocol.Network) protocol.Network { return network{n, l} }
 
 type network struct {
@@ -37,28 +37,28 @@ type Metered struct {
 	Class contract.Class // of the request under way, or of the last one
 
 	ctx                   context.Context    // of the waiting; nil: there is no limit
-	cancel                context.CancelFunc // likewise
+	cancel                context.CancelFunc // of ctx; nil: there is no limit
 	readUntil, writeUntil time.Time          // the peer's deadlines; zero: none
 }
 
 type key struct{}
 
-// With tells a request under ctx which stream its bytes come by.
+// With tells a request under ctx which stream carries its bytes.
 func With(ctx context.Context, m *Metered) context.Context {
 	return context.WithValue(ctx, key{}, m)
 }
 
-// Charge has what comes by ctx's stream from now on counted and paced as a
-// class's, until the stream's next request.
+// Charge makes what ctx's stream carries from now on, until its next request,
+// count and wait as a class's.
 func Charge(ctx context.Context, c contract.Class) {
 	if m, ok := ctx.Value(key{}).(*Metered); ok {
 		m.Class = c
 	}
 }
 
-// ClassOf returns what a request counts as until more is known of it. What
-// neighbours owe one another is for repair, and what only they are answered;
-// shards go either way.
+// ClassOf returns the class of a request until more is known of it. What neighbours
+// owe one another, and what is answered to them only, is for repair; shards may be
+// for either class, and count as clients' at first.
 func ClassOf(k protocol.Kind, neighbour bool) contract.Class {
 	switch k {
 	case protocol.KindForm, protocol.KindPut, protocol.KindGet:
@@ -71,15 +71,15 @@ func ClassOf(k protocol.Kind, neighbour bool) contract.Class {
 	return contract.Repair
 }
 
-// Refused takes the place with repair from whoever was refused what they
-// asked: else a stranger's requests would be at its cost.
+// Refused counts a request that was refused as a client's: else strangers could
+// send requests at the cost of repair.
 func (m *Metered) Refused(err error) {
 	if err != nil {
 		m.Class = contract.Clients
 	}
 }
 
-// Over leads a stream over the line.
+// Over makes a stream cross the line.
 func (l *Line) Over(s protocol.Stream, c contract.Class) *Metered {
 	m := &Metered{Stream: s, line: l, Class: c}
 	if l.Up != nil || l.Down != nil {
@@ -167,7 +167,7 @@ func (m *Metered) Close() error {
 	return m.Stream.Close()
 }
 
-// Reset ends the stream at once.
+// Reset ends the stream immediately.
 func (m *Metered) Reset() error {
 	m.quit()
 	return m.Stream.Reset()
