@@ -6,8 +6,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// Settings are the durations of liveness, each in one place. Scale makes a
-// testnet's of them.
+// Settings are the durations of liveness, each in one place. Scale turns them into
+// those of a testnet.
 type Settings struct {
 	BeatEvery    time.Duration // between two beats to a neighbour that answers
 	MaxBeatEvery time.Duration // the longest that many neighbours stretch BeatEvery
@@ -16,11 +16,11 @@ type Settings struct {
 
 	UrgentAfter time.Duration // of silence until a holder counts as not answering
 	AbsentAfter time.Duration // of silence until a neighbour is absent
-	GoneAfter   time.Duration // of silence, what is excused apart, until it is gone
+	GoneAfter   time.Duration // of silence, not counting what is excused, until it is gone
 
 	MaxAway      time.Duration // that "away until" excuses within AwayPeriod
 	MaxSuspended time.Duration // that "suspended" excuses within AwayPeriod
-	AwayPeriod   time.Duration // without excuse until what was used is forgotten
+	AwayPeriod   time.Duration // without a new excuse, until those used are forgotten
 
 	RecentWithin time.Duration // an answer no older makes a neighbour's domain count in a Census
 	ProbeWithin  time.Duration // the attempts that Probe looks at

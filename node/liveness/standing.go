@@ -10,7 +10,7 @@ import (
 // State is what a node makes of a neighbour.
 type State uint8
 
-// The states. Who is not Present and not Gone keeps its slots.
+// The states. A neighbour keeps its slots in all of them but Gone.
 const (
 	Present   State = iota // answers, or has not been silent for long
 	Absent                 // silent for AbsentAfter
@@ -24,20 +24,20 @@ func (s State) String() string {
 	return [...]string{"present", "absent", "away", "suspended", "gone"}[s]
 }
 
-// Said is what a neighbour's answer said of itself, as durations from its own
-// clock, which stands in the same answer: until − clock. Whether the two clocks
+// Said is what a neighbour's answer said of itself, as durations by its own
+// clock, which is in the same answer: until − clock. Whether the two nodes' clocks
 // agree does not matter. Zero or less: nothing said.
 type Said struct {
 	AwayFor      time.Duration // it will not be heard for so long
-	SuspendedFor time.Duration // it cannot read its disk for so long, perhaps
+	SuspendedFor time.Duration // it may be unable to read its disk for so long
 }
 
-// Standing is what a node knows of one neighbour: 72 bytes that refer to
-// nothing. The zero Standing is a stranger's, who is Present until a message
-// goes unanswered. Its fields are for saving it; its methods decide.
+// Standing is what a node knows of one neighbour: 72 bytes without a pointer. The
+// zero Standing is a stranger's, which is Present until a message goes unanswered.
+// Its fields are for saving it; its methods decide.
 //
-// Silence is evidence at both its ends: it lasts from the first unanswered
-// message to the latest, never to now. Who sends nothing judges nobody.
+// A silence begins and ends with evidence: it lasts from the first unanswered
+// message to the latest, never to now. A node that sends nothing judges nobody.
 type Standing struct {
 	HeardAt time.Duration // its last answer; meaningless while Heard is false
 	Since   time.Duration // first unanswered message, or first answer "suspended"; meaningless while Tries is 0
@@ -68,9 +68,9 @@ func (s Standing) Answered(set *Settings, now time.Duration, said Said) Standing
 }
 
 // Told takes note of a beat that the neighbour sent of itself. It is no answer:
-// whoever speaks and never answers can give nobody a shard, and has to be found
-// gone all the same. Its claims count, unless it is in a silence: they cover
-// what comes after them, and the next answer brings them again.
+// a peer that speaks and never answers can give nobody a shard, and has to be found
+// gone all the same. Its claims count, unless it is in a silence: they cover only
+// what comes after them, and its next answer brings them again.
 func (s Standing) Told(set *Settings, now time.Duration, said Said) Standing {
 	if s.Tries > 0 {
 		return s
@@ -90,8 +90,8 @@ func (s Standing) claim(set *Settings, now time.Duration, said Said) Standing {
 	return s
 }
 
-// Replied takes note of an answer to any other message: it shows life, and says
-// nothing new of what the neighbour said before.
+// Replied takes note of an answer to any other message: it shows life, and does not
+// change what the neighbour claimed before.
 func (s Standing) Replied(set *Settings, now time.Duration) Standing {
 	return s.Answered(set, now, Said{AwayFor: s.AwayUntil - now, SuspendedFor: s.SuspendedUntil - now})
 }
@@ -124,7 +124,7 @@ func (s Standing) State(set *Settings) State {
 }
 
 // Silence returns how long the neighbour is known not to have been well: silent,
-// or without its disk by its own word.
+// or without its disk, as it says itself.
 func (s Standing) Silence() time.Duration {
 	if s.Tries == 0 {
 		return 0
@@ -139,8 +139,8 @@ func (s Standing) Holding(set *Settings) bool { return s.Silence() < set.GoneAft
 
 // Answering reports whether the neighbour counts among those that could serve
 // now: it has been silent for less than UrgentAfter. One that never answered gets
-// until AbsentAfter: who joins a group finds peers in the owner's table that died
-// long ago, and must not take that for an emergency before others can enter.
+// until AbsentAfter: a node that joins a group finds peers in the owner's table that
+// died long ago, and must not take that for an emergency before others can enter.
 func (s Standing) Answering(set *Settings) bool {
 	if !s.Heard {
 		return s.Silence() < set.AbsentAfter
@@ -154,8 +154,8 @@ func (s Standing) Living(set *Settings) bool {
 	return s.Heard && s.Silence() < set.UrgentAfter && (s.Tries == 0 || s.Fails > 0)
 }
 
-// Mark puts what the standing says of the holder of a seat into a view. What its
-// audits say is audit.Record's to add.
+// Mark puts what the standing says of the holder of a seat into a view. audit.Record
+// adds what its audits say.
 func (s Standing) Mark(set *Settings, v *group.View, seat int) {
 	for _, m := range [...]struct {
 		in  *group.Set
@@ -189,8 +189,8 @@ func (s Standing) trouble(set *Settings, now time.Duration) Standing {
 	return s
 }
 
-// well ends a silence and charges what was excused of it, so that nobody is away
-// or suspended for ever in turns.
+// well ends a silence and charges what was excused of it, so that nobody is excused
+// for ever by being away or suspended again and again.
 func (s Standing) well(set *Settings) Standing {
 	away, suspended := s.excuses(set)
 	if away > 0 || suspended > 0 {

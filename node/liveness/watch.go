@@ -3,7 +3,7 @@ package liveness
 import "time"
 
 // Watch is a node's own measure of time: it runs while the process runs and the
-// node is not cut off, and stands still otherwise, for what a node could not see
+// node is not cut off, and stands still otherwise, because what a node could not see
 // proves nothing against anybody. The zero Watch is a new node's. Save it with
 // the Standings that it dates: their moments mean nothing without it. Its exported
 // fields are all there is to save.
@@ -24,8 +24,8 @@ type Watch struct {
 
 // Resume begins a run of the process. mono is any monotonic clock of this run,
 // wall the wall clock now. Time between two runs does not count: the watch goes
-// on where it was saved. A wall clock that went back, or on by more than MaxGap,
-// counts as a step: nobody can tell a long rest from a wrong clock.
+// on where it was saved. A wall clock that went back, or forward by more than MaxGap,
+// counts as a step: a long rest looks the same as a wrong clock.
 func (w Watch) Resume(set *Settings, mono time.Duration, wall time.Time) Watch {
 	if gap := wall.Sub(w.Wall); !w.Wall.IsZero() && (gap < 0 || gap > set.MaxGap) {
 		w = w.step()
@@ -35,14 +35,14 @@ func (w Watch) Resume(set *Settings, mono time.Duration, wall time.Time) Watch {
 }
 
 // Read moves the watch on to mono, a reading of the clock that Resume was given,
-// and takes notice of a step of the wall clock by more than StepOver, at once or
-// by and by. While cutOff holds the watch stands still, for MaxCutOff at most:
-// then either the world has ended or this node is wrong about it, and it must
-// judge again. The time for which it may stand still comes back as slowly as it was
-// used: neighbours that answer for a moment once a week must not have it stand still
-// for ever. A computer's sleep stops most monotonic clocks: it counts as a
-// step, and not as time; so does a stop of the process or its machine, which is
-// what lies more than MaxGap after the last reading.
+// and takes notice when the wall clock has moved by more than StepOver, in one step
+// or little by little. While cutOff holds the watch stands still, for MaxCutOff at
+// most: after that either the world has ended or this node is wrong about it, and it
+// must judge again. The time for which it may stand still comes back as slowly as it
+// was used: neighbours that answer for a moment once a week must not make it stand
+// still for ever. A computer's sleep stops most monotonic clocks: it counts as a
+// step, and not as time. So does a stop of the process or its machine, which is
+// assumed when a reading comes more than MaxGap after the last.
 func (w Watch) Read(set *Settings, mono time.Duration, wall time.Time, cutOff bool) Watch {
 	ran := max(mono-w.mono, 0)
 	if ran > set.MaxGap { // nothing ran for so long: the process, or its machine, was stopped
@@ -64,8 +64,8 @@ func (w Watch) Read(set *Settings, mono time.Duration, wall time.Time, cutOff bo
 	return w
 }
 
-// Excused reports whether a node that is cut off may still excuse itself by that:
-// it judges nobody while the watch stands still, and not for longer.
+// Excused reports whether being cut off still excuses this node from judging: it
+// judges nobody while the watch stands still, and no longer than that.
 func (w Watch) Excused(set *Settings) bool { return w.CutOff < set.MaxCutOff }
 
 // Stepped reports whether the wall clock stepped within the last d on the watch.
