@@ -1,4 +1,4 @@
-// Package note is what a node writes down for itself beside a group's facts:
+// Package note is what a node writes down for itself next to a group's facts:
 // in the same store, named as facts are, and never sent.
 package note
 
@@ -14,10 +14,10 @@ const (
 	Nominated = 0xf2 // for which slot this node was nominated
 	Seats     = 0xf3 // who holds which slot, as this node believes
 	Standings = 0xf4 // how neighbours stand
-	Handover  = 0xf5 // by which this node was given its slot
-	Handing   = 0xf6 // to whom this node hands its slot over
+	Handover  = 0xf5 // the handover by which this node got its slot
+	Handing   = 0xf6 // to which peer this node hands its slot over
 	False     = 0xf7 // that a segment's descriptor is proved false
-	Lists     = 0xf8 // what holders lack by their own word
+	Lists     = 0xf8 // what holders say that they lack
 )
 
 // Is reports whether a stored fact is a note.
