@@ -7,13 +7,13 @@ import (
 )
 
 // Reserve promises bytes to a group for as long as the caps say and returns
-// until when. Asked again for the same group it keeps the greater number and
+// until when. Called again for the same group it keeps the greater number and
 // starts the time anew. It refuses with CodeFull or CodeCapped.
 func (l *Ledger) Reserve(g protocol.GroupID, from Source, bytes, free int64, now time.Time) (time.Time, error) {
 	return l.ReserveFor(l.caps.Reservation, g, from, bytes, free, now)
 }
 
-// ReserveFor is reserve for a time.
+// ReserveFor is Reserve for a time d, instead of the caps'.
 func (l *Ledger) ReserveFor(d time.Duration, g protocol.GroupID, from Source, bytes, free int64, now time.Time) (time.Time, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -49,10 +49,10 @@ func (l *Ledger) ReserveFor(d time.Duration, g protocol.GroupID, from Source, by
 	return until, nil
 }
 
-// reservedBy returns whom a group's reservation is charged to: the first who
-// brought the group while it is young, else who asks. The shards of an old group
-// are charged to nobody, for they are here; what is only promised to it keeps
-// others out, and costs a few bytes to ask for. mu is held.
+// reservedBy returns the source that a group's reservation is charged to: while the
+// group is young the one that brought it, else the one that asks. The shards of an
+// old group are charged to nobody, because they are really here; but a mere promise
+// keeps others out, and costs only a few bytes to ask for. mu is held.
 func (l *Ledger) reservedBy(g protocol.GroupID, from Source) Source {
 	if a := l.groups[g]; a != nil && !a.aged {
 		return a.from
@@ -71,8 +71,8 @@ func (l *Ledger) mayReserve(from Source) error {
 	return nil
 }
 
-// Found opens the account of a group that is new here, charged to who reserved
-// for it or else to who brings it now. It returns whom.
+// Found opens the account of a group that is new here, charged to the source that
+// reserved for it, or else to the one that brings it now. It returns that source.
 func (l *Ledger) Found(g protocol.GroupID, from Source, now time.Time) (Source, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,7 +94,7 @@ func (l *Ledger) Found(g protocol.GroupID, from Source, now time.Time) (Source, 
 	return from, nil
 }
 
-// Unfound takes found back, where the store did not keep the group.
+// Unfound takes Found back, where the store did not keep the group.
 func (l *Ledger) Unfound(g protocol.GroupID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -116,7 +116,7 @@ func (l *Ledger) Has(g protocol.GroupID) bool {
 }
 
 // Admission is room for bytes that are on their way to the store. Exactly one
-// of stored and dropped ends it.
+// of Stored and Dropped ends it.
 type Admission struct {
 	l          *Ledger
 	group      protocol.GroupID
@@ -169,7 +169,7 @@ func (a *Admission) Stored() {
 	a.l.inFlight -= a.Bytes
 }
 
-// Dropped ends the admission of bytes that never came to the store.
+// Dropped ends the admission of bytes that the store did not get.
 func (a *Admission) Dropped() {
 	a.l.mu.Lock()
 	defer a.l.mu.Unlock()

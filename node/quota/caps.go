@@ -17,9 +17,9 @@ type Caps struct {
 	Narrow       float64       // share of the donation from one /24 or IPv6 /48
 	Wide         float64       // share from one /16 or IPv6 /32
 	All          float64       // share of all newcomers together
-	Young        time.Duration // until a group is no newcomer any more
+	Young        time.Duration // until a group is no longer a newcomer
 	Reservation  time.Duration // how long Form reserves bytes
-	Reservations int           // at once, from one /24 or /48
+	Reservations int           // open at a time, from one /24 or /48
 	Groups       int           // young groups from one /24 or /48
 }
 

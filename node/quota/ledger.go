@@ -13,15 +13,15 @@ import (
 
 // Bounds and charges of the ledger.
 const (
-	// GroupCharge is what a group costs beside its shards and facts, so that
-	// many small groups are no way round the caps.
+	// GroupCharge is what a group costs besides its shards and facts, in bytes, so
+	// that many small groups are no way round the caps.
 	GroupCharge = 64 << 10
 	// maxReservations bounds the reservations of all sources together.
 	maxReservations = 1 << 16
 )
 
-// Ledger knows what each group takes and has reserved, whose address prefix it
-// is charged to, and so what may still come. It counts; storage measures.
+// Ledger knows what each group takes and has reserved, which source it is charged
+// to, and so how much may still come. It counts; storage measures.
 type Ledger struct {
 	caps    Caps
 	donated int64
@@ -32,7 +32,7 @@ type Ledger struct {
 	shares   map[sharer]*portion
 	young    int64         // bytes charged to sources, together
 	promised int64         // bytes of all reservations
-	inFlight int64         // bytes admitted whose store has not answered
+	inFlight int64         // bytes admitted that the store has not confirmed yet
 	longest  time.Duration // of all times for which something was reserved
 	expires  time.Time     // no reservation ends before this
 }
@@ -42,7 +42,7 @@ type account struct {
 	from Source
 	seen time.Time
 	used int64 // bytes, with those in flight
-	aged bool  // no newcomer any more: charged to nobody
+	aged bool  // no longer a newcomer: charged to nobody
 }
 
 // reservation is what Form promised a group.
@@ -52,13 +52,13 @@ type reservation struct {
 	until time.Time
 }
 
-// sharer is what shares are counted by: a source, or the wide prefix of some.
+// sharer is one whose share is counted: a source, or the wide prefix of some sources.
 type sharer struct {
 	source Source
 	wide   netip.Prefix
 }
 
-// sharers returns what is charged for a source.
+// sharers returns the sharers that a source's bytes are charged to.
 func (s Source) sharers() []sharer {
 	list := []sharer{{source: s}}
 	if w, ok := s.Wide(); ok {
@@ -74,8 +74,7 @@ type portion struct {
 	reservations int
 }
 
-// New returns an empty ledger of a node that donates so many bytes. Caps that are
-// zero are those of DefaultCaps.
+// New returns an empty ledger of a node that donates a number of bytes.
 func New(caps Caps, donated int64) *Ledger {
 	return &Ledger{
 		caps: caps, donated: donated,
@@ -168,7 +167,7 @@ func (l *Ledger) Open(g protocol.GroupID, from Source, seen time.Time, used int6
 	}
 }
 
-// Age frees groups that are newcomers no more from their source's charge, and
+// Age takes groups that are no longer newcomers off their source's charge, and
 // drops reservations whose time is over.
 func (l *Ledger) Age(now time.Time) {
 	l.mu.Lock()
