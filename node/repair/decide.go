@@ -12,8 +12,8 @@ type Answer uint8
 const (
 	Nothing      Answer = iota // it is well
 	Mine                       // repair it now
-	Theirs                     // it needs repair, and it is another's turn
-	Thin                       // it needs repair, and nobody is there who could take what is missing, or has not taken it
+	Theirs                     // it needs repair, and it is another member's turn
+	Thin                       // it needs repair, and nobody is there to take what is missing, or all who are have it
 	Unclear                    // too few holders were audited by this node to tell
 	Resting                    // its lease is frozen: served, not repaired
 	Inconsistent               // its descriptor is false: never tried again
@@ -68,16 +68,16 @@ func (g *Group) Decide(s *Segment) Answer {
 	return Theirs
 }
 
-// Repairer returns which member's turn it is to repair a segment; -1: nobody
-// lives. Its turn lasts for a quarter of a day. Members that see one another
-// living agree; where they do not, two may make the same shards, and those that
-// lose find the slot filled.
+// Repairer returns which member's turn it is to repair a segment; -1: none is
+// living. A turn lasts for a quarter of a day. Members that see the same members
+// living agree; where they do not, two may make the same shards, and the one that
+// comes second finds the slot filled.
 func (g *Group) Repairer(s protocol.SegmentID) int {
 	return group.NewLot("repair", g.ID, g.Day.Number, s[:]...).Turn(g.Keys, g.Keys, g.Living, g.Day.Step)
 }
 
-// Plausible reports whether it may be a member's turn to repair a segment as it
-// sees the others, though not as this node does.
+// Plausible reports whether it may be a member's turn to repair a segment by that
+// member's view of the others, even if it is not by this node's.
 func (g *Group) Plausible(s protocol.SegmentID, member int) bool {
 	lot := group.NewLot("repair", g.ID, g.Day.Number, s[:]...)
 	return lot.Plausible(g.Keys, g.Living, g.Day.Step, member)
@@ -85,7 +85,7 @@ func (g *Group) Plausible(s protocol.SegmentID, member int) bool {
 
 // Missing returns the slots that a repair makes: those whose holders are gone,
 // failed, or lack the segment; where it is urgent, also those whose holders are
-// absent. What a returned holder has is not among them.
+// absent. The slot of a holder that came back with its shard is not among them.
 func Missing(p protocol.Profile, t *group.Tally, v group.View, lacking group.Set, c group.Condition) group.Set {
 	if c == group.Urgent {
 		lacking = lacking.Or(v.Absent)

@@ -26,21 +26,21 @@ func Cost(k, missing int, shardSize int64, have bool) Budget {
 	return Budget{Down: int64(k) * shardSize, Up: int64(missing) * shardSize}
 }
 
-// Work is a segment whose repair is this node's.
+// Work is a segment that is this node's to repair.
 type Work struct {
 	Group, Segment int // the caller's indexes
 	Score          int // group.Endangered: less is sooner
 	Cost           Budget
 }
 
-// Plan returns the work to be done now, the most endangered first, at most what
-// left bears and never more. It sorts work and returns the beginning of it, and
-// what that costs. Segments equally endangered stay together by group, so that
-// one batch asks the same holders.
+// Plan returns the work to be done now, the most endangered first, and never more
+// than left allows. It sorts work and returns the beginning of it, and what that
+// costs. Segments equally endangered stay together by group, so that one batch
+// asks the same holders.
 //
-// Where the next one does not fit the batch ends, though smaller ones might fit:
-// else large segments would wait for ever. Those that could not fit a whole
-// budget, which is most, are passed over; they stand at the end of work.
+// Where the next segment does not fit, the batch ends, though smaller ones might
+// fit: else large segments would wait for ever. Segments that would not fit even
+// most, the whole budget, are passed over; they stand at the end of work.
 func Plan(work []Work, left, most Budget) (batch []Work, cost Budget) {
 	slices.SortFunc(work, func(a, b Work) int {
 		return cmp.Or(
