@@ -8,8 +8,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// Cache keeps the states of groups that are used, and the last used of
-// the others within a number of bytes. All users of one group share one state.
+// Cache keeps the states of the groups in use and, within a number of bytes, of
+// those used last. All users of one group share one state.
 type Cache struct {
 	load func(context.Context, protocol.GroupID) (*Group, error)
 	most int64 // bytes
@@ -26,7 +26,7 @@ type cacheEntry struct {
 	state *Group
 	err   error
 	refs  int
-	gone  bool // in entries no more
+	gone  bool // no longer in entries
 	size  int64
 	place *list.Element
 }
@@ -68,7 +68,7 @@ func (c *Cache) Open(ctx context.Context, id protocol.GroupID) (*Group, func(), 
 	return e.state, func() { c.release(e) }, nil
 }
 
-// OpenTurn is open, and takes the group's turn as well.
+// OpenTurn is Open, and takes the group's turn as well.
 func (c *Cache) OpenTurn(ctx context.Context, id protocol.GroupID) (*Group, func(), error) {
 	for {
 		g, release, err := c.Open(ctx, id)
@@ -87,7 +87,7 @@ func (c *Cache) OpenTurn(ctx context.Context, id protocol.GroupID) (*Group, func
 	}
 }
 
-// Forget makes the next open load anew: what the state says is not what the
+// Forget makes the next Open load the group anew: the state differs from what the
 // store has. The caller has the group's turn.
 func (c *Cache) Forget(g *Group) {
 	g.forgotten = true

@@ -16,14 +16,14 @@ const (
 	digestSegments
 )
 
-// listRoom is how many names one reply holds beside digests and answers: each
+// listRoom is how many names one reply holds besides digests and answers: each
 // takes 34 bytes of a page of 256 KiB, and no list more elements than decoders
 // allow.
 const listRoom = 6000
 
-// Have answers what of named segments is held and, to whom lists says may see
-// them, what digests and lists were asked for. Without judged it tells nothing of
-// which segments are held, beyond those named. The caller has the turn.
+// Have answers which of the named segments are held and, where the asker may see
+// lists, the digests and lists that it asked for. Unless judged, it tells of no
+// segment but those named whether it is held. The caller has the turn.
 func (g *Group) Have(r *protocol.HaveRequest, lists, judged bool) *protocol.HaveReply {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -51,7 +51,7 @@ func (g *Group) Have(r *protocol.HaveRequest, lists, judged bool) *protocol.Have
 }
 
 // fillPage lists whole buckets, as many as have room. A bucket that no page
-// has room for is cut, so that whoever asks gets on.
+// has room for is cut, so that the asker gets on.
 func fillPage(buckets map[int][]protocol.Hash, asked []int, room *int) (names []protocol.Hash, done int) {
 	for _, b := range asked {
 		list := buckets[b]
@@ -144,7 +144,7 @@ func (g *Group) FactDigests() []byte {
 	return g.digestsOf(digestFacts)
 }
 
-// renamed notes that there are other names of a kind. mu is held.
+// renamed notes that the names of a kind have changed. mu is held.
 func (g *Group) renamed(k digestKind) {
 	delete(g.digests, k)
 	g.root = nil
@@ -159,12 +159,12 @@ func digest(names []protocol.Hash) protocol.Hash {
 	return protocol.Sum(b)
 }
 
-// DifferingLists returns the buckets in which some segments, in order, are not
-// what a member's digests are of, and the segments in these.
+// DifferingLists compares some segments, in order, with a member's digests. It
+// returns the buckets that differ, and those of the segments that are in these.
 func DifferingLists(among []protocol.SegmentID, digests []byte) (buckets []int, differ []protocol.SegmentID) {
 	const size = len(protocol.Hash{})
 	for b, here := range bucketsOf(among) {
-		// Of a bucket without any of them nothing is to be learnt.
+		// A bucket without any of them tells nothing about them.
 		if len(here) > 0 && digestAmong(here) != [size]byte(digests[b*size:]) {
 			buckets, differ = append(buckets, b), append(differ, here...)
 		}
@@ -212,8 +212,8 @@ func digestAmong(here []protocol.SegmentID) protocol.Hash {
 	return digest(names)
 }
 
-// RootOf returns protocol.DigestsRoot of who has the facts of this state and some
-// segments, in order; all says that these are held here.
+// RootOf returns the protocol.DigestsRoot of a member that has the facts of this state
+// and some segments, in order; all says that all of these are held here.
 func (g *Group) RootOf(segments []protocol.SegmentID, all bool) []byte {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -16,16 +16,16 @@ import (
 type Group struct {
 	ID protocol.GroupID
 
-	// turn holds one token: who takes it changes facts, or needs to see only
+	// turn holds one token: a caller takes it to change facts, or to see only
 	// facts that are durable. A channel, so that waiting ends with a context.
 	turn chan struct{}
 
-	// proven reports whether a peer is a member by proof; nil: nobody is.
+	// proven reports whether a peer is a member by proof; nil: none is.
 	proven func(peer.ID) bool
 
 	ahead     time.Duration // by which renewals may be dated ahead of the clock; set once
 	Partial   bool          // a folder was missing when it was loaded; set once
-	forgotten bool          // the cache has dropped it, for it may lie; guarded by turn
+	forgotten bool          // the cache has dropped it, because it may be wrong; guarded by turn
 
 	mu          sync.Mutex // everything below; never held over I/O
 	record      *protocol.GroupRecord
@@ -47,7 +47,7 @@ type Group struct {
 	pointed     int
 	granting    map[string]int                  // grants on their way to the store, by subject
 	held        map[protocol.SegmentID]struct{} // durable here
-	rotten      map[protocol.SegmentID]struct{} // of them, those that the disk damaged since
+	rotten      map[protocol.SegmentID]struct{} // of these, those that the disk has damaged since
 	unsaved     map[protocol.Hash]struct{}      // merged, not yet durable
 	digests     map[digestKind][]byte           // nil after a change
 	root        []byte                          // protocol.DigestsRoot of both; nil after a change
@@ -72,7 +72,7 @@ type Grant struct {
 
 type keptDelete struct {
 	id  protocol.Hash
-	raw []byte // of a pointer's: it proves to readers that the owner deleted it; else nil
+	raw []byte // the delete of a pointer: it proves to readers that the owner deleted it; else nil
 }
 
 type keptPointer struct {
@@ -81,8 +81,8 @@ type keptPointer struct {
 	raw []byte
 }
 
-// New returns an empty group, in which renewals may be dated so far
-// ahead. proven reports who is a member by proof; nil: nobody is.
+// New returns an empty group, in which renewals may be dated ahead of the clock by
+// at most ahead. proven reports whether a peer is a member by proof; nil: none is.
 func New(id protocol.GroupID, ahead time.Duration, proven func(peer.ID) bool) *Group {
 	return &Group{
 		ID: id, ahead: ahead, proven: proven, turn: make(chan struct{}, 1), slot: -1, nominated: -1,

@@ -12,7 +12,7 @@ import (
 
 // Limits of what counts as one group's truth.
 const (
-	// maxHeads is how many pointer records of one ID and one seq are kept: a
+	// MaxHeads is how many pointer records of one ID and one seq are kept: a
 	// race of several devices. Their names decide which, so that all holders
 	// keep the same.
 	MaxHeads = 4
@@ -22,7 +22,7 @@ const (
 type Merged struct {
 	Code  protocol.Code   // 0: it counts, or it is known, or a newer one counts
 	Kept  bool            // it is new and counts: store it
-	Drops []protocol.Hash // facts that count no more
+	Drops []protocol.Hash // facts that no longer count
 	Freed int64           // the bytes of these
 }
 
@@ -52,7 +52,7 @@ func (g *Group) MergeStored(f protocol.Fact, o protocol.Opened, self peer.ID, no
 	return g.merge(f, o, self, now)
 }
 
-// MergeNew is mergeStored of a fact that is to be stored, if it counts; saved
+// MergeNew is MergeStored for a fact that is to be stored, if it counts; Saved
 // says that it was. The caller has the turn.
 func (g *Group) MergeNew(f protocol.Fact, o protocol.Opened, self peer.ID, now time.Time) Merged {
 	g.mu.Lock()
@@ -64,8 +64,8 @@ func (g *Group) MergeNew(f protocol.Fact, o protocol.Opened, self peer.ID, now t
 	return m
 }
 
-// MergePut merges the grant that a shard came with, which the store has both of.
-// It reports whether the shard is news.
+// MergePut merges the grant that a shard came with; the store has both. It reports
+// whether the shard is news.
 func (g *Group) MergePut(f protocol.Fact, grant *protocol.Grant, s protocol.SegmentID, self peer.ID, now time.Time) (m Merged, news bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -73,7 +73,7 @@ func (g *Group) MergePut(f protocol.Fact, grant *protocol.Grant, s protocol.Segm
 	return m, g.hold(s)
 }
 
-// merge is mergeStored. mu is held.
+// merge is MergeStored. mu is held.
 func (g *Group) merge(f protocol.Fact, o protocol.Opened, self peer.ID, now time.Time) Merged {
 	id := f.ID()
 	if _, ok := g.ids[id]; ok {
@@ -123,8 +123,8 @@ func (g *Group) account(id protocol.Hash, f protocol.Fact, m *Merged) {
 	}
 }
 
-// mergeTable keeps the first table that this node sees. It names this node, or
-// this node was nominated for one of its slots.
+// mergeTable keeps the first table that this node sees. The table must name this
+// node, or this node must have been nominated for one of its slots.
 func (g *Group) mergeTable(f protocol.Fact, t *protocol.Table, self peer.ID) Merged {
 	if g.table != nil {
 		return refused(protocol.CodeConflict)
@@ -154,7 +154,7 @@ func (g *Group) mergeEnvelope(id protocol.Hash, f protocol.Fact, p *protocol.Pee
 	return keptFor(old.id, ok)
 }
 
-// mergeGrant keeps one grant a subject: of several the one for most bytes.
+// mergeGrant keeps one grant a subject: the one for most bytes.
 func (g *Group) mergeGrant(id protocol.Hash, v *protocol.Grant) Merged {
 	s := string(v.Subject)
 	if _, gone := g.deletes[s]; gone {
@@ -215,7 +215,7 @@ func (g *Group) mergeDelete(id protocol.Hash, f protocol.Fact, v *protocol.Delet
 }
 
 // mergeRenewal keeps the newest renewal. One that is dated more than a day
-// ahead has to wait: CodeUnavailable, for only the clock is against it.
+// ahead has to wait: CodeUnavailable, because only the clock is against it.
 func (g *Group) mergeRenewal(id protocol.Hash, v *protocol.Renewal, now time.Time) Merged {
 	if v.At > now.Add(g.ahead).Unix() {
 		return refused(protocol.CodeUnavailable)
@@ -274,5 +274,5 @@ func keptFor(old protocol.Hash, had bool) Merged {
 	return m
 }
 
-// before decides between facts of equal right, alike on every node.
+// before decides between facts with equal claims, the same way on every node.
 func before(a, b protocol.Hash) bool { return bytes.Compare(a[:], b[:]) < 0 }

@@ -6,21 +6,21 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// NominatedTo reports whether this node was nominated for one of so many slots.
+// NominatedTo reports whether this node was nominated for one of the first slots.
 func (g *Group) NominatedTo(slots int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.nominated >= 0 && g.nominated < slots
 }
 
-// NominatedWho returns by whose word this node is ready for its slot; "": nobody's.
+// NominatedWho returns the peer that nominated this node for its slot; "": none did.
 func (g *Group) NominatedWho() peer.ID {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.nominator
 }
 
-// NominatedBy reports whether a peer's word made this node ready for its slot.
+// NominatedBy reports whether it was this peer that nominated this node for its slot.
 func (g *Group) NominatedBy(id peer.ID) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -80,7 +80,7 @@ func (g *Group) GrantedNow() (findable bool, segments int) {
 	return len(g.grants) > 0, g.granted
 }
 
-// GrantedSegments lists the segments that a group's members shall have, in
+// GrantedSegments lists the segments that a group's members are to have, in
 // order, and those of them whose shards are not sound here.
 func (g *Group) GrantedSegments() (granted, lacked []protocol.SegmentID) {
 	g.mu.Lock()
@@ -114,8 +114,8 @@ func (g *Group) GrantsFor(n int) (grants map[protocol.SegmentID]Grant, bytes int
 	return grants, bytes
 }
 
-// OwnersFacts returns the names of all facts but the peer records of those whom
-// the table does not name.
+// OwnersFacts returns the names of all facts but the envelopes of peers that the
+// table does not name.
 func (g *Group) OwnersFacts() []protocol.Hash {
 	g.mu.Lock()
 	others := make(map[protocol.Hash]bool)
@@ -143,9 +143,9 @@ func (g *Group) FactIDs(buckets []int) []protocol.Hash {
 	return out
 }
 
-// PointerFacts gives whoever names a group and a pointer of it what opens the
-// pointer: record, table, the pointer's records, the members' envelopes. Of one that
-// is deleted it gives record, table and the owner's delete: nobody need believe it.
+// PointerFacts returns what it takes to open a pointer, for anybody who can name it
+// and its group: record, table, the pointer's records, the members' envelopes. For a
+// deleted pointer it returns record, table and the owner's delete, which proves it.
 func (g *Group) PointerFacts(p protocol.PointerID) ([]protocol.Fact, error) {
 	if _, _, err := g.Founded(); err != nil {
 		return nil, protocol.Refuse(protocol.CodeNotFound, "group %s is not held", g.ID.Prefix())

@@ -55,7 +55,7 @@ func (g *Group) Judge(key storage.ShardKey, damaged bool) {
 	g.renamed(digestSegments)
 }
 
-// Found notes a shard that the store has, while the group is loaded. One of a
+// Found notes a shard that the store has, while the group is loaded. A shard of a
 // slot that is not this node's does not count.
 func (g *Group) Found(key storage.ShardKey, damaged bool) {
 	g.mu.Lock()

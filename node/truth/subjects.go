@@ -26,7 +26,7 @@ func (g *Group) countGranted(subject string, by int) {
 }
 
 // BeginGrant counts a grant that Put is about to store, within the group's
-// limit; endGrant takes it back.
+// limit; EndGrant takes it back.
 func (g *Group) BeginGrant(subject []byte) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
