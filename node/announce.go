@@ -107,7 +107,7 @@ func (n *Node) reannounce(id protocol.GroupID) {
 	}
 }
 
-// announceOnce tells the network which groups to announce and which no more.
+// announceOnce tells the network which groups to announce and which no longer.
 func (n *Node) announceOnce(context.Context) error {
 	on, off := n.announce.take()
 	if len(on) > 0 {

@@ -18,7 +18,7 @@ import (
 const (
 	// auditTimeout is how long a holder has to prove what one exchange asks.
 	auditTimeout = pendingFor
-	// auditsAtOnce bounds the holders of a group that are asked at once.
+	// auditsAtOnce bounds the holders of a group that are asked at a time.
 	auditsAtOnce = 4
 	// auditRate is how many shards a second are asked for, at most.
 	auditRate = 64
@@ -114,7 +114,7 @@ func (t *auditTurn) hear(ctx context.Context, j neighbours.AuditJob) neighbours.
 	switch {
 	case told:
 		return t.neighbours.Listed(t.group, j, t.segments, t.rand.float)
-	case j.Entry: // who lists nothing proves nothing, and is told no names
+	case j.Entry: // a peer that lists nothing proves nothing, and is told no names
 		t.neighbours.TriedInVain(t.group, j.Peer, j.Slot)
 		return neighbours.AuditJob{}
 	case err != nil && (!errors.As(err, &no) || no.Code == protocol.CodeNotFound):
@@ -200,8 +200,9 @@ func (t *auditTurn) entered(j neighbours.AuditJob, passed, bad int) {
 	}
 }
 
-// inNeed reports whether a segment needs repair: then those that lack it are brought
-// it. Before, nobody brings it to a holder that repair brought in too late for it.
+// inNeed reports whether a segment needs repair: then it is brought to the holders
+// that lack it. Until then nobody brings it to a holder that came by proof after the
+// segment did, and that it lacks it is no failure.
 func (t *auditTurn) inNeed(s protocol.SegmentID) bool {
 	v := t.neighbours.RollFor(t.group, s)
 	if v == nil || !t.isAlive(t.group) {
@@ -212,7 +213,7 @@ func (t *auditTurn) inNeed(s protocol.SegmentID) bool {
 }
 
 // letIn takes a peer that has passed into the table, if the slot is still to be
-// had. Who handed the slot over leaves it.
+// had. A holder that handed the slot over to it loses the slot.
 func (t *auditTurn) letIn(j neighbours.AuditJob) {
 	before := t.neighbours.Handed(t.group, j.Peer, j.Slot)
 	v := t.neighbours.RollFor(t.group)
@@ -251,7 +252,7 @@ func unique(refs []protocol.ShardRef) []protocol.ShardRef {
 	return out
 }
 
-// found is what an exchange came to for one shard.
+// found is the outcome of an exchange for one shard.
 type found struct {
 	outcome audit.Outcome
 	counts  bool // else it says nothing
@@ -281,8 +282,8 @@ func (t *auditTurn) challenge(ctx context.Context, to peer.ID, batch []protocol.
 	return t.caller.Audit(ctx, to, &protocol.AuditRequest{Group: t.group, Shards: batch}, t.entropy)
 }
 
-// failed judges an exchange that brought no proofs at all. Who does not answer
-// a beat either is offline, and liveness judges it.
+// failed judges an exchange that brought no proofs at all. A holder that does not
+// answer a beat either is offline, and liveness judges it.
 func (t *auditTurn) failed(ctx context.Context, j neighbours.AuditJob, err error, before uint32) found {
 	var no *protocol.Error
 	refused := errors.As(err, &no) && t.neighbours.Heard(j.Peer) != before
@@ -329,8 +330,8 @@ func (t *auditTurn) check(j neighbours.AuditJob, r protocol.ShardRef, c protocol
 		}
 		return found{audit.OK, true}
 	case protocol.CodeNotFound, protocol.CodeDeleted, protocol.CodeCorrupt:
-		// What the owner deleted is no segment here either, once the facts are
-		// compared: then the fault is dropped.
+		// If the owner deleted the segment, the next comparison of facts tells this
+		// node, too: then the fault is dropped.
 		switch {
 		case t.neighbours.Lacked(t.group, j.Peer, j.Slot, r.Segment):
 			return found{audit.Reported, j.Drawn || t.inNeed(r.Segment)}

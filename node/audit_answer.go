@@ -19,12 +19,12 @@ const (
 	// pendingFor is how long a challenge that was taken waits for its Reveal.
 	pendingFor = 30 * time.Second
 	// maxPending bounds the challenges that wait, of all peers together; beyond it
-	// the most crowded give way.
+	// those of the most crowded give way.
 	maxPending = 1024
 	// maxReveals is how often one challenge is answered.
 	maxReveals = 2
-	// proofRoom is the memory, in bytes, that proofs take beside themselves, one
-	// after another: a leaf, and an outboard of a parent for each leaf.
+	// proofRoom is the memory, in bytes, that it takes to make proofs, one after
+	// another, besides the proofs: a leaf, and an outboard of a parent for each leaf.
 	proofRoom = protocol.LeafSize + protocol.MaxShardSize/protocol.LeafSize*64
 )
 
@@ -80,7 +80,7 @@ func (p *pendings) put(id peer.ID, v *pending, now time.Time, in []crowd) error 
 }
 
 // take returns a peer's challenge, no more often than maxReveals: one that was
-// answered stays a while, for replies are lost.
+// answered stays a while, because replies get lost.
 func (p *pendings) take(id peer.ID, now time.Time) *pending {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -158,8 +158,8 @@ func (n *Node) Reveal(ctx context.Context, from protocol.Remote, r *protocol.Rev
 	return reply, raw, free, nil
 }
 
-// prove cuts the slice of the challenged chunk of one shard, out of its leaf. A
-// shard that is known to be damaged, or turns out to be in that leaf, it owns up to.
+// prove cuts the slice of the challenged chunk of one shard, out of its leaf. It
+// admits damage to the shard that is known, or that shows in that leaf.
 func (n *Node) prove(ctx context.Context, g protocol.GroupID, ref protocol.ShardRef, c protocol.Challenge) ([]byte, error) {
 	if n.frees.has(kin{g, ref.Segment}) {
 		return nil, protocol.Refuse(protocol.CodeDeleted, "segment %s", ref.Segment)
@@ -194,8 +194,7 @@ func (n *Node) prove(ctx context.Context, g protocol.GroupID, ref protocol.Shard
 	})
 }
 
-// notice takes down that a shard which should be here is not, so that it is
-// mended.
+// notice notes that a shard which should be here is not, so that it is mended.
 func (n *Node) notice(ctx context.Context, id protocol.GroupID, ref protocol.ShardRef, why error) {
 	if code := protocol.CodeOf(why); code != protocol.CodeNotFound && code != protocol.CodeCorrupt {
 		return

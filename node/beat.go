@@ -22,7 +22,7 @@ const (
 )
 
 // Beat answers a neighbour's sign of life with this node's own. What it says of
-// itself is taken down; that it spoke is no answer (neighbours.told).
+// itself is noted; that it spoke is no answer (neighbours.Told).
 func (n *Node) Beat(ctx context.Context, from protocol.Remote, r *protocol.BeatRequest) (*protocol.BeatReply, error) {
 	n.neighbours.Told(from.Peer, &r.Beat)
 	if n.neighbours.Knows(from.Peer) {
@@ -94,8 +94,8 @@ func (n *Node) learnMember(ctx context.Context, id peer.ID) bool {
 
 // storedEnvelope returns the newest envelope with addresses of a peer among a
 // group's facts in the store. It does not load the group, which would
-// read every grant, for many neighbours may be out of reach at a time; what is
-// not durable yet, the network knows already.
+// read every grant, because many neighbours may be out of reach at a time; the
+// network already knows envelopes that are not durable yet.
 func (n *Node) storedEnvelope(ctx context.Context, gid protocol.GroupID, id peer.ID) (newest protocol.PeerRecord, ok bool) {
 	for info, err := range n.store.FactInfos(ctx, gid) {
 		if err != nil {
@@ -116,8 +116,8 @@ func (n *Node) storedEnvelope(ctx context.Context, gid protocol.GroupID, id peer
 	return newest, ok
 }
 
-// takeRenewals takes renewals into the truth of groups that are held here and that
-// their sender has to do with. They prove themselves; one that does not is no news.
+// takeRenewals takes renewals into the truth of groups that are held here and in
+// which their sender has a place. They prove themselves; one that does not is no news.
 func (n *Node) takeRenewals(ctx context.Context, from protocol.Remote, list []protocol.GroupRenewal) {
 	for _, r := range list {
 		if at, err := protocol.RenewalDate(r.Renewal); err != nil || at <= n.leases.last(r.Group) || !n.neighbours.Sits(r.Group, from.Peer) {

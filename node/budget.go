@@ -8,12 +8,12 @@ import (
 	"github.com/cairnstore/cairn/node/repair"
 )
 
-// repairBudget returns what a round of repair may move, of what the donor's
-// contract leaves to it now: of the month, half each way, for the month counts
-// both; of a rate, the half that is kept for repair, until the next round, but
-// the largest segment at least, which takes as long as it takes. The line itself
-// paces the bytes; what ends a round early is looked at anew by the next, the most
-// endangered first.
+// repairBudget returns how many bytes a round of repair may move each way. That is
+// at most half of what the contract leaves to repair this month, because the month
+// counts both ways. Where the donor set a rate, it is also at most what the half of
+// the rate that is kept for repair carries until the next round, but always enough
+// for the largest segment, however long that takes. The line itself paces the bytes;
+// what a round leaves undone the next looks at anew, the most endangered first.
 func (n *Node) repairBudget(work []repair.Work) repair.Budget {
 	var largest repair.Budget
 	for i := range work {
@@ -28,8 +28,8 @@ func (n *Node) repairBudget(work []repair.Work) repair.Budget {
 	}
 }
 
-// repairMost returns what the contract leaves to repair at best: what costs more
-// is another's to repair.
+// repairMost returns what the contract leaves to repair at best: a segment that
+// costs more is left to other members.
 func (n *Node) repairMost() repair.Budget {
 	month := n.deal.cfg.Terms.Left(contract.Spent{}, contract.Repair) / 2
 	return repair.Budget{Down: month, Up: month}

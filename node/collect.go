@@ -13,7 +13,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// lendersOf returns who can lend shards of a job's segment, in any order.
+// lendersOf returns the holders that can lend shards of a job's segment, in random
+// order.
 func (n *Node) lendersOf(j *repairJob) []neighbours.Holder {
 	var out []neighbours.Holder
 	lacking := j.roll.Lacking(j.segment)
@@ -26,7 +27,7 @@ func (n *Node) lendersOf(j *repairJob) []neighbours.Holder {
 	return n.lendersFirst(out)
 }
 
-// collection gathers k shards of a segment, each as its root says.
+// collection gathers k shards of a segment, each checked against its root.
 type collection struct {
 	*Node
 	job  *repairJob
@@ -36,7 +37,7 @@ type collection struct {
 	desc []byte
 	have [][]byte // by slot
 	got  int
-	why  error // the last shard did not come
+	why  error // why the last shard did not come
 
 	later bool // somebody asks to come again
 }
@@ -74,8 +75,8 @@ func (c *collection) readOwn(ctx context.Context) {
 }
 
 // gather borrows the other shards, several at a time, within one deadline for all
-// of them. Its error has errLendLater in its chain where some have taken note, and
-// give theirs a while later.
+// of them. Its error has errLendLater in its chain where some lenders have taken note
+// of the request, and lend theirs a while later.
 func (c *collection) gather(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, gatherTimeout(int64(c.k)*c.size))
 	defer cancel()
@@ -113,8 +114,8 @@ func (c *collection) gather(ctx context.Context) error {
 	return nil
 }
 
-// willing drops the lenders that stall; and all, where too few are left for it to
-// be of any use to ask them.
+// willing drops the lenders that stall; and all lenders where, without those, k
+// shards cannot come together.
 func (c *collection) willing(rest []neighbours.Holder) []neighbours.Holder {
 	left := slices.DeleteFunc(slices.Clone(rest), func(h neighbours.Holder) bool { return c.stalledNow(h.Peer) })
 	if len(left) < len(rest) && c.got+len(left) < c.k {
@@ -124,11 +125,11 @@ func (c *collection) willing(rest []neighbours.Holder) []neighbours.Holder {
 	return left
 }
 
-// errStalls says that co-members keep others waiting who ask for their shards.
+// errStalls says that co-members keep this node waiting for their shards.
 var errStalls = errors.New("co-members keep this node waiting for their shards")
 
-// errLendLater says that co-members have audited too few to tell whether there is
-// need, have taken note, and will lend their shards in a while.
+// errLendLater says that co-members have audited too few holders to tell whether the
+// segment needs repair, have noted the request, and will lend their shards in a while.
 var errLendLater = errors.New("co-members ask to come again for their shards")
 
 // loaned is what a co-member gave.

@@ -14,7 +14,7 @@ type ContractStatus struct {
 	LimitDown   int64       `json:"limitDown"` // bytes a second
 	Month       int64       `json:"month"`     // bytes in a calendar month, both ways
 	Hours       string      `json:"hours"`     // 22:00-07:00, by the donor's clock; empty: always
-	Bears       int64       `json:"bears"`     // bytes of shards that the limits bear; 0: no limit
+	Bears       int64       `json:"bears"`     // bytes of shards that the limits allow; 0: no limit
 	OpensAt     string      `json:"opensAt"`   // outside the hours: when they next begin
 	AwayUntil   string      `json:"awayUntil"`
 	PausedUntil string      `json:"pausedUntil"`

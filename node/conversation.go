@@ -10,12 +10,12 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// How long a member may take over one question after the other
+// How long a member may take over one question after another
 // (docs/decisions/0044).
 const (
-	// compareSlack is what a comparison of facts may take beside the time that
-	// its bytes are on their way: some forty questions, of a group as large as
-	// can be.
+	// compareSlack is what a comparison of facts may take besides the time that
+	// its bytes are on their way: some forty questions, for the largest group
+	// that there can be.
 	compareSlack = time.Minute
 	// hearSlack is the same for a member's list of segments.
 	hearSlack = 30 * time.Second
@@ -29,10 +29,10 @@ const nameSize = len(protocol.Hash{}) + 2
 // errDawdles says that a peer has used up what a conversation may take.
 var errDawdles = errors.New("it takes too long over its answers")
 
-// conversation bounds what one peer takes over many questions, each of which has
-// a deadline of its own: it has some slack in all, and as long as what it gives and
-// takes needs at the least rate. One that says little and takes its time over it is
-// left.
+// conversation bounds the time that one peer takes over many questions, each of which
+// has a deadline of its own: it has some slack in all, and the time that the bytes
+// moved need at the least rate. A peer that says little and takes long over it is
+// given up.
 type conversation struct{ left time.Duration }
 
 // ask asks one thing, within most.
@@ -50,8 +50,8 @@ func (c *conversation) ask(ctx context.Context, most time.Duration, do func(cont
 	return err
 }
 
-// moved notes that so many bytes have come or gone that were asked for, and had not
-// come before.
+// moved notes that bytes have come or gone that were asked for, and had not come
+// before.
 func (c *conversation) moved(bytes int) {
 	c.left += protocol.TransferTime(int64(bytes)) - protocol.TransferTime(0)
 }

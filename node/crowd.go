@@ -7,10 +7,10 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// crowd is whom an entry of a table that groups share counts for: its group, or
-// where the peer that asked for it comes from. Anybody may found groups, and be all
-// of their members: either alone keeps nobody from having most of the table. The
-// zero crowd is that of all peers whose address is not shown.
+// crowd is what an entry counts for in a table that groups share: its group, or the
+// place from which the peer asked for it. Anybody may found groups, and be all of
+// their members: one of the two alone would keep nobody from having most of the
+// table. The zero crowd is that of all peers whose address is not shown.
 type crowd struct {
 	group protocol.GroupID
 	at    quota.Source
@@ -22,7 +22,7 @@ func crowdsOf(g protocol.GroupID, from protocol.Remote) []crowd {
 	return []crowd{{group: g}, crowdBy(from)}
 }
 
-// crowdBy returns the crowd of what comes from where a peer does.
+// crowdBy returns the crowd of the place that a peer comes from.
 func crowdBy(from protocol.Remote) crowd {
 	if at := quota.SourceOf(from); !at.Exempt() {
 		return crowd{at: at}

@@ -12,8 +12,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// dealSave is how often what crossed the line is noted: a kill loses the
-// count of so long at most.
+// dealSave is how often what crossed the line is noted: a node that is killed
+// loses the count of that time at most.
 const dealSave = 2 * time.Minute
 
 // ContractConfig is what the donor asks of a node, and how the node keeps what
@@ -133,8 +133,8 @@ func refusalOf(why contract.Refusal, until time.Time) error {
 	}
 }
 
-// bulk is may for a shard of so many bytes that is to cross a lane, and waits
-// for its turn there. It refuses with CodeUnavailable when that takes too long.
+// bulk is may for a shard that is to cross a lane, and waits for its turn
+// there. It refuses with CodeUnavailable when that takes too long.
 // done gives the turn back.
 func (d *dealing) bulk(ctx context.Context, l *line.Lane, deed contract.Deed, now time.Time) (done func(), err error) {
 	if err := d.may(deed, now); err != nil {

@@ -31,9 +31,9 @@ type keptShard struct {
 	grant protocol.Hash
 }
 
-// shares lists the sound shards of this node's slot. What the disk has damaged
-// counts for nothing here either: the members make it again for the successor. A
-// folder that is missing is an error: what lies in it is not lost.
+// shares lists the sound shards of this node's slot. Those that the disk has damaged
+// are left out: the members make them again for the successor. A folder that is
+// missing is an error: what lies in it is not lost.
 func (n *Node) shares(ctx context.Context, v *neighbours.Roll, f *groupFacts) (out []keptShard, err error) {
 	for sh, err := range n.store.Shards(ctx, v.ID) {
 		if err != nil {
@@ -48,7 +48,7 @@ func (n *Node) shares(ctx context.Context, v *neighbours.Roll, f *groupFacts) (o
 	return out, nil
 }
 
-// deliver brings a successor all shards and facts of this node's slot, has it
+// deliver brings a successor all shards and facts of this node's slot, makes it
 // prove some, and gives it the handover.
 func (s *succession) deliver(ctx context.Context, v *neighbours.Roll, h *handing) error {
 	if err := s.exchangeGroup(ctx, v.ID); err != nil {
@@ -68,7 +68,7 @@ func (s *succession) deliver(ctx context.Context, v *neighbours.Roll, h *handing
 	if err := s.bringFacts(ctx, v.ID, h.successor()); err != nil {
 		return err
 	}
-	if !h.proved { // it owes the same proof once
+	if !h.proved { // it owes the same proof only once
 		if err := s.examineSuccessor(ctx, v, h.successor(), shares); err != nil {
 			return err
 		}
@@ -99,9 +99,8 @@ func (s *succession) bringLate(ctx context.Context, v *neighbours.Roll, to peer.
 	return err
 }
 
-// bringAll puts those of some shards to a successor that it has not got, and
-// returns those that it has in the end: all but what turned out to be damaged
-// or deleted.
+// bringAll puts to a successor those of some shards that it lacks, and returns
+// those that it has in the end: all but what turned out to be damaged or deleted.
 func (s *succession) bringAll(ctx context.Context, v *neighbours.Roll, f *groupFacts, to peer.ID, shares []keptShard) ([]keptShard, error) {
 	lacks, err := s.lackedBy(ctx, v.ID, to, shares)
 	if err != nil {
@@ -127,7 +126,7 @@ func (s *succession) bringAll(ctx context.Context, v *neighbours.Roll, f *groupF
 	return shares, err
 }
 
-// lackedBy asks a peer which of some shards it has not got.
+// lackedBy asks a peer which of some shards it lacks.
 func (n *Node) lackedBy(ctx context.Context, id protocol.GroupID, to peer.ID, shares []keptShard) (lacks []keptShard, err error) {
 	for part := range slices.Chunk(shares, protocol.MaxGroupSegments) {
 		r := &protocol.HaveRequest{Group: id}
@@ -148,8 +147,8 @@ func (n *Node) lackedBy(ctx context.Context, id protocol.GroupID, to peer.ID, sh
 }
 
 // bring puts one shard to a successor as it is, checked, with its descriptor and
-// grant, and at the cost of what is kept for repair. gone says that there is
-// nothing to bring any more.
+// grant. Its bytes count as repair's. gone says that there is nothing to bring any
+// more.
 func (s *succession) bring(ctx context.Context, v *neighbours.Roll, f *groupFacts, to peer.ID, sh keptShard) (gone bool, err error) {
 	grant, err := s.store.Fact(ctx, v.ID, sh.grant)
 	if err != nil {
@@ -186,7 +185,8 @@ func (s *succession) bring(ctx context.Context, v *neighbours.Roll, f *groupFact
 	return false, err
 }
 
-// unlessGone marks an error as this node's own, but for what is held no more.
+// unlessGone marks an error as this node's own, unless it is that something is no
+// longer held.
 func (s *succession) unlessGone(err error) error {
 	if err == nil || errors.Is(err, storage.ErrNotFound) {
 		return nil
@@ -194,8 +194,8 @@ func (s *succession) unlessGone(err error) error {
 	return fmt.Errorf("%w: %w", errHere, s.hideStore("read a shard", err))
 }
 
-// readSound reads a shard into buf and checks it; desc is nil where it is held
-// no more, or damaged, which is noted.
+// readSound reads a shard into buf and checks it; desc is nil where the shard is
+// damaged, which is noted.
 func (n *Node) readSound(ctx context.Context, id protocol.GroupID, sh keptShard, buf []byte) (desc []byte, err error) {
 	r, err := n.store.OpenShard(ctx, sh.key)
 	if err == nil {
@@ -212,8 +212,8 @@ func (n *Node) readSound(ctx context.Context, id protocol.GroupID, sh keptShard,
 	return slices.Clone(r.Descriptor()), nil
 }
 
-// bringFacts offers a peer all facts of a group, but for peer records that it
-// would take for forged, as it does not know the peers for members.
+// bringFacts offers a peer all facts of a group, except peer records that it would
+// refuse, because it does not know those peers as members.
 func (n *Node) bringFacts(ctx context.Context, id protocol.GroupID, to peer.ID) error {
 	g, release, err := n.groups.Open(ctx, id)
 	if err != nil {
@@ -223,9 +223,9 @@ func (n *Node) bringFacts(ctx context.Context, id protocol.GroupID, to peer.ID) 
 	return n.offerFacts(ctx, &conversation{compareSlack}, g, to, g.OwnersFacts())
 }
 
-// examineSuccessor has a successor prove some of what it acknowledged. One that
-// does not know this node for a member owes it no proof; the members ask it for
-// theirs. Where there are none this node's audit is the only one.
+// examineSuccessor makes a successor prove some of what it acknowledged. One that
+// does not know this node as a member owes it no proof; the other members audit it
+// themselves. Where there are none this node's audit is the only one.
 func (s *succession) examineSuccessor(ctx context.Context, v *neighbours.Roll, to peer.ID, shares []keptShard) error {
 	t := &auditTurn{Node: s.Node, group: v.ID, known: make(map[protocol.SegmentID]*protocol.Descriptor)}
 	var segments []protocol.SegmentID

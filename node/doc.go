@@ -2,17 +2,17 @@
 // the disk that its donor gives, serves them, announces its groups, and keeps
 // them whole with the other holders while their owner is away.
 //
-// What it knows and by what it decides stands in packages of its own, which do
-// no I/O and start nothing:
+// What it knows, and the rules by which it decides, are in packages of their own,
+// which do no I/O and start nothing:
 //
 //	what is let in     contract (the donor's limits), line (the connection),
 //	                   gate (what is under way), quota (who may fill how much)
 //	what is held       truth (one group's facts and segments), note (what a
 //	                   node writes down for itself)
-//	the others         donors (which peers are nodes), neighbours (who lives,
-//	                   and who holds what), liveness, audit and repair (the rules)
+//	the others         donors (which peers are nodes), neighbours (which of them
+//	                   live and hold what), liveness, audit and repair (the rules)
 //
-// Here stand the loops and the answers that use them. A request comes in by
+// Here are the loops and the answers that use them. A request comes in by
 // serve.go, and the file named after its message answers it: info.go, form.go,
 // put.go, get.go, have.go, members.go, facts.go; beat.go, audit_answer.go, lend.go,
 // nominate.go and enter.go for co-members. What a node does unasked: announce.go

@@ -27,8 +27,9 @@ var errNoSuccessors = errors.New("it was started without its identity's key and 
 const (
 	// drainAtOnce bounds the slots that are handed over at a time.
 	drainAtOnce = 4
-	// stuckRounds is after how many rounds in which nobody took anything a node
-	// says that it must stay: just after its start it knows few others.
+	// stuckRounds is after how many rounds, in which nobody took anything, a node
+	// says that it must stay. It is more than one because a node that has just
+	// started knows few others.
 	stuckRounds = 2
 )
 
@@ -45,7 +46,7 @@ type DrainProgress struct {
 	Why       string `json:"why"`       // what holds it up; empty: nothing that is known
 }
 
-// drainer is where the way out stands.
+// drainer is how far the node is on its way out.
 type drainer struct {
 	wake chan struct{}
 
@@ -56,14 +57,14 @@ type drainer struct {
 
 func newDrainer() *drainer { return &drainer{wake: make(chan struct{}, 1)} }
 
-// begins forgets what came of rounds before.
+// begins forgets the outcome of earlier rounds.
 func (d *drainer) begins() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.err, d.stuck = nil, 0
 }
 
-// ends notes what came of a round.
+// ends notes the outcome of a round.
 func (d *drainer) ends(r *drainRound) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -80,7 +81,7 @@ func (d *drainer) failure() (err error, stuck bool) {
 	return d.err, d.stuck >= stuckRounds
 }
 
-// drainRound is what came of the groups in one round.
+// drainRound is the outcome of one round for all groups.
 type drainRound struct {
 	mu     sync.Mutex
 	errs   []error
@@ -97,8 +98,8 @@ func (r *drainRound) note(id protocol.GroupID, err error) {
 }
 
 // Drain begins the way out, or goes on with it: the node takes nothing new and
-// has successors take over, slot by slot. It must stay until DrainProgress
-// says Done.
+// hands over to successors, slot by slot. It must stay until DrainProgress says
+// Done.
 func (n *Node) Drain() error {
 	u := n.store.Usage()
 	now := n.now()
@@ -118,7 +119,7 @@ func (n *Node) Drain() error {
 	return err
 }
 
-// StopDrain ends the way out: what was signed over goes, the rest stays.
+// StopDrain ends the way out: slots that were signed over go, the rest stay.
 func (n *Node) StopDrain() error {
 	return n.deal.change(n.now(), func(s contract.Stance) (contract.Stance, error) {
 		s.Drain = nil
@@ -168,8 +169,8 @@ func (n *Node) missingStores() error {
 }
 
 // drainOnce hands over what the node keeps, if it drains; if it stays after all,
-// what it has signed over. It goes on after a group that nobody takes over, and
-// comes back to it in the next round.
+// only what it has signed over. It goes on after a group that nobody takes over,
+// and comes back to it in the next round.
 func (n *Node) drainOnce(ctx context.Context) error {
 	signed := n.handings.given()
 	if n.successors == nil || !n.leaves() && len(signed) == 0 {

@@ -21,10 +21,10 @@ const (
 	candidatesTried = 5
 )
 
-// draw fills those vacant slots of a group whose drawer this node is: with
-// candidates that take them, named to all members. Where there is hurry, but most
-// members that answer see none, it is probably this node that most do not reach:
-// it draws one an hour then.
+// draw fills those vacant slots of a group for which this node is the drawer: it
+// finds candidates that take them, and names these to all members. If this node sees
+// urgency, and most members that answer see none, it is probably this node that is
+// badly connected: then it draws one an hour.
 func (n *Node) draw(ctx context.Context, v *neighbours.Roll, vacant group.Set, f *groupFacts, urgent bool) {
 	day := group.DayAt(v.ID, n.cfg.Timing.RepairDay, n.now())
 	domains := v.Table.DomainKeys()
@@ -112,7 +112,7 @@ func (n *Node) nominate(ctx context.Context, to peer.ID, r *protocol.NominateReq
 }
 
 // tellCandidate names a slot's candidate to the other members that answer, and
-// returns how many took it and how many see the slot otherwise.
+// returns how many took it and how many see another in the slot.
 func (n *Node) tellCandidate(ctx context.Context, v *neighbours.Roll, slot int, env protocol.Envelope, f *groupFacts) (took, refused int) {
 	var yes, no atomic.Int64
 	var all errgroup.Group
@@ -140,7 +140,8 @@ func (n *Node) tellCandidate(ctx context.Context, v *neighbours.Roll, slot int, 
 	return int(yes.Load()), int(no.Load())
 }
 
-// candidates asks nodes of which this one has heard what they have free.
+// candidates asks some of the nodes that this one has heard of how much they have
+// free.
 func (n *Node) candidates(ctx context.Context) []group.Candidate {
 	var ids []peer.ID
 	n.rand.with(func(r *rand.Rand) { ids = n.donors.Draw(candidatesAsked, n.now(), r) })

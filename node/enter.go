@@ -15,9 +15,9 @@ import (
 )
 
 // Enter hears a peer's own request for a slot. Yes means that this node will
-// audit it, and nothing more; who may not have the slot because another holds it
-// is audited, too, so as to be known for a spare. By the same message a holder
-// gives this node its slot.
+// audit it, and nothing more. A peer that may not have the slot because another
+// holds it is audited, too, so that it becomes a spare. By the same message a holder
+// hands its slot over to this node.
 func (n *Node) Enter(ctx context.Context, from protocol.Remote, r *protocol.EnterRequest) (*protocol.EnterReply, error) {
 	if n.isGiven(from.Peer, r) {
 		if err := n.takeHandover(ctx, from, r); err != nil {
@@ -51,9 +51,10 @@ func (n *Node) Enter(ctx context.Context, from protocol.Remote, r *protocol.Ente
 	return new(protocol.EnterReply), nil
 }
 
-// askBack has this node ask a peer in turn that asked for a slot: the newcomer may
-// not know of this node, which came by proof itself; a member asks again when one
-// of the two was gone for the other, and may have taken this node's slot from it.
+// askBack plans that this node, in turn, asks a peer that asked it for a slot. A
+// newcomer may not know of this node where this node came by proof itself. A member
+// asks again when one of the two was gone for the other, and then may no longer
+// count this node's slot.
 func (n *Node) askBack(v *neighbours.Roll, id peer.ID, slot int, known bool) {
 	if !v.Drawn && !known || n.neighbours.AsksBack(v.ID, id, slot, n.cfg.Timing.EnterAgain) {
 		n.entering.add(v.ID, []peer.ID{id}, n.neighbours.Now())
@@ -61,8 +62,9 @@ func (n *Node) askBack(v *neighbours.Roll, id peer.ID, slot int, known bool) {
 }
 
 // handedOver checks a handover, and counts its holder as having left. It
-// returns who handed the slot over; "": nobody did. A handover serves once: who
-// has held the slot enters as such, and moves nobody out who took it again.
+// returns the holder that handed the slot over; "": none did. A handover serves
+// once: a peer that has held the slot enters again without it, and so does not move
+// out a holder that has taken the slot since.
 func (n *Node) handedOver(v *neighbours.Roll, to peer.ID, r *protocol.EnterRequest) (peer.ID, error) {
 	if len(r.Handover) == 0 || v.HasSat(to, r.Slot) {
 		return "", nil
@@ -92,7 +94,7 @@ func (n *Node) handedOver(v *neighbours.Roll, to peer.ID, r *protocol.EnterReque
 
 // enterLoop asks to be taken for the holder of slots.
 func (n *Node) enterLoop(ctx context.Context) {
-	// Whom a run before had asked it does not know.
+	// It does not know which members an earlier run had asked.
 	for _, id := range n.handovers.since(n.now().Add(-(letInWithin + 1) * n.cfg.Timing.RepairDay)) {
 		n.enterAll(id)
 	}
@@ -104,13 +106,13 @@ func (n *Node) enterLoop(ctx context.Context) {
 	}
 }
 
-// enterOnce makes the requests that are due. Who refuses because it sees the
-// slot otherwise is asked again some hours later.
+// enterOnce makes the requests that are due. A member that refuses because it sees
+// another in the slot is asked again some hours later.
 func (n *Node) enterOnce(ctx context.Context) {
 	n.enterBack()
 	now := n.neighbours.Now()
 	for _, g := range n.neighbours.Guests() {
-		// Who has nothing to prove would not be let in, nor be answered.
+		// A node with nothing to prove would not be let in, nor be answered.
 		if n.entering.meets(g, now, n.rand.jitter(n.cfg.Timing.EnterAgain)) && n.hasToProve(ctx, g) {
 			n.entering.add(g, n.meetMembers(ctx, g), now)
 			n.entering.add(g, n.neighbours.Ignorant(g), now)
@@ -192,8 +194,8 @@ func (n *Node) enterSoon(g *truth.Group) {
 	n.entering.add(g.ID, v.Others(), n.neighbours.Now()+2*n.cfg.Timing.RepairEvery)
 }
 
-// enterAll plans requests to all members of a group at once, and has them asked
-// who else there is.
+// enterAll plans that all members of a group are asked for entry now, and also who
+// else there is.
 func (n *Node) enterAll(id protocol.GroupID) {
 	if v := n.neighbours.RollFor(id); v != nil {
 		now := n.neighbours.Now()
@@ -202,8 +204,8 @@ func (n *Node) enterAll(id protocol.GroupID) {
 	}
 }
 
-// enterBack plans requests to those that answer again after they, or this node,
-// were gone: they may have taken its seats from it.
+// enterBack plans requests to the neighbours that answer again after they, or this
+// node, were gone: they may no longer count its seats.
 func (n *Node) enterBack() {
 	for _, id := range n.neighbours.TakeReturned() {
 		for _, g := range n.neighbours.GroupsWith(id) {

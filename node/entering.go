@@ -11,12 +11,12 @@ import (
 )
 
 // entering are the requests to enter that this node still has to make: in which
-// group, of whom, and when.
+// group, to which peer, and when.
 type entering struct {
 	mu    sync.Mutex
 	m     map[protocol.GroupID]map[peer.ID]time.Duration // by neighbours' watch
 	begun map[protocol.GroupID]time.Duration             // when requests to all were planned
-	no    map[protocol.GroupID]map[peer.ID]struct{}      // who has refused because it sees another in the slot
+	no    map[protocol.GroupID]map[peer.ID]struct{}      // members that refused because they see another in the slot
 	next  map[protocol.GroupID]time.Duration             // when members are asked who else there is
 	wake  chan struct{}
 }
@@ -62,7 +62,7 @@ func (e *entering) due(now time.Duration) map[protocol.GroupID][]peer.ID {
 	return out
 }
 
-// drop forgets a group that is held no more.
+// drop forgets a group that is no longer held.
 func (e *entering) drop(g protocol.GroupID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -94,7 +94,7 @@ func (e *entering) refused(g protocol.GroupID) bool {
 	return len(e.no[g]) > 0
 }
 
-// refusals counts the members of some that refused the last request because
+// refusals counts those of some members that refused the last request because
 // they see another in the slot.
 func (e *entering) refusals(g protocol.GroupID, of []peer.ID) (n int) {
 	e.mu.Lock()
@@ -107,7 +107,7 @@ func (e *entering) refusals(g protocol.GroupID, of []peer.ID) (n int) {
 	return n
 }
 
-// meetAt has a group's members asked at a time who else there is.
+// meetAt plans that a group's members are asked at a time who else there is.
 func (e *entering) meetAt(g protocol.GroupID, at time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -28,8 +28,8 @@ func storeRefusal(err error) error {
 	return err
 }
 
-// hideStore turns a store's error into a refusal, and logs what its donor
-// should know. That a disk is missing the store has said once, however many ask.
+// hideStore turns a store's error into a refusal, and logs what the donor should
+// know. It does not log that a disk is missing: the store has done so once.
 func (n *Node) hideStore(op string, err error) error {
 	if err == nil {
 		return nil

@@ -26,8 +26,8 @@ const (
 	// for.
 	roundsPerExchange = 96
 	// catchUpPart is the part of an ExchangeEvery within which a node that was
-	// away asks the members of all its groups, and retryPart that in which it
-	// asks again where nobody answered.
+	// away asks the members of all its groups, and retryPart the part after which
+	// it asks again where nobody answered.
 	catchUpPart = 4
 	retryPart   = 24
 
@@ -110,12 +110,13 @@ func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
 	return nil
 }
 
-// comembers returns whom to compare a group's facts with, in random order: those
-// of its other holders that answer, or all that ever were some, for facts prove
-// themselves whoever gives them, and who was found gone may know a newer one. One
-// of the members that have not told yet what they have is the first; not more, for
-// who never tells would keep all others from being asked. Who dawdled within a day is
-// asked where there is nobody else.
+// comembers returns the peers to compare a group's facts with, in random order:
+// partners of its other holders that answer; with all, everybody that is a holder or
+// ever was one, because facts prove themselves whoever gives them, and a peer that
+// was found gone may know a newer one. One of the members that have not told yet what
+// they have comes first; only one, or members that never tell would keep all others
+// from being asked. A peer that dawdled within a day is asked only where there is
+// nobody else.
 func (n *Node) comembers(id protocol.GroupID, all bool) []peer.ID {
 	var answering, others, dawdling []peer.ID
 	untold := make(map[peer.ID]bool)
@@ -150,7 +151,7 @@ func (n *Node) comembers(id protocol.GroupID, all bool) []peer.ID {
 
 // compare brings this node and one member to the same facts of a group, and
 // learns what the member lacks of its segments; told is false where it does not
-// say. What came before a member was left is kept: the next comparison goes on
+// say. What came before a member was given up is kept: the next comparison goes on
 // from there.
 func (n *Node) compare(ctx context.Context, g *truth.Group, with peer.ID) (told bool, err error) {
 	t := &conversation{compareSlack}
@@ -198,8 +199,8 @@ func (n *Node) compareFacts(ctx context.Context, t *conversation, g *truth.Group
 	return n.offerFacts(ctx, t, g, with, lacks)
 }
 
-// askDigests asks a member for its digests. Mostly it has all facts of this node's,
-// and a shard of each segment that is granted, about which the question is: then it
+// askDigests asks a member for its digests. Mostly the member has just this node's
+// facts, and a shard of each granted segment, which the question is about: then it
 // only says so.
 func (n *Node) askDigests(ctx context.Context, t *conversation, g *truth.Group, with peer.ID) (have *protocol.HaveReply, q neighbours.Question, err error) {
 	now, release, err := n.groups.OpenTurn(ctx, g.ID)
@@ -240,8 +241,8 @@ func (n *Node) differing(ctx context.Context, g *truth.Group, theirs []byte) ([]
 }
 
 // tellAddress keeps this node's own newest peer record among the group's facts,
-// where its addresses are others than those kept: who was away for long, and
-// who reads by an old hint, learn of it from any member.
+// where its addresses are others than those kept: a member that was away for long,
+// and a reader with an old hint, learn of them from any member.
 func (n *Node) tellAddress(ctx context.Context, g *truth.Group) error {
 	env, err := n.cfg.Net.Envelope()
 	if err != nil {

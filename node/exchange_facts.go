@@ -48,7 +48,7 @@ func (n *Node) listFacts(ctx context.Context, t *conversation, g *truth.Group, w
 }
 
 // fetchFacts asks a member for facts by name and merges them, each after those
-// that it depends on; those, too, that came before it failed.
+// that it depends on; if the member fails, those that came before.
 func (n *Node) fetchFacts(ctx context.Context, t *conversation, g *truth.Group, from peer.ID, want []protocol.Hash) error {
 	got, failed := n.askForFacts(ctx, t, g, from, want)
 	slices.SortStableFunc(got, func(a, b protocol.Fact) int { return truth.Rank(a.Kind) - truth.Rank(b.Kind) })
@@ -90,7 +90,7 @@ func (n *Node) askForFacts(ctx context.Context, t *conversation, g *truth.Group,
 	return got, nil
 }
 
-// isForgery tells a fact that no honest member can have.
+// isForgery reports whether a code is that of a fact that no honest member can have.
 func isForgery(c protocol.Code) bool {
 	return c == protocol.CodeMalformed || c == protocol.CodeNetwork || c == protocol.CodeForged
 }
@@ -109,8 +109,8 @@ func (n *Node) mergeHere(ctx context.Context, g *truth.Group, facts []protocol.F
 	return n.keepOffer(ctx, protocol.Remote{Peer: n.self}, now, facts)
 }
 
-// offerFacts offers a member facts that it lacks. Those that it refuses it has
-// a better one for, or will find out.
+// offerFacts offers a member facts that it lacks. For one that it refuses it has a
+// better one, or this node will find out.
 func (n *Node) offerFacts(ctx context.Context, t *conversation, g *truth.Group, to peer.ID, lacks []protocol.Hash) error {
 	facts, err := n.readFacts(ctx, g, lacks)
 	if err != nil {

@@ -55,7 +55,7 @@ func (e *exchanger) plan(held []protocol.GroupID, now time.Time, every time.Dura
 			due = append(due, id)
 		}
 	}
-	if len(e.plans) > len(held) { // some are held no more
+	if len(e.plans) > len(held) { // some are no longer held
 		still := make(map[protocol.GroupID]*exchangePlan, len(held))
 		for _, id := range held {
 			still[id] = e.plans[id]
@@ -66,8 +66,8 @@ func (e *exchanger) plan(held []protocol.GroupID, now time.Time, every time.Dura
 	return due
 }
 
-// cameBack has all groups compared with all their members: what those did
-// meanwhile this node does not know.
+// cameBack plans that all groups are compared with all their members: this node
+// does not know what those did meanwhile.
 func (e *exchanger) cameBack(held []protocol.GroupID, now time.Time, within time.Duration, rand *lockedRand) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -76,8 +76,8 @@ func (e *exchanger) cameBack(held []protocol.GroupID, now time.Time, within time
 	}
 }
 
-// wasAway notes when a neighbour last answered, and reports whether for long
-// before none had.
+// wasAway notes when a neighbour last answered, and reports whether none had for
+// long before that.
 func (e *exchanger) wasAway(touch time.Time, long time.Duration) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

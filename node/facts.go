@@ -11,7 +11,7 @@ import (
 	"github.com/cairnstore/cairn/storage"
 )
 
-// replyRoom is how many bytes of facts one reply holds beside its results.
+// replyRoom is how many bytes of facts one reply holds besides its results.
 const replyRoom = 224 << 10
 
 // Facts takes what is offered into a group's truth and gives what is asked
@@ -104,9 +104,9 @@ type offered struct {
 }
 
 // mergeOffer verifies and merges facts, each after those that it depends on.
-// Each that is forged counts at once: hundreds come in one request, and requests
-// of one peer on many streams wait here for the group's turn. A peer that is
-// doubted has some looked at, and may offer the others again.
+// Each forged fact counts against the peer immediately: hundreds come in one request,
+// and requests of one peer on many streams wait here for the group's turn. If a peer
+// is doubted, only some of its facts are looked at; it may offer the others again.
 func (n *Node) mergeOffer(from protocol.Remote, g *truth.Group, offer []protocol.Fact) *offered {
 	o := &offered{codes: make([]protocol.Code, len(offer)), frees: make(map[protocol.SegmentID]freeing)}
 	order := make([]int, len(offer))

@@ -16,7 +16,7 @@ type factPage struct {
 	room  int
 }
 
-// factOverhead is what one fact takes in a message beside its bytes.
+// factOverhead is what one fact takes in a message besides its bytes.
 const factOverhead = 32
 
 // add reports whether the fact had room.
@@ -63,9 +63,9 @@ func (n *Node) wanted(ctx context.Context, from protocol.Remote, g *truth.Group,
 	return nil
 }
 
-// mayList checks the right to a group's lists: a member asks, or a spare, or one
-// that was or may be a member and has to learn the group's facts, or somebody with
-// a group proof. It refuses with CodeNotFound or CodeDenied.
+// mayList checks the right to a group's lists. Members have it, and spares, and peers
+// that were members or may become some and have to learn the group's facts, and
+// anybody with a group proof. It refuses with CodeNotFound or CodeDenied.
 func (n *Node) mayList(g *truth.Group, from protocol.Remote, proof []byte) error {
 	record, _, err := g.Founded()
 	if err != nil {

@@ -24,8 +24,8 @@ func (n *Node) Form(ctx context.Context, from protocol.Remote, r *protocol.FormR
 	if err := n.admits(); err != nil {
 		return nil, err
 	}
-	// While a folder is missing nobody can tell whether the group lies there. It
-	// could not be founded: nothing is promised.
+	// While a folder is missing nobody can tell whether the group lies there. Then
+	// it could not be founded, so nothing is promised.
 	if _, err := n.store.GroupByPrefix(ctx, id.Prefix()); err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return nil, n.hideStore("find group", err)
 	}
@@ -64,8 +64,8 @@ func (n *Node) admits() error {
 	return storeRefusal(n.store.Usage().Err)
 }
 
-// given returns how many bytes may lie here: those donated, as far as the
-// donor's limits on traffic bear them. Less, and repair would overtax the line.
+// given returns how many bytes may lie here: those donated, as far as the donor's
+// limits on traffic allow. With more, repair would overtax the line.
 func (n *Node) given() int64 { return min(n.cfg.Donated, n.deal.cfg.Bears()) }
 
 // storeFree returns the bytes that the donation and the disk still take.

@@ -37,9 +37,9 @@ func (n *Node) groupOf(ctx context.Context, r *protocol.FactsRequest) (protocol.
 	return id, protocol.Refuse(protocol.CodeUnknown, "group %s is not held: offer its record", r.Group)
 }
 
-// mayFound checks that an offer of a group that is new here founds it: record
-// and table that name this node, or for one of whose slots it was nominated, of
-// a kind that this node takes.
+// mayFound checks that an offer of a group that is new here founds it: it brings
+// record and table, the table names this node, or this node was nominated for one
+// of its slots, and this node takes new groups.
 func (n *Node) mayFound(g *truth.Group, offer []protocol.Fact) error {
 	id := g.ID
 	rec, err := n.offeredRecord(id, offer)
@@ -61,7 +61,7 @@ func (n *Node) mayFound(g *truth.Group, offer []protocol.Fact) error {
 			return err
 		}
 		if n.leaves() {
-			// Else who compares facts would bring back what it has handed over.
+			// Else a member that compares facts would bring back what it has handed over.
 			return protocol.Refuse(protocol.CodeDraining, "this node is leaving")
 		}
 		if n.quota.HasReservation(id, n.now()) {

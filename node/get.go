@@ -11,8 +11,8 @@ import (
 	"github.com/cairnstore/cairn/storage"
 )
 
-// Get serves a shard, or the slice that proves a range of one, to whoever
-// proves that the segment's reader let them.
+// Get serves a shard, or the slice that proves a range of one, to a peer that
+// has a read proof.
 func (n *Node) Get(ctx context.Context, from protocol.Remote, r *protocol.GetRequest) (*protocol.GetReply, []byte, func(), error) {
 	sh, err := n.openShard(ctx, r.Segment, r.Slot)
 	if err != nil {
@@ -69,7 +69,8 @@ func (n *Node) mayRead(from protocol.Remote, s protocol.SegmentID, desc, proof [
 }
 
 // readBody reads the whole shard, or cuts a slice, within the memory that the
-// gate allows. What the disk gives otherwise than it was stored is not served.
+// gate allows. It does not serve bytes that the disk gives other than they were
+// stored.
 func (n *Node) readBody(ctx context.Context, from protocol.Remote, sh storage.ShardReader, d *protocol.Descriptor, r *protocol.GetRequest) ([]byte, func(), error) {
 	size := d.ShardSize
 	off, length := int64(0), size
@@ -119,9 +120,9 @@ func (n *Node) readBody(ctx context.Context, from protocol.Remote, sh storage.Sh
 	return raw, free, nil
 }
 
-// mayGive asks the donor's contract whether a client may have so many bytes of
-// a segment, and waits for the line. One leaf, which proves that a shard is
-// held, is given whatever the hour: a node that rests is no dead one.
+// mayGive asks the donor's contract whether a client may have a number of bytes of
+// a segment, and waits for the line. One leaf, which proves that a shard is held,
+// is always given: a node that rests is not dead.
 func (n *Node) mayGive(ctx context.Context, s protocol.SegmentID, bytes int64) (done func(), err error) {
 	if bytes <= protocol.LeafSize {
 		return func() {}, nil
@@ -133,8 +134,8 @@ func (n *Node) mayGive(ctx context.Context, s protocol.SegmentID, bytes int64) (
 }
 
 // misread turns an error of reading a shard into a refusal. A shard that does
-// not read as it was stored is verified as a whole, so that the store knows it
-// for damaged, and mended.
+// not read as it was stored is verified as a whole, so that the store knows that it
+// is damaged, and then mended.
 func (n *Node) misread(ctx context.Context, sh storage.ShardReader, op string, err error) error {
 	info := sh.Info()
 	rot := n.store.Verify(ctx, info.Key)
@@ -148,8 +149,8 @@ func (n *Node) misread(ctx context.Context, sh storage.ShardReader, op string, e
 	return n.hideStore(op, err)
 }
 
-// cut has a slice made by the shard's outboard, and verified. What does not fit
-// is damage of this disk.
+// cut lets slice make and verify a slice with the shard's outboard. If it does not
+// fit, this disk is damaged.
 func (n *Node) cut(ctx context.Context, sh storage.ShardReader, slice func(outboard []byte) ([]byte, error)) ([]byte, error) {
 	outboard, err := sh.Outboard()
 	if err != nil {

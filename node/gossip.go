@@ -21,8 +21,8 @@ const (
 )
 
 // gossipOnce asks peers that are due what they offer, so that this node can
-// tell newcomers of nodes which no lookup finds: those behind NAT, and those
-// just come.
+// tell newcomers of nodes that no lookup finds: those behind NAT, and those that
+// have just come.
 func (n *Node) gossipOnce(ctx context.Context) error {
 	due := n.donors.Due(n.cfg.Net.Known(), n.self, n.now())
 	n.rand.shuffle(len(due), func(i, j int) { due[i], due[j] = due[j], due[i] })
@@ -30,8 +30,8 @@ func (n *Node) gossipOnce(ctx context.Context) error {
 	return atOnce(roundAtOnce, min(len(due), roundPeers), func(i int) error { n.askInfo(ctx, due[i]); return nil })
 }
 
-// fewNeighbours leaves out most neighbours: after a start all are due at once. They
-// beat, and count as nodes by that; the first few tell of those that came meanwhile.
+// fewNeighbours leaves out most neighbours: after a start all are due together. Beats
+// show that they are nodes; the first few asked tell of those that came meanwhile.
 func (n *Node) fewNeighbours(due []peer.ID) []peer.ID {
 	near, begun := 0, n.donors.Count(n.now()) >= roundNear
 	return slices.DeleteFunc(due, func(id peer.ID) bool {
@@ -56,7 +56,7 @@ func (n *Node) greet(id peer.ID, at multiaddr.Multiaddr) {
 	env := n.cfg.Net.EnvelopeOf(id)
 	rec, err := n.opened.Open(env)
 	if err != nil || rec.Peer != id || len(rec.Addrs) == 0 {
-		return // who is heard of and not met is asked
+		return // a peer that is heard of and not met is asked
 	}
 	n.donors.Hint(env, rec, n.now())
 	n.donors.Greet(id, at, n.now())

@@ -19,8 +19,8 @@ type handings struct {
 	m  map[protocol.GroupID]*handing
 }
 
-// handing is how far one slot is on its way. What it notes on the disk a restart
-// goes on with; all else belongs to the goroutine that hands the slot over.
+// handing is how far one slot is on its way. A restart goes on from what is noted on
+// the disk; all else belongs to the goroutine that hands the slot over.
 type handing struct {
 	handingNote
 	note note.Saved
@@ -29,7 +29,7 @@ type handing struct {
 	failing bool          // the successor does not do what it should
 	failed  time.Duration // since when, on the watch
 	next    time.Duration // when the members are asked again, on the watch
-	wait    time.Duration // till then
+	wait    time.Duration // until then
 	again   time.Duration // when the successor is given the handover again, on the watch
 }
 
@@ -71,7 +71,7 @@ func (l *handings) get(g protocol.GroupID) *handing {
 }
 
 // given returns the groups whose handovers were given: these are finished
-// whatever the donor says later, for the word cannot be taken back.
+// whatever the donor says later, because a handover cannot be taken back.
 func (l *handings) given() map[protocol.GroupID]bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

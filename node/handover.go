@@ -15,8 +15,8 @@ import (
 	"github.com/cairnstore/cairn/storage"
 )
 
-// handovers are the slots that others handed over to this node: by what, and
-// whose word it is.
+// handovers are the slots that others handed over to this node: what the holder
+// signed, and which holder it was.
 type handovers struct {
 	mu sync.Mutex
 	m  map[protocol.GroupID]given
@@ -32,7 +32,7 @@ type given struct {
 
 func newHandovers() *handovers { return &handovers{m: make(map[protocol.GroupID]given)} }
 
-// of returns what this node was given a group's slot by; nil: nothing.
+// of returns the handover by which this node got a group's slot; nil: none.
 func (h *handovers) of(g protocol.GroupID) []byte { return h.get(g).Handover }
 
 func (h *handovers) get(g protocol.GroupID) given {
@@ -110,9 +110,10 @@ func (n *Node) takeHandover(ctx context.Context, from protocol.Remote, r *protoc
 	return nil
 }
 
-// keepHandover stores a handover, unless it is the one that is kept. Members
-// know who holds the slot; this node may know only who nominated it, and does
-// not give up a holder's word for that one's.
+// keepHandover stores a handover, unless it is the one that is kept. The members
+// know who holds the slot. This node may know only which peer nominated it: it takes
+// a handover from that peer, but not in place of one from a peer with a place in the
+// group.
 func (n *Node) keepHandover(ctx context.Context, g *truth.Group, from peer.ID, r *protocol.EnterRequest) error {
 	was := n.handovers.get(g.ID)
 	if bytes.Equal(was.Handover, r.Handover) {

@@ -6,7 +6,7 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// Have says what this node has of a group: digests and lists to who may see
+// Have says what this node has of a group: digests and lists to peers that may see
 // them, yes or no about named segments to anybody.
 func (n *Node) Have(ctx context.Context, from protocol.Remote, r *protocol.HaveRequest) (*protocol.HaveReply, error) {
 	if _, _, held := n.neighbours.SlotsOf(r.Group); held && len(r.Proof)+len(r.Named) == 0 && !n.belongs(r.Group, from.Peer) {
@@ -28,8 +28,8 @@ func (n *Node) Have(ctx context.Context, from protocol.Remote, r *protocol.HaveR
 	if !lists && (protocol.CodeOf(denied) == protocol.CodeNotFound || len(r.Proof) > 0 || len(r.Facts)+len(r.Segments) > 0) {
 		return nil, denied // yes or no about named segments is all that is left to a stranger
 	}
-	// What a node that was away holds may be deleted, and what it lacks told to
-	// it meanwhile: only the owner may judge by that.
+	// A node that was away may hold what is deleted by now, and lack what it has
+	// not been told of yet: only the owner may judge by that.
 	judged := len(r.Proof) > 0 || !n.exchange.isStale(g.ID)
 	if lists && !judged && len(r.Segments) > 0 {
 		return nil, protocol.Refuse(protocol.CodeUnavailable, "this node was away and has not heard all members yet")

@@ -11,7 +11,7 @@ import (
 
 // States counts segments, or groups, by what they need, as one node sees it.
 // Each is in one of them; Thin alone counts some of Lazy and Urgent again. A
-// group is as that one of its segments that needs most.
+// group counts as the one of its segments that needs most.
 type States struct {
 	Well         int `json:"well"`         // full or enough: nothing is repaired
 	Unclear      int `json:"unclear"`      // too few holders were audited by this node yet to tell
@@ -30,7 +30,7 @@ const (
 	StateInconsistent = "inconsistent"
 	StateLazy         = "lazy"
 	StateUrgent       = "urgent"
-	StateThin         = "thin" // beside lazy or urgent
+	StateThin         = "thin" // besides lazy or urgent
 	StateBeyond       = "beyond"
 )
 
@@ -152,7 +152,7 @@ func (w *weighing) survey(n int, special []protocol.SegmentID) (s States, lowest
 	return s, lowest
 }
 
-// lower reports whether fewer slots hold a segment, or of as many fewer answer.
+// lower reports whether fewer slots hold a segment, or as many of which fewer answer.
 func (v *weight) lower(than *weight) bool {
 	a, b := v.count, than.count
 	if x, y := a.Holding+a.Unaudited, b.Holding+b.Unaudited; x != y {
@@ -164,7 +164,7 @@ func (v *weight) lower(than *weight) bool {
 	return a.Holding < b.Holding
 }
 
-// add counts n segments that need the like.
+// add counts n segments that need the same.
 func (s *States) add(v weight, n int) {
 	switch {
 	case v.condition == group.Beyond:
@@ -187,8 +187,8 @@ func (s *States) add(v weight, n int) {
 
 // weighing prepares a group's roll for weighing. A disk that is missing or
 // failed holds nothing. While this node takes itself for the one that is cut off
-// it judges nobody, and repairs nothing; but whoever does not answer cannot be
-// read, whosever fault it is, and no group looks well for it.
+// it judges nobody, and repairs nothing. But a holder that does not answer cannot be
+// read, whoever is at fault, so it counts as silent, lest a group look well.
 func (n *Node) weighing(v *neighbours.Roll) *weighing {
 	cutOff := n.neighbours.CutOff()
 	if cutOff {
@@ -224,7 +224,7 @@ func (n *Node) couldTake(v *neighbours.Roll, slot int, s protocol.SegmentID) boo
 	return false
 }
 
-// special returns the segments of a roll that are not like all others: which
+// special returns the segments of a roll that are not like all others: those that
 // some seat lacks, or whose descriptor is false.
 func (n *Node) special(v *neighbours.Roll) []protocol.SegmentID {
 	out := n.verdicts.of(v.ID)

@@ -45,8 +45,8 @@ type SlotHolder struct {
 	Proved bool   `json:"proved"` // an audit of this node's succeeded lately
 	Failed int    `json:"failed"` // segments that it failed to prove
 	Domain string `json:"domain"`
-	// What it says of itself counts against it alone.
-	Lacks    int  `json:"lacks"` // segments that it says it has not got; of this node, as its disk says
+	// What it says of itself counts only against itself.
+	Lacks    int  `json:"lacks"` // segments that it says it lacks; of this node, as its disk shows
 	Draining bool `json:"draining"`
 }
 
@@ -71,7 +71,7 @@ const (
 )
 
 // GroupsHealth tells how the groups are that this node shares, in order of their
-// IDs: so many that a reply stays below half a megabyte. Groups whose leases
+// IDs: at most as many as keep a reply below half a megabyte. Groups whose leases
 // have ended are not among them.
 func (n *Node) GroupsHealth(ctx context.Context, q HealthQuery) (*GroupsHealth, error) {
 	most := groupsAPage
@@ -98,7 +98,7 @@ func (n *Node) GroupsHealth(ctx context.Context, q HealthQuery) (*GroupsHealth, 
 	return out, nil
 }
 
-// groupHealth tells how one group is; nil: it is not held here, or no more.
+// groupHealth tells how one group is; nil: it is not, or no longer, held here.
 func (n *Node) groupHealth(ctx context.Context, id protocol.GroupID, holders bool) (*GroupHealth, error) {
 	g, release, err := n.groups.Open(ctx, id)
 	if err != nil {

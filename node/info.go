@@ -12,8 +12,8 @@ import (
 )
 
 // Info says what this node offers to this asker, and which other nodes it has
-// spoken to within a day. Its own envelope comes first among them, so that who
-// asks can pass it on.
+// spoken to within a day. Its own envelope comes first among them, so that the
+// asker can pass it on.
 func (n *Node) Info(_ context.Context, from protocol.Remote, _ *protocol.InfoRequest) (*protocol.InfoReply, error) {
 	reply := &protocol.InfoReply{
 		Network: n.cfg.Network, Version: protocol.Version, Agent: n.cfg.Agent,
@@ -49,7 +49,7 @@ func (n *Node) tellContract(reply *protocol.InfoReply) {
 
 // latest returns the newest envelope of a node. A node that cannot be dialled
 // moves from relay to relay, and it is hours until it is asked again where it
-// is; the peers that it is connected to know at once.
+// is; the peers that it is connected to know immediately.
 func (n *Node) latest(t donors.Told) protocol.Envelope {
 	env := n.cfg.Net.EnvelopeOf(t.Peer)
 	if env == nil || bytes.Equal(env, t.Envelope) {

@@ -44,7 +44,7 @@ func (l *leases) begin(id protocol.GroupID, seen time.Time, joined bool, renewal
 }
 
 // lease returns what follows from a group's notes and facts. A renewal that was
-// taken in time counts, though the clock be set back since.
+// taken in time counts, even if the clock was set back since.
 func (l *leases) lease(seen time.Time, joined bool, renewal int64, now time.Time) group.Lease {
 	v := group.NewLease(seen, joined)
 	if renewal > 0 {
@@ -101,7 +101,7 @@ func (l *leases) clocks(now time.Time) group.Clocks {
 	return c
 }
 
-// state returns what a group's lease allows; of one that is not held, all.
+// state returns the state of a group's lease; Alive for a group that is not held.
 func (l *leases) state(id protocol.GroupID, now time.Time) group.LeaseState {
 	l.mu.Lock()
 	defer l.mu.Unlock()

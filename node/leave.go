@@ -8,8 +8,8 @@ import (
 )
 
 // Away says that the donor is away for a time from now, at most 30 days in
-// 180, in place of an absence under way; 0 ends that. It takes no new groups
-// meanwhile, and others wait for it longer before they take it for gone. It
+// 180, in place of an absence under way; 0 ends that. The node takes no new groups
+// meanwhile, and others wait for it longer before they take it for gone. Away
 // returns until when, the zero time for 0, and a *contract.TooLongAwayError
 // where the time is longer than what is left.
 func (n *Node) Away(long time.Duration) (until time.Time, err error) {

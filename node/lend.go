@@ -42,12 +42,13 @@ func (n *Node) mayLend(ctx context.Context, to protocol.Remote, r *protocol.Mend
 	return err
 }
 
-// mayRepair checks that a segment needs repair as this node sees it, or that too
-// few were audited by it to tell, and that its repair may fall to a peer: now, or
-// at the turn before. Of a group that lost many at once the rest are newcomers:
-// if each waited until it has audited the others, nobody would be lent enough.
-// Where it is unclear the asker may as well hold nothing, and be asked for a proof
-// just now: it is lent a shard only when no challenge can wait any more.
+// mayRepair checks that a segment needs repair as this node sees it, or that this
+// node has audited too few holders to tell (unclear), and that the repair may fall to
+// a peer: now, or at the turn before. When a group has lost many at once, the rest are
+// newcomers: if each waited until it has audited the others, nobody would be lent
+// enough. But where it is unclear, the asker may be one that holds nothing, and wants
+// the shard for a challenge that it has to answer: it is lent the shard only when no
+// challenge from before can still wait for an answer.
 func (n *Node) mayRepair(to peer.ID, r *protocol.MendRequest) (unclear bool, err error) {
 	v := n.neighbours.RollFor(r.Group, r.Segment)
 	if v == nil {
@@ -71,8 +72,9 @@ func (n *Node) mayRepair(to peer.ID, r *protocol.MendRequest) (unclear bool, err
 	return false, protocol.Refuse(protocol.CodeDisputed, "segment %s is another's to repair", r.Segment)
 }
 
-// hearAll has all members of a group say soon what they have: one that was refused
-// a loan may know of somebody that lacks the segment, and comes again.
+// hearAll plans that all members of a group are asked soon what they have: a peer
+// that was refused a loan may know of a holder that lacks the segment, and will ask
+// again.
 func (n *Node) hearAll(id protocol.GroupID) {
 	every, now := n.cfg.Timing.ExchangeEvery, n.neighbours.Now()
 	if n.revisits.heard.resting(id, now) {

@@ -13,15 +13,15 @@ import (
 
 // listings is what the members say about who holds this node's slot.
 type listings struct {
-	others   int // members, this node and the one in question apart
+	others   int // members, without this node and the peer in question
 	asked    int // of these, those that live
 	answered int // of these
 	listing  int // of these, those that list it
 }
 
 // settled reports whether the members know a peer for the holder: all of those
-// who answer, or after long, more than half; lest one that lies keeps a node
-// from ever leaving.
+// that answer, or, when it is late, more than half of them; else one that lies could
+// keep a node from ever leaving.
 func (l listings) settled(late bool) bool {
 	switch {
 	case l.others == 0:
@@ -34,7 +34,7 @@ func (l listings) settled(late bool) bool {
 	return l.listing == l.answered
 }
 
-// listings asks the members who live whether they list a peer at this node's
+// listings asks the members that live whether they list a peer at this node's
 // slot.
 func (s *succession) listings(ctx context.Context, v *neighbours.Roll, who peer.ID) (l listings) {
 	var mu sync.Mutex

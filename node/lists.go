@@ -12,8 +12,8 @@ import (
 
 // hearLists learns which of a question's segments a member has, by the
 // digests of its reply; where these differ, by the names in those buckets. A
-// member without digests says nothing: told is false. What it says counts
-// against itself alone.
+// member without digests says nothing: told is false. What it says counts only
+// against itself.
 func (n *Node) hearLists(ctx context.Context, t *conversation, id protocol.GroupID, of peer.ID, q neighbours.Question, digests []byte) (told bool, err error) {
 	if len(digests) == 0 {
 		return false, nil

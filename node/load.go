@@ -17,7 +17,7 @@ import (
 )
 
 // loadGroup makes a group's state from the store. A group that is not held
-// gives an empty state. Facts that count no more, left over from a crash
+// gives an empty state. Facts that no longer count, left over from a crash
 // between keeping a newer one and dropping them, are dropped now.
 //
 // While one folder of several is missing, a group whose record and table lie in
@@ -62,8 +62,8 @@ func (n *Node) elsewhere(err error) bool {
 	return away && n.store.Usage().Err == nil
 }
 
-// damaged reports whether err is about one damaged fact, which the others of
-// its group outlive: the owner or the co-members have it, too.
+// damaged reports whether err is about one damaged fact. The other facts of its
+// group are read all the same: the owner or the co-members have this one, too.
 func (n *Node) damaged(g protocol.GroupID, err error) bool {
 	if !errors.Is(err, storage.ErrCorrupt) {
 		return false
@@ -73,7 +73,7 @@ func (n *Node) damaged(g protocol.GroupID, err error) bool {
 }
 
 // mergeStored merges facts that were verified before they were stored, and
-// returns the names of those that count no more.
+// returns the names of those that no longer count.
 func (n *Node) mergeStored(g *truth.Group, facts []protocol.Fact) (stale []protocol.Hash) {
 	now := n.now()
 	for _, f := range facts {
@@ -96,7 +96,7 @@ func (n *Node) mergeStored(g *truth.Group, facts []protocol.Fact) (stale []proto
 	return stale
 }
 
-// dropFacts removes facts that count no more. One that stays, because the
+// dropFacts removes facts that no longer count. One that stays, because the
 // store fails, is dropped by the next load.
 func (n *Node) dropFacts(ctx context.Context, g protocol.GroupID, ids []protocol.Hash) {
 	for _, id := range ids {
@@ -112,7 +112,7 @@ func (n *Node) dropFacts(ctx context.Context, g protocol.GroupID, ids []protocol
 }
 
 // survey reads what the store holds once, at the start: what each group takes
-// and whom it is charged to, what waits to be freed, what is to be announced.
+// and which source it is charged to, what waits to be freed, what is to be announced.
 func (n *Node) survey(ctx context.Context) error {
 	for id, err := range n.store.Groups(ctx) {
 		if err != nil && n.elsewhere(err) {
@@ -173,7 +173,7 @@ func (n *Node) surveyGroup(ctx context.Context, id protocol.GroupID) error {
 	return nil
 }
 
-// openSeats makes a group's seats known that was founded here since the start.
+// openSeats makes known the seats of a group that was founded here since the start.
 func (n *Node) openSeats(g *truth.Group) {
 	_, table, err := g.Founded()
 	if err != nil {
@@ -291,7 +291,7 @@ func shardCost(size int64, n int) int64 {
 
 func factCost(size int) int64 { return recordCost + int64(size) }
 
-// dropCost is what the facts were charged that a merge drops.
+// dropCost is what the facts that a merge drops were charged.
 func dropCost(m truth.Merged) int64 { return recordCost*int64(len(m.Drops)) + m.Freed }
 
 // noteCost is factCost of a note that may be missing: then it has no bytes.

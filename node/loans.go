@@ -10,25 +10,27 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// Lending without a read proof is bounded, or whoever threw a shard away could
+// Lending without a read proof is bounded, or a holder that threw a shard away could
 // fetch it back each time that it is audited.
 const (
 	// lentShare bounds what one co-member is lent to mend its shards within
-	// LendEvery, and to repair what is not seen to need it within a day: with what
-	// the other members lend it, a hundredth of them, or a few where they are few.
+	// LendEvery, and within a day to repair segments that this node does not see to
+	// need it. With what the other members lend, too, it is enough for a hundredth of
+	// the member's shards; leastLent is lent in any case.
 	lentShare = 100
 	leastLent = 3
-	// askedTill is how long after it asked first a member may come for what it
-	// asked for, in Timing.ConfessFirst, lest it asks for everything beforehand.
+	// askedTill is how long after it first asked a member may come for what it
+	// asked for, in multiples of Timing.ConfessFirst; else it could ask for
+	// everything beforehand.
 	askedTill = 10
-	// lendAgain is within what time a loan is given once more, for replies are
-	// lost.
+	// lendAgain is within what time a loan is given once more, because replies
+	// get lost.
 	lendAgain = 10 * time.Minute
-	// asksALoan is how many shards a member may ask for at a time, to mend its own,
-	// for each that it would be lent: it asks all for what some of them lend.
+	// asksALoan is how many shards a member may ask for, to mend its own, for each
+	// that it may be lent: it asks all members, and only some of them have to lend.
 	asksALoan = 8
 	// maxLoans bounds the loans that are remembered, some 600 bytes each; beyond it
-	// the most crowded are lent nothing.
+	// the most crowded groups and addresses are lent nothing.
 	maxLoans = 1 << 16
 )
 
@@ -53,7 +55,7 @@ type loan struct {
 
 // lent says how a loan was given.
 type lent struct {
-	at    time.Duration // on neighbours' watch; before it was given, when it was first asked for
+	at    time.Duration // on neighbours' watch; until it is given, when it was first asked for
 	asked bool          // and not given yet
 	late  bool          // for repair, and counted as such
 	twice bool
@@ -68,19 +70,19 @@ type borrower struct {
 type had struct {
 	mended int // lent for mending
 	asked  int // asked for, for mending
-	late   int // for repair that nobody here sees a need of, asked for or lent
+	late   int // for repair that this node sees no need of, asked for or lent
 }
 
 func newLoans(t Timing) *loans {
 	l := &loans{repairEvery: t.RepairDay, mendEvery: t.LendEvery, first: t.ConfessFirst, had: make(map[borrower]had)}
-	// Who had a loan gains by its being forgotten: what came first stays.
+	// A borrower gains by a loan that is forgotten: what came first stays.
 	l.t = fair.NewTable[loan, crowd](maxLoans, fair.Newest, func(v loan, was *lent) { l.count(v, was, -1) })
 	return l
 }
 
-// isOver reports whether a loan may be asked for as if it never was. A repair that
-// could not be finished is tried again when its turn comes round; who mends its own
-// had it, or asks anew when it did not come for it.
+// isOver reports whether a loan is so long ago that it may be asked for anew. A repair
+// that could not be finished is tried again when its turn comes round. A member that
+// mends its own shard has had the loan; if it did not come for it, it asks anew.
 func (l *loans) isOver(v loan, was *lent, now time.Duration) bool {
 	every := l.repairEvery
 	switch {
@@ -110,9 +112,9 @@ func (l *loans) count(v loan, was *lent, by int) {
 	}
 }
 
-// take notes a loan, unless the same was given not long ago. A late one is given
-// to who asked for it a while before, and no more than most of them. The loan counts
-// for some crowds. Only errAsked has the code that it has.
+// take notes a loan, unless the same was given not long ago. A late one is given only
+// to a peer that asked for it a while before, and at most most of them to one peer.
+// The loan counts for the crowds in. No other error has the code of errAsked.
 func (l *loans) take(v loan, late bool, most int, now time.Duration, in ...crowd) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -133,7 +135,7 @@ func (l *loans) take(v loan, late bool, most int, now time.Duration, in ...crowd
 	return l.note(v, &lent{at: now}, in)
 }
 
-// ask notes that a late loan is asked for, and refuses it till its time has come.
+// ask notes that a late loan is asked for, and refuses it until its time has come.
 // mu is held.
 func (l *loans) ask(v loan, most int, now time.Duration, in []crowd) error {
 	switch h := l.had[v.borrower]; {
@@ -159,9 +161,9 @@ func (l *loans) note(v loan, what *lent, in []crowd) error {
 	return nil
 }
 
-// give gives what was asked for, in its time. Who comes too late confesses anew
-// (isOver); for repair it would hold all that it might be challenged for ready at
-// any time. mu is held.
+// give gives what was asked for, in its time. A member that comes too late confesses
+// anew (isOver). A loan for repair cannot be had late either: else a member could have
+// all that it may be challenged for ready to fetch at any time. mu is held.
 func (l *loans) give(v loan, was *lent, late bool, most int, now time.Duration) error {
 	switch {
 	case late && now-was.at > askedTill*l.first:
@@ -188,8 +190,8 @@ func (l *loans) again(v loan, was *lent, now time.Duration) error {
 
 var errAsked = protocol.Refuse(protocol.CodeUnavailable, "noted that you need it; ask again in a minute")
 
-// sweep forgets loans of long ago, now and then: to look at all takes a while. mu is
-// held.
+// sweep forgets old loans, only now and then, because looking at all takes a while.
+// mu is held.
 func (l *loans) sweep(now time.Duration) {
 	if now-l.swept < askedTill*l.first {
 		return
