@@ -13,7 +13,7 @@ import (
 	"github.com/cairnstore/cairn/storage/erasure"
 )
 
-// rebuild makes one slot's shard of k others and checks it against its root.
+// rebuild makes one slot's shard from k others and checks it against its root.
 func rebuild(d *protocol.Descriptor, shards [][]byte, slot int) (data, outboard []byte, err error) {
 	code, err := erasure.New(d.K, d.N)
 	if err != nil {

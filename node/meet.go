@@ -11,11 +11,12 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// meetMembers asks a member that answers who holds the group's slots, and
-// returns those whom this node does not know as such. Whoever came by proof, as
-// this node did, knows of others that came so only if they ask it; so both must
-// look for one another. A member's word makes nobody a member here. One is asked
-// alone; while none answers, twice as many at a time: some are off, and some stall.
+// meetMembers asks members who holds the group's slots, until one answers, and
+// returns the holders that this node does not know as such. A node that came by
+// proof, as this one did, knows of others that came so only if they ask it; so both
+// must look for one another. A member's word makes nobody a member here. The first
+// member is asked alone; as long as none answers, twice as many at a time: some are
+// off, and some stall.
 func (n *Node) meetMembers(ctx context.Context, g protocol.GroupID) (strangers []peer.ID) {
 	members := n.neighbours.Members(g)
 	n.rand.shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
@@ -61,13 +62,14 @@ func pull(next func() (peer.ID, bool), n int) (out []peer.ID) {
 	return out
 }
 
-// foundMost bounds the peers that are asked which only claim in the DHT to have
+// foundMost bounds how many peers are asked that only claim in the DHT to have
 // something of a group.
 const foundMost = 32
 
-// whoMayKnow returns the peers that may know a group's members: those that this
-// node knows, who drew it for its slot, and who is found in the DHT. When a group
-// has been mended often enough, nobody of the owner's table lives any more.
+// whoMayKnow returns the peers that may know a group's members: the members that
+// this node knows, the peer that nominated it for its slot, and those found in the
+// DHT. When a group has been repaired often enough, nobody of the owner's table lives
+// any more.
 func (n *Node) whoMayKnow(ctx context.Context, g protocol.GroupID, members []peer.ID) iter.Seq[peer.ID] {
 	return func(yield func(peer.ID) bool) {
 		known := slices.Clone(members)
@@ -91,7 +93,8 @@ func (n *Node) whoMayKnow(ctx context.Context, g protocol.GroupID, members []pee
 	}
 }
 
-// nominatorOf returns who drew this node for its slot of a group; "": nobody.
+// nominatorOf returns the peer that nominated this node for its slot of a group;
+// "": none did.
 func (n *Node) nominatorOf(ctx context.Context, id protocol.GroupID) peer.ID {
 	g, release, err := n.groups.Open(ctx, id)
 	if err != nil {
@@ -101,7 +104,8 @@ func (n *Node) nominatorOf(ctx context.Context, id protocol.GroupID) peer.ID {
 	return g.NominatedWho()
 }
 
-// askMembers asks a peer who holds a group's slots, and learns where these are.
+// askMembers asks a peer who holds a group's slots, and learns these holders'
+// addresses.
 func (n *Node) askMembers(ctx context.Context, g protocol.GroupID, of peer.ID) (members []peer.ID, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()

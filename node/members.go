@@ -8,8 +8,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// Members names the holders of a group's slots to whoever may read a segment
-// that is held here, to members, and to holders of a group proof.
+// Members names the holders of a group's slots to peers that may read a segment
+// that is held here, to members, and to peers with a group proof.
 func (n *Node) Members(ctx context.Context, from protocol.Remote, r *protocol.MembersRequest) (*protocol.MembersReply, error) {
 	if err := n.maySeeCold(ctx, from, r); err != nil {
 		return nil, err
@@ -33,8 +33,8 @@ func (n *Node) Members(ctx context.Context, from protocol.Remote, r *protocol.Me
 	return n.membersReply(g, table, own), nil
 }
 
-// maySeeCold refuses, of a group that is not in memory, what can be refused without
-// reading it.
+// maySeeCold refuses what can be refused without reading the group, where that is
+// not in memory; else it waits until the group may be read.
 func (n *Node) maySeeCold(ctx context.Context, from protocol.Remote, r *protocol.MembersRequest) error {
 	_, own, held := n.neighbours.SlotsOf(r.Group)
 	if !held || n.groups.Has(r.Group) {
@@ -75,9 +75,9 @@ func (n *Node) mayReadOf(ctx context.Context, from protocol.Remote, r *protocol.
 	return err
 }
 
-// membersReply lists the newest envelopes of those who hold slots, as this node
-// believes: drawn by the owner or proven. Whom it has found gone or failed it
-// names where nobody else is known at the slot: others may see it otherwise.
+// membersReply lists the newest envelopes of the peers that this node believes to
+// hold slots: drawn by the owner or proven. A drawn holder that it has found gone or
+// failed is named where no other is known at the slot: to others it may still count.
 func (n *Node) membersReply(g *truth.Group, table *protocol.Table, own protocol.Envelope) *protocol.MembersReply {
 	reply := new(protocol.MembersReply)
 	reply.Record, reply.Table = g.Founding()

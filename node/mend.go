@@ -37,9 +37,9 @@ type mending struct {
 	since time.Time // since when
 }
 
-// try says when a shard is tried again that could not be mended.
+// try says when a shard that could not be mended is tried again.
 type try struct {
-	begun time.Time // the last try; a clock that was set back puts it off no longer
+	begun time.Time // the last try; while the clock, set back, is before it, the next is due
 	next  time.Time
 	tries int
 	asked bool // co-members were asked, and said to come again
@@ -93,10 +93,10 @@ func (n *Node) mendOnce(ctx context.Context) error {
 }
 
 // toMend returns the shards of its own that this node is to rebuild, with their
-// groups: those that the disk damaged, and those that never came, once their
-// owner or a repairer has had as long to bring them as lies between two
-// comparisons with a member, and if repair is not about to: it fetches k shards
-// for all that are missing, and this node k for its own.
+// groups: those that the disk damaged, and those that never came. For the latter it
+// first gives their owner or a repairer ExchangeEvery to bring them, and leaves them
+// to repair if that is about to begin: repair fetches k shards for all that are
+// missing, this node k for its own alone.
 func (n *Node) toMend() map[storage.ShardKey]protocol.GroupID {
 	list := n.scrub.damages()
 	for id, segments := range n.neighbours.Missing(n.cfg.Timing.ExchangeEvery, leastLent) {
@@ -117,7 +117,7 @@ func (n *Node) toMend() map[storage.ShardKey]protocol.GroupID {
 }
 
 // awaitsRepair reports whether a segment is about to be repaired, as this node
-// sees it; for half as long as a confession counts, then it helps itself.
+// sees it. It waits for half of ConfessedFor at most; then it helps itself.
 func (n *Node) awaitsRepair(v *neighbours.Roll, s protocol.SegmentID) bool {
 	t := group.NewTally(v.Table.Slots(), v.View)
 	return group.Assess(v.Table.Profile, t.Count(v.Lacking(s))).NeedsRepair() &&
@@ -128,7 +128,7 @@ func (n *Node) awaitsRepair(v *neighbours.Roll, s protocol.SegmentID) bool {
 // are due may have to wait, as while this node is cut off.
 const mendPause = 5 * time.Second
 
-// wait returns how long it is till a try is due, at most most.
+// wait returns how long it is until a try is due, at most most.
 func (m *mending) wait(most time.Duration, now time.Time) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -188,8 +188,8 @@ func (m *mending) done(key storage.ShardKey) {
 
 var errMendBudget = errors.New("this month's share for mending is used up")
 
-// mayFetch reports whether the month's share of a donation has so many bytes
-// left.
+// mayFetch returns an error where the month's share of a donation does not have
+// that many bytes left.
 func (m *mending) mayFetch(bytes, donated int64, now time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -223,7 +223,7 @@ func (n *Node) mendShard(ctx context.Context, g protocol.GroupID, key storage.Sh
 		return protocol.Refuse(protocol.CodeNotFound, "group %s is not held", g.Prefix())
 	}
 	if !n.scrub.isDamaged(key) {
-		// Of what never came nothing is fetched that could not be kept.
+		// For a shard that never came nothing is fetched if it could not be kept.
 		if err := n.deal.may(contract.Deed{Kind: contract.Store, Class: contract.Repair, Bytes: protocol.MaxShardSize}, n.now()); err != nil {
 			return err
 		}

@@ -32,15 +32,15 @@ type Config struct {
 	Network  string           // name
 	Agent    string           // program and version, as Info tells them; at most 64 bytes
 	Net      protocol.Network // how peers are reached
-	Store    storage.Store    // the donated disk; it stays its maker's to close
+	Store    storage.Store    // the donated disk; the caller closes it
 	Donated  int64            // bytes given; the store's quota bounds them as well
 	Accepts  protocol.Accepts // whose segments are taken; empty: open
 	Caps     quota.Caps       // what newcomers may fill; zero fields take the defaults
 	Limits   gate.Limits      // what may be under way at once; zero fields take the defaults
 	Scrub    ScrubConfig      // how the disk is read over; zero fields take the defaults
 	NoRepair bool             // nothing is repaired: for experiments
-	Key      crypto.PrivKey   // of Net's identity: by it the node hands its slots over; nil: it cannot
-	// Contract is what the donor asks for beside the disk; the zero value asks
+	Key      crypto.PrivKey   // of Net's identity: the node signs its slots over with it; nil: it cannot
+	// Contract is what the donor asks for besides the disk; the zero value asks
 	// for nothing.
 	Contract ContractConfig
 	Timing   Timing // how long what it does on its own takes; zero fields take the defaults
@@ -74,7 +74,7 @@ type Node struct {
 	started time.Time
 	rand    lockedRand
 
-	entropy io.Reader // that nobody can foresee: halves of challenges come from it
+	entropy io.Reader // unpredictable: halves of challenges come from it
 
 	// The others.
 	caller   *protocol.Caller
@@ -110,11 +110,11 @@ type Node struct {
 	pendings   *pendings
 	repairs    *repairs
 	verified   *rests[storage.ShardKey] // shards that were read because they were put again
-	stalls     *rests[peer.ID]          // who stalled when it was to give or take a shard
+	stalls     *rests[peer.ID]          // peers that stalled while they were to give or take a shard
 	nominees   *nominees
 	entering   *entering
 
-	// Leaving, and what is left to this node.
+	// Leaving, and slots that leaving nodes hand over to this one.
 	handovers  *handovers
 	handings   *handings
 	drain      *drainer

@@ -67,9 +67,9 @@ func (n *Node) becomeCandidate(ctx context.Context, from protocol.Remote, r *pro
 	return &protocol.NominateReply{Envelope: env, Until: until.Unix()}, nil
 }
 
-// hearCandidate notes whom a member drew for a slot that this node, too, sees
-// vacant, or whose holder does not answer it either: it may find it gone a little
-// later than the drawer did, and would draw another then.
+// hearCandidate notes the candidate that a member drew for a slot. This node, too,
+// must see the slot vacant, or get no answer from its holder either: it may find that
+// holder gone a little later than the drawer did, and would then draw another.
 func (n *Node) hearCandidate(from protocol.Remote, r *protocol.NominateRequest) (*protocol.NominateReply, error) {
 	v := n.neighbours.RollFor(r.Group)
 	if v == nil {
@@ -99,9 +99,9 @@ func (n *Node) hearCandidate(from protocol.Remote, r *protocol.NominateRequest) 
 }
 
 // turnToDraw tells whether it is a member's turn to draw for a slot, or was at
-// the turn before, as this node sees the others; and whether it may be so as that
-// one sees them. Whoever could name candidates out of turn would name its own for
-// every slot, again and again, and be there before the drawer is.
+// the turn before, by this node's view of the others (is), and whether it may be by
+// that member's view (may). A member that could name candidates out of turn could
+// name its own for every slot, again and again, before the drawer does.
 func (n *Node) turnToDraw(v *neighbours.Roll, id peer.ID, slot int) (is, may bool) {
 	day, domains, asker := n.cfg.Timing.RepairDay, v.Table.DomainKeys(), v.Table.Find(id)
 	if asker < 0 {
@@ -134,7 +134,7 @@ func (n *Node) answer(v *neighbours.Roll, id peer.ID, slot int) group.Answer {
 	return calm
 }
 
-// refusal is what a peer is told that asks for a slot; nil: it may have it.
+// refusal is what a peer that asks for a slot is told; nil: it may have it.
 func refusal(v *neighbours.Roll, slot int, a group.Answer) error {
 	switch a {
 	case group.Welcome, group.Seated:

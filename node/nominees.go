@@ -30,10 +30,10 @@ type nominee struct {
 	peer     peer.ID
 	envelope protocol.Envelope
 	until    time.Duration // by neighbours' watch
-	byTurn   bool          // the drawer named it as this node sees turns; else it may be another's yet
+	byTurn   bool          // the drawer named it, as this node sees turns; else such a candidate may replace it
 }
 
-// maxNominees bounds the candidates that are remembered; beyond it the most
+// maxNominees bounds the candidates that are remembered; beyond it those of the most
 // crowded give way.
 const maxNominees = 1 << 14
 
@@ -41,11 +41,12 @@ func newNominees() *nominees {
 	return &nominees{t: fair.NewTable[place, crowd, *nominee](maxNominees, fair.Newest, nil)}
 }
 
-// name notes a candidate, unless one is named at its slot already, or it at another
-// slot of the group: whom the drawer named gives way to nobody, and makes way for
-// itself. To be named again puts the end of a candidate's day off no further. What is
-// noted counts for the group, and for the crowd of the peer that named it. It
-// reports whether the candidate is the one that counts.
+// name notes a candidate, unless another is named at its slot already, or it is named
+// at another slot of the group. But a candidate that the drawer named (byTurn) gives
+// way to none, takes a slot from one that the drawer did not name, and leaves a slot
+// at which the drawer did not name it. Naming a candidate again does not extend its
+// day. The entry counts for the group, and for the crowd of the peer that named it.
+// name reports whether the candidate is the one that counts.
 func (l *nominees) name(p place, v nominee, now time.Duration, by ...crowd) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,7 +80,7 @@ func (l *nominees) expire(now time.Duration) {
 	}
 }
 
-// find returns what a peer is named for in a group; nil: nothing. mu is held.
+// find returns the place that a peer is named for in a group; nil: none. mu is held.
 func (l *nominees) find(g protocol.GroupID, id peer.ID, now time.Duration) (place, *nominee) {
 	for p, v := range l.t.In(crowd{group: g}) {
 		if v.peer == id && now < v.until {
@@ -168,11 +169,11 @@ func (n *Node) turnedAway(id protocol.GroupID) bool {
 	return len(living) >= v.Table.Profile.K && 2*n.entering.refusals(id, living) > len(living)
 }
 
-// leaveVain forgets groups for one of whose slots this node was nominated, and
-// that brought it nothing for twice the time for which a candidate counts, or
-// that let nobody in for as long as a holder is waited for: another came first,
-// or a holder came back. As long as it keeps the group it asks the members to let
-// it in, and can be drawn for no other slot.
+// leaveVain forgets groups in which this node was nominated for a slot in vain: it got
+// nothing within twice NomineeFor, or is turned away, GoneAfter or longer after the
+// nomination. Then another came first, or a holder came back. As long as this node
+// keeps such a group it asks the members to let it in, and cannot be drawn for another
+// slot of it.
 func (n *Node) leaveVain(ctx context.Context) error {
 	nothing := n.now().Add(-2 * n.cfg.Timing.NomineeFor)
 	nobody := n.now().Add(-n.cfg.Timing.Liveness.GoneAfter)

@@ -15,8 +15,8 @@ type presence struct {
 	suspended time.Time // since when its disk is missing; zero: it is not
 }
 
-// missing returns until when the disk may be missing, as neighbours excuse it;
-// the zero time: it is there.
+// missing returns until when neighbours excuse that the disk is missing; the zero
+// time: it is there.
 func (n *Node) missing(now time.Time) time.Time {
 	gone := errors.Is(n.store.Usage().Err, storage.ErrSuspended)
 	p := &n.presence
@@ -32,8 +32,8 @@ func (n *Node) missing(now time.Time) time.Time {
 	return p.suspended.Add(n.cfg.Timing.Liveness.MaxSuspended)
 }
 
-// ownBeat tells this node's own state, for one neighbour. Who is paused by
-// their donor gives no shards, as if the disk were missing.
+// ownBeat tells this node's own state. A node that its donor has paused gives no
+// shards, as if the disk were missing.
 func (n *Node) ownBeat() protocol.Beat {
 	now, s := n.now(), n.deal.stance()
 	b := protocol.Beat{

@@ -28,7 +28,7 @@ type putOrder struct {
 
 // Put takes one shard. It checks in the order of SPEC.md, Put, reads the bytes
 // only after everything else, and acknowledges only what is durable. A shard
-// that is held already is acknowledged at once.
+// that is held already is acknowledged immediately.
 func (n *Node) Put(ctx context.Context, from protocol.Remote, r *protocol.PutRequest, body io.Reader) (*protocol.PutReply, error) {
 	_, id, err := protocol.ParseGroupRecord(n.cfg.Network, r.Record)
 	if err != nil {
@@ -83,13 +83,13 @@ func (n *Node) mayTake(ctx context.Context, from protocol.Remote, o *putOrder, b
 	return done, err
 }
 
-// trustFor is how long a shard that is put again is not read again for that: a
-// request of a kilobyte would have 4 MiB read from the disk.
+// trustFor is how long a shard, once verified, is not read again when it is put again:
+// else a request of a kilobyte could make the disk read 4 MiB.
 const trustFor = time.Hour
 
 // stillHeld reports whether a shard and its grant are held already, and the
-// disk still gives the shard back, as far as was looked within trustFor: one that
-// it damaged is taken again.
+// disk still gives the shard back, as verified within trustFor: one that it damaged
+// is taken again.
 func (n *Node) stillHeld(ctx context.Context, from protocol.Remote, o *putOrder) (bool, error) {
 	key, _, ok := o.group.KeyOf(o.segment)
 	if !ok || !o.group.DurableGrant(o.grant.ID()) {

@@ -23,10 +23,10 @@ import (
 // descriptor is false.
 var errInconsistent = errors.New("the descriptor contradicts itself")
 
-// takers returns who shall have a slot's shard of a segment: holders that lack
-// it and answer, else the candidate. Who had it of this node not long ago, or says
-// that it has it, and does not prove it, gets it no more: to make it again takes k
-// loans. Who stalls gets nothing for a while.
+// takers returns the peers that are to have a slot's shard of a segment: holders that
+// lack it and answer, else the candidate. A peer that got it from this node not long
+// ago, or says that it has it, is not given it again for now, even if it does not
+// prove it: making it again takes k loans. A peer that stalls gets nothing for a while.
 func (n *Node) takers(v *neighbours.Roll, slot int, s protocol.SegmentID) (out []peer.ID) {
 	now, lacking := n.neighbours.Now(), v.Lacking(s)
 	may := func(id peer.ID) bool {
@@ -48,17 +48,17 @@ func (n *Node) takers(v *neighbours.Roll, slot int, s protocol.SegmentID) (out [
 	return out
 }
 
-// gave notes that a peer has a shard. It counts for no member's table: who has it
-// still has to prove it. But nobody need make the shard again for a while.
+// gave notes that a peer has a shard. The peer does not count as a holder for that: it
+// still has to prove the shard. But nobody need make the shard again for a while.
 func (n *Node) gave(v *neighbours.Roll, to peer.ID, s protocol.SegmentID, while time.Duration) {
 	now, what := n.neighbours.Now(), loan{borrower: borrower{to, v.ID}, segment: s}
 	n.repairs.given.until(what, now+while, now)
-	n.repairs.arriving.once(what, now+n.cfg.Timing.NomineeFor, now) // who says so for ever keeps nobody waiting
+	n.repairs.arriving.once(what, now+n.cfg.Timing.NomineeFor, now) // a peer that says so for ever keeps nobody waiting
 }
 
-// arrives reports whether a segment needs no repair once those candidates have
-// entered that have their shards of it already: that takes hours. To make one
-// that is still missing beside them takes as many loans as to make all.
+// arrives reports whether a segment will need no repair once the candidates that
+// already have their shards of it have entered, which takes hours. To make one more
+// that is still missing now would take as many loans as to make all.
 func (n *Node) arrives(v *neighbours.Roll, s protocol.SegmentID, missing group.Set, c group.Count) bool {
 	if group.Assess(v.Table.Profile, c) != group.Lazy {
 		return false
@@ -73,8 +73,8 @@ func (n *Node) arrives(v *neighbours.Roll, s protocol.SegmentID, missing group.S
 	return c.Holding+c.Unaudited > v.Table.Profile.R
 }
 
-// askWhoHas asks candidates whether they have a job's shards already: who
-// repaired the segment before may not be known here to have done so.
+// askWhoHas asks candidates whether they have a job's shards already: another member
+// may have repaired the segment before, and this node may not know of it.
 func (n *Node) askWhoHas(ctx context.Context, j *repairJob) {
 	var all errgroup.Group
 	all.SetLimit(asksAtOnce)
@@ -94,8 +94,8 @@ func (n *Node) askWhoHas(ctx context.Context, j *repairJob) {
 	_ = all.Wait()
 }
 
-// repairSegment makes the missing shards of a segment and gives them to who
-// shall have them. What fails is looked at again in a later round.
+// repairSegment makes the missing shards of a segment and gives them to their
+// takers. What fails is looked at again in a later round.
 func (n *Node) repairSegment(ctx context.Context, j *repairJob) {
 	begun := n.now()
 	made, err := n.remake(ctx, j)
@@ -106,7 +106,7 @@ func (n *Node) repairSegment(ctx context.Context, j *repairJob) {
 	case errors.Is(err, errLendLater) && n.askedLate(j):
 	case err != nil && ctx.Err() == nil:
 		now := n.neighbours.Now()
-		n.repairs.failed.until(kin{j.roll.ID, j.segment}, now+group.TurnLength(n.cfg.Timing.RepairDay), now) // till it is another's turn
+		n.repairs.failed.until(kin{j.roll.ID, j.segment}, now+group.TurnLength(n.cfg.Timing.RepairDay), now) // until it is another's turn
 		n.log.Info("a segment is not repaired", "group", j.roll.ID.Prefix(), "segment", j.segment, "made", made, "err", err)
 	case made > 0:
 		n.log.Info("repaired a segment", "group", j.roll.ID.Prefix(), "segment", j.segment, "shards", made, "fetched", j.fetched, "took", n.now().Sub(begun))
@@ -117,8 +117,8 @@ func (n *Node) repairSegment(ctx context.Context, j *repairJob) {
 	pause(ctx, repairPause, nil)
 }
 
-// askedLate has a job done again once those who took note of it lend their shards,
-// once a turn; it reports whether it did.
+// askedLate plans to do a job again when the members that noted the request lend
+// their shards, at most once a turn; it reports whether it did.
 func (n *Node) askedLate(j *repairJob) bool {
 	k, now := kin{j.roll.ID, j.segment}, n.neighbours.Now()
 	if n.repairs.asked.resting(k, now) {
@@ -131,9 +131,9 @@ func (n *Node) askedLate(j *repairJob) bool {
 	return true
 }
 
-// lookAgain asks those who are to have a job's shards whether they still lack
-// them, and brings the job up to what this node sees now. It reports whether
-// something is left to do.
+// lookAgain asks the peers that are to have a job's shards whether they still lack
+// them, and brings the job up to date with what this node sees now. It reports
+// whether something is left to do.
 func (n *Node) lookAgain(ctx context.Context, j *repairJob) bool {
 	now := n.neighbours.Now()
 	lacking := j.roll.Lacking(j.segment)
@@ -201,9 +201,9 @@ func (n *Node) remake(ctx context.Context, j *repairJob) (made int, err error) {
 	return n.giveAll(ctx, c, grant)
 }
 
-// repairRoom takes memory for the shards of which others are made. All that this
-// node makes has half together of what it has for bytes of shards, and takes no
-// more than that: whoever asks for a shard does not wait until lenders have come.
+// repairRoom takes memory for the shards from which others are made. All that this
+// node makes shares half of its memory for shards, and takes no more than that: so
+// nobody who asks for a shard has to wait until lenders have answered.
 func (n *Node) repairRoom(ctx context.Context, bytes int64) (release func(), err error) {
 	part := min(bytes, n.repairs.most)
 	if err := n.repairs.room.Acquire(ctx, part); err != nil {
@@ -217,8 +217,8 @@ func (n *Node) repairRoom(ctx context.Context, bytes int64) (release func(), err
 	return func() { free(); n.repairs.room.Release(part) }, nil
 }
 
-// giveAll makes the missing shards of what was collected and gives each to who
-// shall have it. It returns how many were taken.
+// giveAll makes the missing shards from what was collected and gives each to its
+// takers. It returns how many were taken.
 func (n *Node) giveAll(ctx context.Context, c *collection, grant []byte) (made int, err error) {
 	code, err := erasure.New(c.d.K, c.d.N)
 	if err != nil {
@@ -248,7 +248,7 @@ func (n *Node) giveAll(ctx context.Context, c *collection, grant []byte) (made i
 	return int(taken.Load()), err
 }
 
-// remakeSlot makes one slot's shard of k others and checks its root.
+// remakeSlot makes one slot's shard from k others and checks its root.
 func remakeSlot(code *erasure.Code, d *protocol.Descriptor, have [][]byte, slot int) ([]byte, error) {
 	shards, want := slices.Clone(have), make([]bool, d.N)
 	shards[slot], want[slot] = make([]byte, 0, d.ShardSize), true
@@ -261,8 +261,8 @@ func remakeSlot(code *erasure.Code, d *protocol.Descriptor, have [][]byte, slot 
 	return shards[slot], nil
 }
 
-// give puts a shard to those who shall have it; it reports whether somebody
-// took it.
+// give puts a shard to the peers that are to have it; it reports whether one took
+// it.
 func (n *Node) give(ctx context.Context, j *repairJob, slot int, to []peer.ID, r *protocol.PutRequest, shard []byte) (taken bool) {
 	for _, id := range to {
 		if id == n.self {

@@ -26,9 +26,9 @@ type repairs struct {
 	thin     *rests[place]            // slots for which no candidate was found
 	declined *rests[borrower]         // nodes that would not take a slot of a group
 	failed   *rests[kin]              // segments that could not be repaired
-	asked    *rests[kin]              // of which co-members took note, and lend later
+	asked    *rests[kin]              // for which co-members noted the request, and lend later
 	partial  *partials                // what was gathered for them
-	given    *rests[loan]             // shards that others have, by their own word or because this node put them
+	given    *rests[loan]             // shards that others have, as they say or because this node put them
 	arriving *rests[loan]             // of these, those whose holders are yet to enter
 	late     *undelivered             // what was made for peers that did not answer
 	ahead    *rests[protocol.GroupID] // groups of which most members see no need yet
@@ -60,7 +60,7 @@ func (n *Node) repairSoon() {
 	}
 }
 
-// lookAt has a round begin at a moment on the watch, for a segment.
+// lookAt plans a round, for a segment, at a moment on the watch.
 func (r *repairs) lookAt(k kin, at time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -69,7 +69,7 @@ func (r *repairs) lookAt(k kin, at time.Duration) {
 	}
 }
 
-// wait returns how long it is till the next round, every at most.
+// wait returns how long it is until the next round, every at most.
 func (r *repairs) wait(every, now time.Duration) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,8 +101,7 @@ func (r *repairs) needed(g protocol.GroupID, needs bool, now time.Duration) time
 	return now - r.since[g]
 }
 
-// waited returns for how long a group has needed repair without any change of
-// that.
+// waited returns for how long a group has needed repair without interruption.
 func (r *repairs) waited(g protocol.GroupID, now time.Duration) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -128,7 +127,7 @@ func (n *Node) repairLoop(ctx context.Context) {
 
 // repairOnce looks at every group, draws candidates for vacant slots, and
 // repairs the segments that fall to this node, the most endangered first, as
-// many as its budget bears.
+// many as its budget allows.
 func (n *Node) repairOnce(ctx context.Context) error {
 	n.repairs.once.Lock()
 	defer n.repairs.once.Unlock()
@@ -189,7 +188,7 @@ func (f *groupFacts) shardSize(s protocol.SegmentID, p protocol.Profile) int64 {
 	return most
 }
 
-// factsOf reads them.
+// factsOf reads what repair needs of a group's facts.
 func (n *Node) factsOf(ctx context.Context, id protocol.GroupID) (*groupFacts, error) {
 	g, release, err := n.groups.Open(ctx, id)
 	if err != nil {
@@ -218,19 +217,20 @@ type repairJob struct {
 	fetched int64 // bytes of shards that others lent
 }
 
-// agreed is within what time of one another members find a holder gone: each
-// asks it at moments of its own, and waits the longer the longer it was itself
-// switched off meanwhile. A candidate that is named before most see the slot
-// vacant is refused, and another drawn beside it; who repairs before most see the
-// need is lent too little, or makes a part, and k are fetched for the rest again.
+// agreed is the time within which all members find the same holder gone: each asks
+// it at moments of its own, and finds it gone the later, the longer it was itself
+// switched off meanwhile. A candidate that is named before most see the slot vacant
+// is refused, and another is drawn as well. A member that repairs before most see
+// the need is lent too few shards, or makes only some, and then k are fetched again
+// for the rest.
 func (n *Node) agreed() time.Duration {
 	t := &n.cfg.Timing.Liveness
 	return max(2*t.RetryEvery, t.GoneAfter/7)
 }
 
-// needed returns for how long a group has needed repair. Since when this node has
-// seen that, its restart forgets; but not when it last found a holder gone, and
-// that counts once those that entered meanwhile have had time to ask it.
+// needed returns for how long a group has needed repair. A restart forgets since when
+// this node has seen the need, but not when it last found a holder gone: that counts
+// once peers that entered meanwhile have had time to ask this node.
 func (n *Node) needed(v *neighbours.Roll, needs bool) time.Duration {
 	seen := n.repairs.needed(v.ID, needs, n.neighbours.Now())
 	if !needs || v.Lastly == 0 {
@@ -241,8 +241,8 @@ func (n *Node) needed(v *neighbours.Roll, needs bool) time.Duration {
 }
 
 // patience is for how long lazy repair waits for members that see no need yet, and
-// for candidates of at least half of what is missing. Who does not know a member that
-// came by proof sees the need days before the others.
+// for candidates for at least half of what is missing. A node that does not know a
+// member that came by proof sees the need days before the others.
 func (n *Node) patience() time.Duration { return 4 * n.agreed() }
 
 // examine draws candidates for a group's vacant slots if some segment needs
@@ -272,7 +272,7 @@ func (n *Node) examine(ctx context.Context, id protocol.GroupID) ([]*repairJob, 
 	}
 	n.draw(ctx, v, vacant.Without(called), f, urgent)
 	if !urgent && waited < n.agreed()+n.cfg.Timing.RepairDay*3/4 && !n.allNamed(id, vacant) {
-		return nil, nil // what is made at once is fetched for once
+		return nil, nil // for shards that are made together, k are fetched once
 	}
 	w := n.weighing(v)
 	w.takes = func(slot int, s protocol.SegmentID) bool { return len(n.takers(v, slot, s)) > 0 }
@@ -321,19 +321,19 @@ func (n *Node) mine(w *weighing, s protocol.SegmentID, f *groupFacts) *repairJob
 }
 
 const (
-	// repairPause is how long a repairer rests between two segments, so that what
-	// others ask comes between.
+	// repairPause is how long a repairer rests between two segments, so that others'
+	// requests get their turn.
 	repairPause = 10 * time.Millisecond
-	// repairsAtOnce is how many segments are repaired at a time, where they have
-	// room: while one's shards are put, others' come.
+	// repairsAtOnce is how many segments are repaired at a time, where there is
+	// memory for them: while the shards of one are put, those of others come.
 	repairsAtOnce = 4
 	// givesAtOnce is how many shards of one segment are put at a time.
 	givesAtOnce = 4
 )
 
 // atOnce returns how many of a repairer's transfers go on at a time: on a line
-// with a limit one after the other, for together they would take as long, and
-// each of them longer than its peer waits.
+// with a limit one, because together they would take as long, and each of them
+// longer than its peer waits.
 func (n *Node) atOnce(most int) int {
 	if l := n.deal.line; l.Up != nil || l.Down != nil {
 		return 1

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// rests remembers what was tried in vain, so that it is not tried again at
-// every look: by anything that names it, until a time on the watch. What is
-// forgotten for want of room is tried too early, and no more.
+// rests remembers, by name, what was tried in vain, so that it is not tried again at
+// every look, but only after a time on the watch. If something is forgotten for want
+// of room it is tried too early, nothing worse.
 type rests[K comparable] struct {
 	mu sync.Mutex
 	m  map[K]time.Duration
@@ -34,7 +34,7 @@ func (r *rests[K]) until(k K, at, now time.Duration) {
 	}
 }
 
-// once lets a thing rest that has not rested before, as far as is remembered.
+// once lets a thing rest if it has not rested before, as far as is remembered.
 func (r *rests[K]) once(k K, at, now time.Duration) {
 	r.mu.Lock()
 	_, known := r.m[k]

@@ -11,10 +11,11 @@ import (
 )
 
 // revisits are the members that are to be asked soon what they have: those that
-// answer again after an absence, and those of groups that others see otherwise.
+// answer again after an absence, and those of groups whose need another member sees
+// and this node does not.
 type revisits struct {
-	asked *rests[borrower]         // who was asked whether it still lacks something
-	heard *rests[protocol.GroupID] // of which all are asked by now
+	asked *rests[borrower]         // members that were asked whether they still lack something
+	heard *rests[protocol.GroupID] // groups of which all members are being asked
 
 	mu sync.Mutex
 	m  map[borrower]revisit
@@ -27,8 +28,8 @@ type revisit struct {
 
 const (
 	// maxRevisits bounds the members that wait to be asked, revisitTries how
-	// often one is that does not say; the others' turn comes with the exchange
-	// of facts.
+	// often one is asked that does not say. The others' turn comes with the
+	// exchange of facts.
 	maxRevisits  = 1 << 16
 	revisitTries = retryPart
 	// revisitsAtOnce bounds how many are asked in one round.
@@ -49,8 +50,8 @@ func (r *revisits) add(v borrower, at time.Duration) {
 	r.m[v] = revisit{at: at}
 }
 
-// due takes those out whose turn it is, and plans to ask them again a while
-// later; done is for who has told.
+// due returns the members whose turn it is, and plans to ask them again a while
+// later; done ends that for one that has told.
 func (r *revisits) due(now, again time.Duration, most int) (out []borrower) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,8 +78,8 @@ func (r *revisits) done(v borrower) {
 	delete(r.m, v)
 }
 
-// revisit asks members that answer again after an absence what they have: what
-// was put and deleted meanwhile they have missed.
+// revisit asks members that answer again after an absence what they have: they have
+// missed what was put and deleted meanwhile.
 func (n *Node) revisit(ctx context.Context) error {
 	every, now := n.cfg.Timing.ExchangeEvery, n.neighbours.Now()
 	for _, id := range n.neighbours.TakeBack() {

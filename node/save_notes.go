@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	saveBatch  = 256 // notes made durable at once
-	saveAtOnce = 8   // notes dropped at once
+	saveBatch  = 256 // notes made durable together
+	saveAtOnce = 8   // notes dropped at a time
 )
 
 // saveViews notes on the disk what is known of groups and neighbours, as far
-// as it has changed. In haste it leaves the notes that count no more to the
+// as it has changed. In haste it leaves the notes that no longer count to the
 // next time.
 func (n *Node) saveViews(ctx context.Context, haste bool) error {
 	list, err := n.neighbours.Unsaved()

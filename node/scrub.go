@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// scrubRate is what a pass reads a second, in bytes, at least; more, where
-	// it would not be done in half the time till the next one.
+	// scrubRate is how many bytes a second a pass reads at least; it reads more
+	// where it would not be done in half the time until the next one.
 	scrubRate = 4 << 20
 	// scrubLeast is what reading one thing counts for, in bytes: small ones
 	// cost the disk a seek.
@@ -30,8 +30,9 @@ const (
 // ScrubConfig says how the disk is read again and again, so that rot is found
 // before an auditor finds it.
 type ScrubConfig struct {
-	// Rate is how many bytes a pass reads in a second; 0: 4 MiB, or as many as
-	// have it done in half of Timing.ScrubEvery. While requests are under way it pauses.
+	// Rate is how many bytes a pass reads in a second; 0: 4 MiB, or as many as it
+	// takes to be done in half of Timing.ScrubEvery. While requests are under way it
+	// pauses.
 	Rate int64
 	// Load and Save keep at most 512 KiB over restarts: where a pass stands.
 	// nil: each start begins anew. Load returns nil where nothing was saved.
@@ -62,7 +63,7 @@ type scrubber struct {
 	mu      sync.Mutex // guards what follows
 	at      scrubPlace
 	damaged map[storage.ShardKey]protocol.GroupID
-	dirty   bool      // what is saved tells of other shards
+	dirty   bool      // what is saved is out of date
 	saved   time.Time // when
 }
 
@@ -99,7 +100,7 @@ func (n *Node) scrubOnce(ctx context.Context) (wait time.Duration, err error) {
 	return scrubPause, err
 }
 
-// due returns how long it is till the next pass; one that is due begins.
+// due returns how long it is until the next pass; one that is due begins.
 func (s *scrubber) due(now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,7 +134,7 @@ func (s *scrubber) finish(now time.Time) {
 	s.dirty = true
 }
 
-// scrubStretch reads on for so many bytes. done says that it has reached the end.
+// scrubStretch reads on, budget bytes. done says that it has reached the end.
 func (n *Node) scrubStretch(ctx context.Context, budget int64) (done bool, err error) {
 	s := n.scrub
 	if !s.listed {
@@ -151,7 +152,7 @@ func (n *Node) scrubStretch(ctx context.Context, budget int64) (done bool, err e
 }
 
 // scrubList notes the groups that are still to be read. Groups that come
-// meanwhile have the next pass.
+// meanwhile are left to the next pass.
 func (n *Node) scrubList(ctx context.Context) error {
 	s := n.scrub
 	from := s.place()
@@ -216,8 +217,8 @@ func (n *Node) scrubShard(ctx context.Context, sh storage.ShardInfo) error {
 	return nil
 }
 
-// scrubFacts reads a group's facts. Of one that is damaged nothing more is
-// believed to be held, so that it is taken again when it is offered.
+// scrubFacts reads a group's facts. One that is damaged no longer counts as held, so
+// that it is taken again when it is offered.
 func (n *Node) scrubFacts(ctx context.Context, id protocol.GroupID, budget *int64) {
 	damaged := false
 	for f, err := range n.store.Facts(ctx, id) {
@@ -237,7 +238,7 @@ func (n *Node) scrubFacts(ctx context.Context, id protocol.GroupID, budget *int6
 }
 
 // shardDamaged notes that a shard's bytes are not those that were stored: this
-// node says no longer that it has it, and takes it again.
+// node no longer says that it has the shard, and takes it again.
 func (n *Node) shardDamaged(ctx context.Context, id protocol.GroupID, key storage.ShardKey, why error) {
 	if !n.scrub.noteDamage(key, id) {
 		return
@@ -267,7 +268,7 @@ func (n *Node) rejudge(ctx context.Context, id protocol.GroupID, key storage.Sha
 	}
 	g, release, err := n.groups.Open(ctx, id)
 	if err != nil {
-		return // whoever loads it asks the scrubber
+		return // a later load asks the scrubber
 	}
 	defer release()
 	g.Judge(key, damaged)

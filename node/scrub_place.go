@@ -18,7 +18,7 @@ const (
 	maxDamaged = 4096
 )
 
-// scrubPlace is where a pass stands: of that group it goes on at that shard.
+// scrubPlace is where a pass stands: at which shard of which group it goes on.
 type scrubPlace struct {
 	Begun    int64         `cbor:"begun"`    // Unix seconds; 0: no pass is under way
 	Finished int64         `cbor:"finished"` // of the last whole one; 0: none yet
@@ -63,7 +63,7 @@ func (s *scrubber) enter(id protocol.GroupID) scrubPlace {
 	return s.at
 }
 
-// advance moves the place behind a shard.
+// advance moves the place past a shard.
 func (s *scrubber) advance(id protocol.GroupID, sh storage.ShardInfo) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,7 +135,7 @@ func (s *scrubber) save(now time.Time) error {
 	return nil
 }
 
-// load goes on where an earlier run was. What cannot be read is as nothing.
+// load goes on where an earlier run was. After an error a pass begins anew.
 func (s *scrubber) load() error {
 	if s.cfg.Load == nil {
 		return nil

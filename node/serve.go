@@ -12,7 +12,7 @@ import (
 )
 
 // Serve answers the requests of one stream until it ends, or until Run does.
-// A stream beyond the limits is reset at once.
+// A stream beyond the limits is reset immediately.
 func (n *Node) Serve(s protocol.Stream) {
 	from := s.Remote()
 	leave, ok := n.letIn(from)
@@ -32,7 +32,7 @@ func (n *Node) Serve(s protocol.Stream) {
 	defer v.end()
 	if err := protocol.Serve(context.Background(), v, v); err != nil {
 		n.log.Debug("stream ends", "peer", protocol.ShortPeer(from.Peer), "err", err)
-		v.judge(err) // of requests that cannot be read
+		v.judge(err) // a request that cannot be read
 	}
 }
 
@@ -59,7 +59,7 @@ type session struct {
 
 	life    context.Context // until the session is to end
 	over    context.CancelFunc
-	heeding bool // the request that is being read may be read; of the reading side alone
+	heeding bool // the request that is being read was let through; only the reading side uses it
 }
 
 func (n *Node) newSession(s protocol.Stream) *session {
@@ -81,9 +81,9 @@ var (
 	errStopping = protocol.Refuse(protocol.CodeUnavailable, "this node is stopping")
 )
 
-// Read reads from the stream. To read on after a reply means that the reply is
-// out; a node that stops hears no further request. One of a peer that is
-// doubted waits behind its first bytes.
+// Read reads from the stream. Reading on after a reply means that the reply is
+// out; a node that stops reads no further request. A request of a peer that is
+// doubted waits after its first bytes.
 func (v *session) Read(b []byte) (int, error) {
 	if v.rest() {
 		return 0, io.EOF
@@ -122,7 +122,7 @@ func (v *session) end() {
 	v.free()
 }
 
-// drain ends the session: at once if nothing is under way, else after that.
+// drain ends the session: immediately if nothing is under way, else after that.
 func (v *session) drain() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -158,7 +158,7 @@ func (v *session) begin(k protocol.Kind) (end func(), err error) {
 }
 
 // under runs one handler within the session's bounds. The place that it takes
-// is given back when its reply is out: replies that nobody reads are memory.
+// is given back when its reply is out: replies that nobody reads take memory.
 func under[Q protocol.Request, A any](ctx context.Context, v *session, from protocol.Remote, q Q, do func(context.Context, protocol.Remote, Q) (A, error)) (A, error) {
 	var none A
 	end, err := v.begin(q.Kind())

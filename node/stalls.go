@@ -12,25 +12,25 @@ import (
 
 // How long co-members may take over shards (docs/decisions/0044).
 const (
-	// shardSlack is what one shard may take beside the time that its bytes are
+	// shardSlack is what one shard may take besides the time that its bytes are
 	// on their way: to dial the peer, and to wait for its line, memory and disk.
 	shardSlack = 30 * time.Second
-	// gatherSlack is the same for all the shards of which one is made.
+	// gatherSlack is the same for all the shards from which one is made.
 	gatherSlack = 2 * time.Minute
 	// borrowsAtOnce is how many co-members lend shards of one segment at a time,
-	// firstBorrows of how many its descriptor is learnt: one that stalls must not
-	// keep the others waiting.
+	// firstBorrows how many do while its descriptor is not known: one that stalls
+	// must not keep the others waiting.
 	borrowsAtOnce = 8
 	firstBorrows  = 4
 )
 
-// shardTimeout is how long a peer has to give or take a shard of so many bytes:
-// whoever keeps up the least rate of SPEC.md, Streams, makes it.
+// shardTimeout is how long a peer has to give or take a shard of a number of bytes:
+// enough at the least rate of SPEC.md, Streams.
 func shardTimeout(bytes int64) time.Duration { return shardSlack + protocol.TransferTime(bytes) }
 
-// gatherTimeout is how long k shards, of so many bytes in all, may take together,
-// even if they come one after the other at the least rate. Who stalls uses up
-// the slack, and no more.
+// gatherTimeout is how long k shards, with a number of bytes in all, may take
+// together, even if they come one after the other at the least rate. A peer that
+// stalls uses up the slack, and no more.
 func gatherTimeout(bytes int64) time.Duration { return gatherSlack + protocol.TransferTime(bytes) }
 
 // moveShard gives or takes a shard within the time that it may take. A peer that
@@ -46,7 +46,7 @@ func (n *Node) moveShard(ctx context.Context, with peer.ID, bytes int64, move fu
 	return err
 }
 
-// stalls reports whether a peer stalled lately: it is asked after all others.
+// stalled reports whether a peer stalled lately: it is asked after all others.
 func (n *Node) stalled(id peer.ID) bool { return n.stalls.resting(id, n.neighbours.Now()) }
 
 // stalledNow reports whether a peer stalled in this round of repair, or about as

@@ -50,14 +50,14 @@ type Status struct {
 	Announced  int            `json:"announced"` // groups that this node is found for
 	Freeing    int            `json:"freeing"`   // deleted segments whose bytes are still here
 	Frozen     int            `json:"frozen"`    // groups whose owners were long not heard of
-	Expired    int            `json:"expired"`   // groups that are being freed for that
+	Expired    int            `json:"expired"`   // groups that are being freed because of that
 	Accepts    string         `json:"accepts"`
 	Peers      int            `json:"peers"` // known
 	Donors     int            `json:"donors"`
 	Neighbours map[string]int `json:"neighbours"` // nodes that share groups with this one, by how they stand
 	CutOff     bool           `json:"cutOff"`     // it believes itself cut off, and judges nobody
 	Vacant     int            `json:"vacant"`     // slots of its groups that nobody holds, as far as it has found
-	Health     HealthStatus   `json:"health"`     // what the groups need that it shares
+	Health     HealthStatus   `json:"health"`     // what the groups that it shares need
 	Reachable  Reach          `json:"reachable"`
 	Why        string         `json:"why"`
 	Relays     []string       `json:"relays"`  // peers that lead to this node while it cannot be dialled
@@ -84,7 +84,7 @@ type Traffic struct {
 	TurnedAway int64 `json:"turnedAway"` // streams beyond the limits
 	Shunned    int64 `json:"shunned"`    // peers that lied too much
 	Proved     int64 `json:"proved"`     // shards that others audited
-	Mended     int64 `json:"mended"`     // own shards rebuilt from others' that the disk damaged, or that never came
+	Mended     int64 `json:"mended"`     // own shards that the disk damaged, or that never came, rebuilt from others'
 	Lent       int64 `json:"lent"`       // shards that others rebuilt theirs from
 	Repaired   int64 `json:"repaired"`   // shards made again for others, and taken by them
 	Borrowed   int64 `json:"borrowed"`   // bytes of shards fetched for that
@@ -98,7 +98,7 @@ type StoreStatus struct {
 	Used  int64  `json:"used"`
 	Free  int64  `json:"free"` // that it can still take, by quota and by its disk
 	State string `json:"state"`
-	Why   string `json:"why"` // the state is not ok
+	Why   string `json:"why"` // why the state is not ok
 }
 
 // The values of a StoreStatus's State.

@@ -50,7 +50,7 @@ func nominationNote(g protocol.GroupID, slot int, by peer.ID, now time.Time) (st
 }
 
 // parseNomination returns the slot that a note names, -1 where it cannot be
-// read; by whose word, and since when.
+// read; which peer nominated this node, and when.
 func parseNomination(b []byte) (slot int, by peer.ID, since time.Time) {
 	var v nomination
 	if err := protocol.Decode("note", b, &v); err != nil || v.Slot < 0 || v.Slot >= protocol.MaxShards {
@@ -118,8 +118,8 @@ func openBody(thing string, b []byte, v any) error {
 	return protocol.Decode(thing, s.Body, v)
 }
 
-// dropNotes drops this node's own notes about a group that the disk damaged:
-// nobody can bring them again.
+// dropNotes drops those of this node's own notes about a group that the disk
+// damaged: nobody can bring them again.
 func (n *Node) dropNotes(ctx context.Context, id protocol.GroupID) {
 	var rotten []protocol.Hash
 	for info, err := range n.store.FactInfos(ctx, id) {

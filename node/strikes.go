@@ -12,18 +12,19 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// How many lies are borne. To see through one costs some 50 to 100 µs, a
+// How many lies are tolerated. It costs some 50 to 100 µs to find one out, a
 // hundred times what telling it costs; honest peers tell next to none.
 const (
-	peerStrikes   = 256 // of one peer at once,
-	peerForgiven  = 4   // and a second after that
+	peerStrikes   = 256 // of one peer in a burst,
+	peerForgiven  = 4   // and each second after that
 	sourceStrikes = 4096
 	sourceForgive = 64
 	maxStruck     = 65_536 // peers, or sources, under watch
 
-	// A peer that has told so many is doubted: it is borne, but not at the
-	// pace that it likes. All who are doubted have so many requests, and facts
-	// in them, looked into a second, together: it is a few hundredths of a core.
+	// A peer that has told peerDoubted lies is doubted: it is tolerated, but not
+	// at the pace that it likes. Of all doubted peers together, doubtedPace
+	// requests, and facts in them, are looked into a second: that takes a few
+	// hundredths of a core.
 	peerDoubted  = 32
 	doubtedPace  = 256
 	doubtedBurst = 16
@@ -53,8 +54,8 @@ func newStrikes() *strikes {
 	}
 }
 
-// count counts n lies and reports whether nothing is left: for this peer, or
-// for its source, where each one more is too many.
+// count counts n lies and reports whether the peer has used up what is tolerated:
+// of itself, or of its source; once the source has, each further lie is too many.
 func (s *strikes) count(from protocol.Remote, n int, now time.Time) (out bool) {
 	if n == 0 {
 		return false
@@ -125,7 +126,7 @@ func (n *Node) blame(from protocol.Remote, err error) (out bool) {
 	return true
 }
 
-// errLiar ends what a peer has under way that is not listened to any more.
+// errLiar ends what a peer that is no longer listened to has under way.
 var errLiar = protocol.Refuse(protocol.CodeUnavailable, "what you claim was found false too often")
 
 // heard refuses a peer that lied too much, so that nothing more of what it has

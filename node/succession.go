@@ -17,7 +17,7 @@ import (
 // succession hands this node's slots over, each in stages that a restart goes
 // on with (docs/decisions/0023): a successor is drawn, brought all shards and
 // facts, and given the signed handover; it asks the members to be let in, and
-// they audit it; once they list it, nothing is kept here any more. Till then
+// they audit it; once they list it, nothing is kept here any more. Until then
 // this node serves on, and counts.
 type succession struct {
 	*Node
@@ -42,12 +42,13 @@ var (
 )
 
 const (
-	// poolFor is how long candidates that were asked what they have free are
-	// drawn from.
+	// poolFor is how long successors are drawn from candidates that were asked how
+	// much they have free.
 	poolFor = 5 * time.Minute
-	// letInWithin is how many days the members have to let a successor in, each a
-	// RepairDay: one that is switched off at night is to have its say. Then it will
-	// do that more than half of those who answer have; else another is drawn.
+	// letInWithin is how many days, each a RepairDay, the members have to let a
+	// successor in: members that are switched off at night are to have their say.
+	// After that, it is enough that more than half of those that answer have let it
+	// in; else another is drawn.
 	letInWithin = 3
 )
 
@@ -113,7 +114,7 @@ func (s *succession) drawSuccessor(ctx context.Context, v *neighbours.Roll, h *h
 	return false, s.noteHanding(ctx, v.ID, h, handingNote{Successor: []byte(to), Envelope: env, Stage: handingDrawn})
 }
 
-// candidatesNow asks others what they have free, once in a while for all groups.
+// candidatesNow asks others how much they have free, once in a while for all groups.
 func (s *succession) candidatesNow(ctx context.Context) []group.Candidate {
 	s.mu.Lock()
 	now := s.neighbours.Now()
@@ -129,9 +130,9 @@ func (s *succession) candidatesNow(ctx context.Context) []group.Candidate {
 	return pool
 }
 
-// spared reports whether nobody has to take a slot: because those who answer
-// count on another holder of it already, or not on this node; or because nothing
-// is here that the others have not got, who compare facts.
+// spared reports whether nobody has to take a slot: because the members that answer
+// already count on another holder of it, or do not count on this node; or because
+// nothing is here that the others, which compare facts, do not have.
 func (s *succession) spared(ctx context.Context, v *neighbours.Roll, shares []keptShard) bool {
 	alone := len(v.Table.Held) == 1
 	if _, granted := s.neighbours.ToBeFound(v.ID); len(shares) == 0 && (!alone || !granted) {
@@ -149,8 +150,8 @@ func (s *succession) spared(ctx context.Context, v *neighbours.Roll, shares []ke
 	return l.answered > 0 && 2*l.answered >= l.asked && l.listing == 0
 }
 
-// failed gives a successor up that refuses for good or that does not do what it
-// should for long. What holds this node back itself is not its fault.
+// failed gives up a successor that refuses for good, or that has not done what it
+// should for long. An error of this node's own is not the successor's fault.
 func (s *succession) failed(ctx context.Context, id protocol.GroupID, h *handing, err error) error {
 	if ctx.Err() != nil || errors.Is(err, errHere) {
 		return err
@@ -169,7 +170,7 @@ func (s *succession) failed(ctx context.Context, id protocol.GroupID, h *handing
 	return err
 }
 
-// decline has another successor drawn.
+// decline gives a successor up, so that another is drawn.
 func (s *succession) decline(ctx context.Context, id protocol.GroupID, h *handing) error {
 	now := s.neighbours.Now()
 	s.repairs.declined.until(borrower{h.successor(), id}, now+s.cfg.Timing.EnterAgain, now)

@@ -11,8 +11,8 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// Timing says how long the things take that a node does on its own. Zero
-// fields take the defaults.
+// Timing says when a node does what it does on its own, and how long that takes.
+// Zero fields take the defaults.
 type Timing struct {
 	// DeleteDelay is how long a deleted segment's bytes stay on disk: an
 	// owner's mistake or a stolen device can be noticed by then.
@@ -30,34 +30,34 @@ type Timing struct {
 	// ScrubEvery is how long after a pass over the disk the next one begins,
 	// ScrubFirst how long after its start a node leaves its disk alone.
 	ScrubEvery, ScrubFirst time.Duration
-	// MendRetry is when a damaged shard is tried again that could not be mended,
-	// MendMonth in what time the share of the donation is fetched for it.
+	// MendRetry is after how long a damaged shard that could not be mended is tried
+	// again, MendMonth in what time the share of the donation is fetched to mend.
 	MendRetry, MendMonth time.Duration
 	// LendEvery is how often one member is lent one segment's shard without a
-	// read proof; ConfessedFor is how long who was lent it for mending counts as
-	// not holding its own.
+	// read proof; ConfessedFor is how long a member that was lent it for mending
+	// counts as not holding its own.
 	LendEvery, ConfessedFor time.Duration
-	// ConfessFirst is how long after a member asked first it is lent a shard to
+	// ConfessFirst is how long after a member first asked it is lent a shard to
 	// mend its own. It is longer than a challenge waits, so that none is answered
-	// from what others lend; a testnet that scales it down can be deceived so.
+	// from what others lend; a testnet that scales it down can be deceived that way.
 	ConfessFirst time.Duration
 	// RepairDay is the day in whose quarters repair falls to one member after
 	// the other.
 	RepairDay time.Duration
 	// RepairEvery is how often groups are looked at for what is to be repaired.
 	RepairEvery time.Duration
-	// NomineeFor is how long a candidate counts, EnterAgain when a member that
-	// refuses this node is asked again.
+	// NomineeFor is how long a candidate counts, EnterAgain after how long a member
+	// that refuses this node is asked again.
 	NomineeFor, EnterAgain time.Duration
 	// Liveness says when neighbours are asked, and when they are absent or
-	// gone. Its zero fields are no defaults: the zero Settings stand for all of
-	// them, others are complete.
+	// gone. Its single fields have no defaults: the zero Settings stand for the
+	// default ones, any others must be complete.
 	Liveness liveness.Settings
-	// Lease says how long groups are kept without a sign of their owners. As of
-	// Liveness, its zero value alone stands for defaults.
+	// Lease says how long groups are kept without a sign of their owners. As with
+	// Liveness, only its zero value stands for defaults.
 	Lease group.LeaseSettings
-	// Audit says when shards are audited, and what failures are borne; as
-	// Liveness, wholly zero or complete.
+	// Audit says when shards are audited, and which failures are tolerated; like
+	// Liveness, it is wholly zero or complete.
 	Audit audit.Settings
 }
 
@@ -93,7 +93,7 @@ func (t Timing) Scale(factor float64) Timing {
 	for _, d := range t.all() {
 		*d = max(time.Millisecond, time.Duration(math.Min(float64(*d)*factor, math.MaxInt64/2)))
 	}
-	// Looking for work costs what it costs, however little time goes by.
+	// Looking for work costs the same, however little time goes by.
 	for _, d := range []*time.Duration{&t.UpkeepEvery, &t.GossipEvery, &t.NotesEvery, &t.ScrubEvery, &t.RepairEvery} {
 		*d = max(*d, leastEvery)
 	}
@@ -106,11 +106,11 @@ func (t Timing) Scale(factor float64) Timing {
 // leastEvery is how often, at most, work is looked for in a testnet.
 const leastEvery = 500 * time.Millisecond
 
-// leastFirst bounds ConfessFirst in a testnet: who confessed comes back some
-// seconds later, and must not come too late.
+// leastFirst bounds ConfessFirst in a testnet: a member that confessed comes back
+// some seconds later, and must not come too late.
 const leastFirst = time.Second
 
-// all lists the times, those of Liveness, Audit and Lease apart.
+// all lists the times, except those of Liveness, Audit and Lease.
 func (t *Timing) all() []*time.Duration {
 	return []*time.Duration{&t.DeleteDelay, &t.UpkeepEvery, &t.GossipEvery, &t.NotesEvery, &t.ExchangeEvery,
 		&t.ScrubEvery, &t.ScrubFirst, &t.MendRetry, &t.MendMonth, &t.LendEvery, &t.ConfessedFor, &t.ConfessFirst, &t.RepairDay, &t.RepairEvery, &t.NomineeFor, &t.EnterAgain}

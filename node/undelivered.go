@@ -39,8 +39,8 @@ const maxUndelivered = 64 << 20
 
 func newUndelivered() *undelivered { return &undelivered{m: make(map[parcel]madeShard)} }
 
-// keep remembers a shard, of which it takes a copy, if there is room. To be kept
-// again puts its end off no further. It reports whether the shard waits.
+// keep remembers a shard, of which it takes a copy, if there is room. Keeping it
+// again does not extend its time. It reports whether the shard waits.
 func (l *undelivered) keep(p parcel, r *protocol.PutRequest, shard []byte, until time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -83,8 +83,8 @@ func (l *undelivered) waiting(now time.Duration) map[parcel]madeShard {
 }
 
 // unreached reports whether a message did not come to its peer, as far as can be
-// told: it could not be dialled, or ended the stream at once, as one does that is
-// only just starting. A peer that keeps others waiting is none of these.
+// told: it could not be dialled, or ended the stream immediately, as a peer does that
+// is only just starting. A peer that keeps others waiting is none of these.
 func unreached(err error) bool {
 	var no *protocol.Error
 	return errors.Is(err, protocol.ErrUnreachable) ||
@@ -108,7 +108,7 @@ func (n *Node) bringUndelivered(ctx context.Context) {
 		m, err := n.askHave(ctx, p.to, &protocol.HaveRequest{Group: p.group, Named: []protocol.SegmentID{p.segment}})
 		if err == nil && m.Held[0] {
 			n.neighbours.Got(p.group, p.to, p.slot, p.segment)
-			n.repairs.late.drop(p) // whose turn came next was there before
+			n.repairs.late.drop(p) // the member whose turn came next was faster
 			continue
 		}
 		if silent[p.to] = unreached(err) || errors.Is(err, context.DeadlineExceeded); silent[p.to] {

@@ -19,8 +19,8 @@ type frees struct {
 	m  map[kin]freeing
 }
 
-// kin is a segment as one group's: who knows a segment may put it into a group
-// of their own as well, and delete it only there.
+// kin is a segment in one group: anybody who knows a segment may put it into a
+// group of their own as well, and delete it only there.
 type kin struct {
 	group   protocol.GroupID
 	segment protocol.SegmentID

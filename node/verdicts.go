@@ -9,9 +9,9 @@ import (
 	"github.com/cairnstore/cairn/storage"
 )
 
-// verdicts are the segments whose descriptors this node has proved false: k
-// verified shards gave others than their roots say. That is final, over a
-// restart, too, or each run of a node would fetch k shards to find it out again.
+// verdicts are the segments whose descriptors this node has proved false: the shards
+// made from k verified ones do not fit their roots. That is final, over a restart,
+// too, or each run of a node would fetch k shards to find it out again.
 type verdicts struct {
 	mu sync.Mutex
 	m  map[kin]protocol.Hash // name of the note
@@ -61,7 +61,7 @@ func (v *verdicts) drop(s kin) (note protocol.Hash, was bool) {
 	return note, was
 }
 
-// dropGroup forgets a group that is held no more.
+// dropGroup forgets a group that is no longer held.
 func (v *verdicts) dropGroup(g protocol.GroupID) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

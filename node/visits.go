@@ -11,7 +11,7 @@ type visits struct {
 	mu     sync.Mutex
 	open   map[*session]struct{}
 	closed bool
-	empty  chan struct{} // closed once closed and nobody is left
+	empty  chan struct{} // closed once closed is set and no session is left
 }
 
 func newVisits() *visits {

@@ -16,10 +16,10 @@ import (
 )
 
 // wipe frees at most room shards and facts of a group, and tells how many, and
-// whether that was all. The order makes every crash between harmless: shards
-// first; then facts, of which record, table and renewal, and the notes of when
-// the group came here, by which the lease is known, and of who has taken its
-// slot, come last. The group's turn is taken.
+// whether that was all. Its order makes a crash at any point harmless: first the
+// shards, then the facts; last of these come renewal, table and record, the note of
+// when the group came here, which the lease depends on, and the note of the handing.
+// The group's turn is taken.
 func (n *Node) wipe(ctx context.Context, g *truth.Group, room int) (freed int, all bool, err error) {
 	id := g.ID
 	n.groups.Forget(g) // from here on it is not what the store has
@@ -107,8 +107,8 @@ func (n *Node) dropGroup(id protocol.GroupID) {
 	n.announce.drop(id)
 }
 
-// leaveRest frees what is left of a group without record or table: as long as no
-// shards are among it, that is of use to nobody.
+// leaveRest frees what is left of a group without record or table, if there are no
+// shards: it is of use to nobody.
 func (s *succession) leaveRest(ctx context.Context, id protocol.GroupID, h *handing) error {
 	for _, err := range s.store.Shards(ctx, id) {
 		return cmp.Or(err, errTableOf) // err: a folder is missing
@@ -117,7 +117,7 @@ func (s *succession) leaveRest(ctx context.Context, id protocol.GroupID, h *hand
 }
 
 // leaveGroup frees what is kept of a group whose slot another holds now. Facts
-// that came till the last moment go with it: from then on none are taken.
+// that came until the last moment go with it: from then on none are taken.
 func (s *succession) leaveGroup(ctx context.Context, id protocol.GroupID, h *handing) error {
 	g, release, err := s.groups.OpenTurn(ctx, id)
 	if err != nil {
