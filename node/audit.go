@@ -187,7 +187,7 @@ func (t *auditTurn) do(ctx context.Context, j neighbours.AuditJob) {
 }
 
 // entered decides about a peer that asked for a slot: it has to prove at least
-// one shard, and none falsely. What it has not got yet does not count as held.
+// one shard, and none falsely. A shard that it lacks as yet does not count as held.
 func (t *auditTurn) entered(j neighbours.AuditJob, passed, bad int) {
 	switch {
 	case bad > 0:

@@ -56,7 +56,7 @@ func (n *Node) stalledNow(id peer.ID) bool {
 	return n.stalls.resting(id, n.neighbours.Now()+t.RepairDay/4-t.RepairEvery)
 }
 
-// lendersFirst puts those lenders first that have not stalled lately.
+// lendersFirst puts the lenders that have not stalled lately first.
 func (n *Node) lendersFirst(all []neighbours.Holder) []neighbours.Holder {
 	out := make([]neighbours.Holder, 0, len(all))
 	for _, late := range []bool{false, true} {

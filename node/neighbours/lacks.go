@@ -149,7 +149,7 @@ func (h *Register) HasListed(id protocol.GroupID, p peer.ID, slot int) (listed b
 	return listed
 }
 
-// Miss notes that a peer that asks for a slot has not got a segment yet.
+// Miss notes that a peer that asks for a slot does not have a segment yet.
 func (h *Register) Miss(id protocol.GroupID, p peer.ID, slot int, seg protocol.SegmentID) {
 	h.with(id, p, slot, func(g *seats, s *seat) { h.addLack(g, s, seg) })
 }

@@ -42,7 +42,7 @@ type Group struct {
 type Segment struct {
 	ID           protocol.SegmentID
 	Count        group.Count
-	Takers       int  // of the missing slots, those that a holder or candidate would take who does not have the shard by its own Have
+	Takers       int  // of the missing slots, those with a holder or candidate that would take the shard, and does not say that it has it
 	Inconsistent bool // k verified shards contradicted a root once
 }
 
