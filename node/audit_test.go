@@ -115,7 +115,7 @@ func (h *hamlet) fill(m *villager, slot int, s *segment) {
 	}
 }
 
-// work begins to audit and to mend, till the node is stopped.
+// work begins to audit and to mend, until the node is stopped.
 func (m *villager) work() {
 	n := m.node
 	ctx, stop := context.WithCancel(m.v.t.Context())
@@ -127,7 +127,7 @@ func (m *villager) work() {
 
 func inMemory(int) storage.Store { return storage.NewMemory(storage.Config{}) }
 
-// outcomes adds up what all audits came to.
+// outcomes adds up the outcomes of all audits.
 func (h *hamlet) outcomes() (out map[audit.Outcome]int64) {
 	out = make(map[audit.Outcome]int64)
 	for _, m := range h.all {
@@ -141,7 +141,7 @@ func (h *hamlet) outcomes() (out map[audit.Outcome]int64) {
 }
 
 // In two cycles each shard is audited at least once, each neighbour daily, and
-// nothing but success comes of it.
+// all audits succeed.
 func TestAuditsOfACycle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHamlet(t, profile, 50, 1000, inMemory)
@@ -174,7 +174,7 @@ func TestAuditsOfACycle(t *testing.T) {
 }
 
 // Rot that no read has met is found by an audit, and mended before the cycle
-// ends. A shard that is missing altogether likewise.
+// ends; so is a shard that is missing altogether.
 func TestRotIsMended(t *testing.T) {
 	for name, harm := range map[string]func(t *testing.T, dir string, m *villager, s *segment){
 		"rotten": func(t *testing.T, dir string, _ *villager, s *segment) { flip(t, dir, s.shards[0]) },
@@ -335,9 +335,9 @@ func flip(t *testing.T, dir string, b []byte) {
 	}
 }
 
-// cheater stands before a node that has thrown its shards away and kept the
-// trees of hashes over them, down to single chunks. Asked to prove a shard, it asks its co-members for
-// what it needs, in every way that there is.
+// cheater answers for a node that has thrown its shards away and kept the trees of
+// hashes over them, down to single chunks. Asked to prove a shard, it asks its
+// co-members for what it needs, in every way that there is.
 type cheater struct {
 	protocol.Handler
 	h         *hamlet
@@ -413,7 +413,7 @@ func (c *cheater) forge(ctx context.Context, auditor peer.ID, ref protocol.Shard
 		if err != nil {
 			continue
 		}
-		// The tree, not the bytes: what a leaf's other chunks hash to.
+		// The tree, not the bytes: the hashes of a leaf's other chunks.
 		outboard, root := protocol.Outboard(s.shards[c.slot])
 		lo, size := protocol.AlignRange(off, length, d.ShardSize)
 		leaf := bytes.Clone(s.shards[c.slot][lo : lo+size])
@@ -439,8 +439,8 @@ func (c *cheater) byGet(ctx context.Context, m *villager, s *segment, slot int, 
 	}
 }
 
-// byAudit audits the co-member and hopes for the chunk that it needs; where it
-// knows the other half, it draws its own so that it must be.
+// byAudit audits the co-member and hopes that the challenge selects the chunk that it
+// needs; where it knows the other half, it chooses its own half so that it does.
 func (c *cheater) byAudit(ctx context.Context, m *villager, s *segment, slot int, off, length int64) []byte {
 	ref := protocol.ShardRef{Segment: s.id, Slot: slot}
 	var secret protocol.Half
@@ -478,9 +478,9 @@ func (c *cheater) lent(ctx context.Context, m *villager, s *segment, slot int, o
 	return raw[off : off+length]
 }
 
-// Whoever threw its shards away and kept the trees fails 99 of 100 audits, in a
-// month in which each co-member audits by lot and takes its daily sample. Were
-// the holders' halves known beforehand, it would pass.
+// A node that threw its shards away and kept the trees fails 99 of 100 audits, in a
+// month in which each co-member audits by lot and takes its daily sample. If it knew
+// the holders' halves beforehand, it would pass.
 func TestWhoThrewItsShardsAway(t *testing.T) {
 	if testing.Short() {
 		t.Skip("codes 100 MB")
@@ -582,7 +582,7 @@ func TestLoans(t *testing.T) {
 	const (
 		mend    why = iota
 		repair      // a segment that needs it
-		unclear     // one of which that is not known
+		unclear     // a segment of which that is not known
 	)
 	for _, c := range []struct {
 		name string

@@ -197,8 +197,8 @@ func TestSilentNodeIsAbsentThenGone(t *testing.T) {
 	})
 }
 
-// Who is off every night, or killed every night, comes to the same view as
-// others: only later, by the time for which it was off.
+// A node that is off every night, or killed every night, comes to the same view as
+// the others: only later, by the time for which it was off.
 func TestRestartsKeepTheClocks(t *testing.T) {
 	for name, end := range map[string]func(*villager){"stopped": (*villager).end, "killed": (*villager).kill} {
 		t.Run(name, func(t *testing.T) {
@@ -297,7 +297,7 @@ func TestClockJumps(t *testing.T) {
 }
 
 // A node that speaks and cannot be asked is of no use to anybody: it is gone in
-// the end, and found back at once when it can be.
+// the end, and counts again as soon as it can be asked.
 func TestWhoSpeaksAndNeverAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newVillage(t, nil)
@@ -321,8 +321,8 @@ func TestWhoSpeaksAndNeverAnswers(t *testing.T) {
 	})
 }
 
-// A node whose disk is missing is suspended until it says so no more; that it is
-// busy answering all else meanwhile puts off nobody's asking for that.
+// A node whose disk is missing is suspended until it no longer says so. It is asked
+// for that on time, even if it answers many other messages meanwhile.
 func TestDiskComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newVillage(t, nil)
@@ -353,7 +353,7 @@ func TestDiskComesBack(t *testing.T) {
 	})
 }
 
-// What a node says of itself comes to its neighbours, and excuses it.
+// What a node says of itself reaches its neighbours, and excuses it.
 func TestAwayAndDraining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newVillage(t, nil)

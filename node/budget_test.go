@@ -35,7 +35,7 @@ func TestRepairBudget(t *testing.T) {
 	}
 }
 
-// A round does what is most endangered, and no more than the month bears.
+// A round repairs what is most endangered, and no more than the month allows.
 func TestRepairKeepsTheMonth(t *testing.T) {
 	w := newWorld(t, 108, func(cfg *Config) { cfg.Contract.Month = 100 * mb })
 	one := repair.Budget{Down: 8 * mb, Up: 4 * mb}

@@ -216,9 +216,9 @@ func TestManyEmptyGroupsAreCapped(t *testing.T) {
 	}
 }
 
-// A group that has been here for long has its shards charged to nobody, but what is
-// promised to it is charged to whoever asks, and is no more than its members can keep:
-// otherwise a group of a few kilobytes would keep everybody out.
+// The shards of a group that has been here for long are charged to nobody. But what is
+// promised to it is charged to the source that asks, and is no more than its members
+// can keep: otherwise a group of a few kilobytes could keep everybody out.
 func TestOldGroupReservesLikeANewcomer(t *testing.T) {
 	w := capsWorld(t, 902)
 	const here, afar = "/ip4/203.0.113.1/tcp/1", "/ip4/198.51.100.1/tcp/1"

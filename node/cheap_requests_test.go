@@ -31,8 +31,8 @@ func coldWorld(t *testing.T, seed uint64) (*world, *readsStore) {
 	return newWorld(t, seed, func(c *Config) { c.Store, c.Limits.CacheBytes = s, 1 }), s
 }
 
-// What a stranger may not have is refused without the group being read, and what is
-// nothing is answered so; a member is answered.
+// The node refuses a stranger what it may not have, and answers what needs no facts,
+// without reading the group; a member is answered in full.
 func TestStrangersHaveNoGroupRead(t *testing.T) {
 	w, store := coldWorld(t, 913)
 	o := w.newOwner().found()
@@ -74,7 +74,7 @@ func TestStrangersHaveNoGroupRead(t *testing.T) {
 	}
 }
 
-// A member's renewals are looked at when they are news, and else not.
+// For a member's renewals a group is read only when they are news.
 func TestOldRenewalsHaveNoGroupRead(t *testing.T) {
 	w, store := coldWorld(t, 914)
 	o := w.newOwner().found()
@@ -97,7 +97,8 @@ func TestOldRenewalsHaveNoGroupRead(t *testing.T) {
 	}
 }
 
-// What a stranger may ask of a group, it may ask so often; others are not held up.
+// A stranger's requests that make the node read groups are paced; others are not held
+// up.
 func TestColdGroupsArePaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &readsStore{Store: storage.NewMemory(storage.Config{})}
@@ -125,8 +126,8 @@ func TestColdGroupsArePaced(t *testing.T) {
 	})
 }
 
-// A shard that is put again is read once an hour, and within the memory of who puts
-// it; once it is damaged it is taken again.
+// A shard that is put again is read once an hour, within the memory of the peer that
+// puts it; once it is damaged it is taken again.
 func TestPutOfHeldReadsOnceAnHour(t *testing.T) {
 	store := &countingStore{Store: storage.NewMemory(storage.Config{})}
 	w := newWorld(t, 907, func(c *Config) {

@@ -36,8 +36,8 @@ func (f *noteFile) config(t contract.Terms) ContractConfig {
 	}}
 }
 
-// TestStances goes through what a donor can ask for: who is told what, and
-// that it outlives a restart.
+// TestStances goes through what a donor can ask for: what it makes the node tell
+// others, and that it outlives a restart.
 func TestStances(t *testing.T) {
 	var f noteFile
 	w := newWorld(t, 101, func(c *Config) { c.Contract = f.config(contract.Terms{}) })
@@ -136,7 +136,7 @@ func TestOutsideItsHours(t *testing.T) {
 	wantCode(t, "get by night", err, 0)
 }
 
-// The limits bear so much, however much is donated.
+// The limits bound what is taken, however much is donated.
 func TestBudgetBoundsWhatIsTaken(t *testing.T) {
 	terms := contract.Terms{Month: 100 * mb}
 	w := newWorld(t, 103, func(c *Config) { c.Contract.Terms = terms })
@@ -347,7 +347,7 @@ func (w *town) send(ctx context.Context, c *protocol.Caller, o *owner, s *segmen
 }
 
 // A donor with the slowest line that can be set serves and takes whole shards:
-// nobody is cut for slowness, and who would be too slow is sent elsewhere.
+// no peer is cut off for slowness, and one that would be too slow is sent elsewhere.
 func TestSlowestLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := limitedTown(t, contract.Terms{Up: contract.LeastRate, Down: contract.LeastRate})
@@ -394,7 +394,7 @@ func TestSlowestLine(t *testing.T) {
 		if err := get(p, c); err != nil {
 			t.Errorf("afterwards: %v", err)
 		}
-		// A put that is refused costs its window, not the whole shard.
+		// A put that is refused costs one window of the stream, not the whole shard.
 		if _, err := w.nodes[0].Pause(); err != nil {
 			t.Fatal(err)
 		}

@@ -21,7 +21,7 @@ type lister struct {
 	facts  map[protocol.Hash]protocol.Fact
 	rate   int           // bytes a second at which what it says comes
 	pause  time.Duration // before each page of facts
-	apiece bool          // it gives one fact a time
+	apiece bool          // it gives one fact at a time
 	asked  int
 }
 
@@ -105,7 +105,7 @@ func nothings(n int) (out []protocol.Fact) {
 	return out
 }
 
-// A member that gives what it lists piece by piece is left soon.
+// A member that gives what it lists piece by piece is soon given up.
 func TestDribbledFacts(t *testing.T) {
 	made := func(*townOwner) []protocol.Fact { return nothings(5000) }
 	listed(t, made, func(l *lister) { l.pause, l.apiece = exchangeTimeout-200*time.Millisecond, true }, func(_ *town, _ *townOwner, l *lister, compare func() error) {
@@ -117,8 +117,8 @@ func TestDribbledFacts(t *testing.T) {
 	})
 }
 
-// What came before a member was left is kept, and the next comparison goes on from
-// there.
+// What came before a member was given up is kept, and the next comparison goes on
+// from there.
 func TestComparisonGoesOn(t *testing.T) {
 	const deletes = 40
 	all := func(o *townOwner) (out []protocol.Fact) {

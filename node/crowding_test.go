@@ -14,8 +14,8 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// Whom the drawer named makes way for itself and gives way to nobody; others
-// stay for their day, however often they are named.
+// A candidate that the drawer named replaces one that it did not, and gives way to
+// none; every candidate stays for one day, however often it is named.
 func TestNomineesByTurn(t *testing.T) {
 	l, p := newNominees(), place{protocol.GroupID{1}, 3}
 	const day = 24 * time.Hour
@@ -48,7 +48,8 @@ func TestNomineesByTurn(t *testing.T) {
 	}
 }
 
-// Who had a shard of this node's making, and does not prove it, gets it once.
+// A candidate that got a shard from this node, and does not prove it, is not given
+// it again within a week.
 func TestShardsAreGivenOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHamlet(t, protocol.Profile{K: 2, R: 3, N: 5}, 1, 1000, inMemory)
@@ -94,7 +95,7 @@ func (offering) Info(context.Context, protocol.Remote, *protocol.InfoRequest) (*
 }
 
 // A drawer asks nodes of as many domains as it can, however many identities sit in
-// one; it has them from asking, which shows where they are.
+// one. It knows the domains because it asked the nodes, which shows where they are.
 func TestCandidatesAreOfManyDomains(t *testing.T) {
 	const honest, crowd = 100, 400
 	placed := &placedNet{addrs: make(map[peer.ID]multiaddr.Multiaddr)}

@@ -60,7 +60,7 @@ func TestEnterCostsNoLookAtAllLacks(t *testing.T) {
 			}
 		})
 	}
-	for _, slot := range []int{7, 25} { // of who answers, and of who has not for a while
+	for _, slot := range []int{7, 25} { // one that answers, and one that has not for a while
 		none, all := cost(1, slot), cost(protocol.MaxGroupSegments, slot)
 		t.Logf("slot %d: %.0f allocations, where all is lacked %.0f", slot, none, all)
 		if all > none+10 {
@@ -69,8 +69,8 @@ func TestEnterCostsNoLookAtAllLacks(t *testing.T) {
 	}
 }
 
-// Who lacks a segment is the same in a short roll as in the whole one; and whether
-// there is urgency, in both and when it changes.
+// A short roll tells the same as the whole one: which holders lack a segment, and
+// whether there is urgency, also when that changes.
 func TestShortRolls(t *testing.T) {
 	w := newWorld(t, 906, nil)
 	o := w.newOwner().found()

@@ -36,8 +36,8 @@ func (knowsAll) Members(context.Context, protocol.Remote, *protocol.MembersReque
 	return new(protocol.MembersReply), nil
 }
 
-// Members that stall requests to enter keep other groups' waiting for a minute and
-// a bit, and each is asked all the same.
+// Members that stall requests to enter keep those of other groups waiting for little
+// more than a minute, and each member is asked all the same.
 func TestStallingMembersAreAskedInTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 920, func(c *Config) { c.Now = time.Now })
@@ -71,7 +71,7 @@ func TestStallingMembersAreAskedInTurns(t *testing.T) {
 	})
 }
 
-// And who asks for the members finds the one that answers soon.
+// And a node that asks who the members are soon finds the one that answers.
 func TestStallingMembersHideNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 921, func(c *Config) { c.Now = time.Now })

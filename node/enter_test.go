@@ -69,7 +69,7 @@ func TestEnterChecks(t *testing.T) {
 	})
 }
 
-// A candidate is heard of by members only, where the slot is vacant; the first
+// Only a member can name a candidate, and only where the slot is vacant; the first
 // that is named stays for its time.
 func TestNominateChecks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -125,9 +125,9 @@ func TestRests(t *testing.T) {
 	}
 }
 
-// Whom the others found gone, though it does not know: it was cut off, and found
-// nobody gone, or only could not be reached by them. It has its slot again when
-// they reach it, and nobody asks anybody for ever.
+// The others found a node gone, and it does not know: it was cut off, and found
+// nobody gone, or merely could not be reached by them. It has its slot again when
+// they reach it, and the requests to enter come to an end.
 func TestBackWithoutKnowing(t *testing.T) {
 	for name, rule := range map[string]func(last peer.ID) func(from, to peer.ID) (memnet.Link, bool){
 		"cut off": func(last peer.ID) func(from, to peer.ID) (memnet.Link, bool) {
@@ -180,8 +180,8 @@ func TestBackWithoutKnowing(t *testing.T) {
 	}
 }
 
-// A candidate that came too late forgets the group, with what it got of it: at
-// once where nothing came, else when most members see another in the slot.
+// A candidate that came too late forgets the group, with what it got of it: soon
+// where nothing came, else when most members see another in the slot.
 func TestLateCandidateLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHamlet(t, protocol.Profile{K: 2, R: 3, N: 5}, 1, 1000, inMemory)
@@ -224,9 +224,9 @@ func TestLateCandidateLeaves(t *testing.T) {
 	})
 }
 
-// When a group has been mended often enough, nobody of the owner's table lives
-// any more: a newcomer finds who does by the member that drew it, and, when that
-// is gone too, in the DHT.
+// When a group has been repaired often enough, nobody of the owner's table lives
+// any more: a newcomer finds the living members through the member that drew it, and,
+// when that is gone too, in the DHT.
 func TestMeetsWhoIsLeft(t *testing.T) {
 	for _, by := range []string{"drawer", "DHT"} {
 		t.Run(by, func(t *testing.T) {
@@ -272,8 +272,8 @@ func (m *villager) enters() (sum float64) {
 	return sum
 }
 
-// A newcomer acts as a member once most of those who live have audited it; whom
-// the owner drew does so from the start.
+// A newcomer acts as a member once most of the living members have audited it; a
+// holder that the owner drew does so from the start.
 func TestAccepted(t *testing.T) {
 	for _, c := range []struct {
 		living, knows int

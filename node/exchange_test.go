@@ -70,7 +70,7 @@ func (w *town) agree(id protocol.GroupID) bool {
 
 // A member that was away for 20 days hears of a deletion from its co-members
 // alone, the owner being gone, frees the bytes, and brings nothing back: not to
-// them, and not by offering what it has to whoever asks.
+// them, and not by offering what it has to others that ask.
 func TestDeletedWhileAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTown(t, profile.N)
@@ -165,7 +165,7 @@ func TestFactsSpread(t *testing.T) {
 }
 
 // A member whose disk was lost is given the group's facts again by the others,
-// and who moved is found at its new address through any of them.
+// and a member that moved is found at its new address through any of them.
 func TestLostMemberLearnsItsGroups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTown(t, profile.N)
@@ -422,7 +422,7 @@ func TestNoticesItsAbsence(t *testing.T) {
 }
 
 // One partner at most is chosen because it has not told what it has, and none that
-// holds its slot no more.
+// no longer holds its slot.
 func TestWhoNeverTellsKeepsNobodyFromBeingAsked(t *testing.T) {
 	w := newWorld(t, 94, nil)
 	o := w.newOwner().found()

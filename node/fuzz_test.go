@@ -73,7 +73,7 @@ func readStored(t testing.TB, g protocol.GroupID, kind uint8, b []byte) {
 	}
 }
 
-// bareNode is what of a node reads its disk.
+// bareNode is the part of a node that reads its disk.
 func bareNode() *Node {
 	return &Node{cfg: Config{Network: network}, now: func() time.Time { return epoch },
 		frees: newFrees(), handovers: newHandovers(), handings: newHandings(), verdicts: newVerdicts()}

@@ -30,12 +30,12 @@ func signHandover(t *testing.T, key crypto.PrivKey, g protocol.GroupID, slot int
 	return b
 }
 
-// passes lets a peer in that asked for a slot, as if it had passed the audit.
+// passes lets in a peer that asked for a slot, as if it had passed the audit.
 func (m *villager) passes(g protocol.GroupID, id peer.ID, slot int) {
 	(&auditTurn{Node: m.node, group: g}).letIn(neighbours.AuditJob{Peer: id, Slot: slot, Entry: true})
 }
 
-// A handover moves its holder out once. Replayed after that one took the slot
+// A handover moves its holder out once. Replayed after the holder took the slot
 // again, it moves nobody.
 func TestHandoverServesOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -113,8 +113,8 @@ func TestHandoverKeepsTheCaps(t *testing.T) {
 	})
 }
 
-// A candidate takes its slot from whoever nominated it or holds the slot, keeps
-// that over a restart, and gives a holder's word up for nobody else's.
+// A candidate takes a handover from the peer that nominated it or that holds the slot,
+// keeps it over a restart, and does not give up a holder's for that of anybody else.
 func TestTakeHandover(t *testing.T) {
 	w := newWorld(t, 110, nil)
 	o := w.newOwner()
@@ -201,7 +201,7 @@ func (boaster) Have(_ context.Context, _ protocol.Remote, r *protocol.HaveReques
 }
 
 // A node that leaves says so when nobody takes over, gives nothing up to one
-// that only says that it does, and goes once somebody has.
+// that only says that it takes over, and goes once somebody has.
 func TestDrainAmongLiars(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTown(t, 1)
@@ -244,7 +244,8 @@ func TestDrainAmongLiars(t *testing.T) {
 	})
 }
 
-// Who leaves goes by all who answer, or after long by most.
+// A node that leaves waits for all members that answer, or, when it is late, for most
+// of them.
 func TestListings(t *testing.T) {
 	for _, c := range []struct {
 		l            listings
@@ -268,7 +269,7 @@ func TestListings(t *testing.T) {
 	}
 }
 
-// What nobody may take over stays till its lease ends, and the node says why.
+// What nobody may take over stays until its lease ends, and the node says why.
 func TestDrainFrozen(t *testing.T) {
 	w := newWorld(t, 111, func(c *Config) { c.Key = c.Net.(*fakeNet).key })
 	o := w.newOwner().found()

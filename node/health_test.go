@@ -12,8 +12,8 @@ import (
 	"github.com/cairnstore/cairn/protocol/group"
 )
 
-// A survey that weighs only what is special comes to what weighing each segment
-// comes to, whoever lacks what, and its words follow the norm's conditions.
+// A survey that weighs only what is special gives the same result as weighing each
+// segment, whatever the holders lack, and its words follow the norm's conditions.
 func TestSurvey(t *testing.T) {
 	const seed, segments = 101, 40
 	r := seeded(t, seed)

@@ -14,8 +14,8 @@ import (
 	"github.com/cairnstore/cairn/storage"
 )
 
-// another returns a group of somebody else, in which the node holds a slot of
-// that one's choice.
+// another returns a group of another owner, in which the node holds a slot of that
+// owner's choice.
 func (w *world) another(slot int) *owner {
 	o := w.newOwner()
 	holders := make([]peer.ID, profile.N)
@@ -27,8 +27,8 @@ func (w *world) another(slot int) *owner {
 	return o.found()
 }
 
-// steal puts a slot's shard of another owner's segment under a grant of one's
-// own: whoever has a link can make every shard and knows the descriptor.
+// steal puts a slot's shard of another owner's segment under a grant of o's own:
+// anybody who has a link can make every shard and knows the descriptor.
 func (o *owner) steal(s *segment, slot int) {
 	o.w.t.Helper()
 	grant := protocol.SignGrant(o.key, network, o.id, s.id[:], s.desc.Footprint())
@@ -169,7 +169,7 @@ func damage(t *testing.T, dir string, where []byte) {
 }
 
 // Facts that take each other's place, small and large ones in turn, must not
-// win their owner room that it has not got.
+// win their owner room that it does not have.
 func TestReplacedFactsAreChargedAsTheyAre(t *testing.T) {
 	w := newWorld(t, 74, nil)
 	o := w.newOwner()

@@ -10,8 +10,8 @@ import (
 	"github.com/cairnstore/cairn/storage"
 )
 
-// An owner who lied: each shard fits its root, and one of them is none of the
-// code's. Each member that has the turn finds that out once, with one fetch of k
+// An owner who lied: each shard fits its root, and one of them is not what the code
+// makes. Each member that has the turn finds that out once, with one fetch of k
 // shards, and never tries again; the other slot is filled all the same.
 func TestInconsistentDescriptor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestInconsistentDescriptor(t *testing.T) {
 	})
 }
 
-// The holder of the shard that is none finds out when it mends its own, once.
+// The holder of the false shard finds out when it mends it, once.
 func TestInconsistentDescriptorIsNotMended(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHamlet(t, profile, 0, 0, inMemory)

@@ -151,8 +151,7 @@ func TestNewRefusesHalfAConfig(t *testing.T) {
 }
 
 // TestSettledNodesAreLeftAlone: in a network where nothing changes, a node asks
-// those that it hears of otherwise every three days, and those it does not twice a
-// day.
+// those that it hears from otherwise every three days, and the others twice a day.
 func TestSettledNodesAreLeftAlone(t *testing.T) {
 	d, self := donors.New(), peer.ID("self")
 	beaten, quiet := peer.ID("beaten"), peer.ID("quiet")

@@ -51,9 +51,8 @@ func (n *Node) lackedHere(id protocol.GroupID) map[peer.ID]int {
 	return out
 }
 
-// A holder that was off when its owner put, and went, is found to lack what was
-// put by all members, loses nothing for it, and makes its own shards from
-// theirs.
+// A holder was off when its owner put a segment, and left. All members find that it
+// lacks the segment; it loses nothing for that, and makes its own shard from theirs.
 func TestMissedPut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const late, segments = 5, 3
@@ -115,8 +114,8 @@ func TestMissedPut(t *testing.T) {
 	})
 }
 
-// Where so many missed a put that the segment needs repair, its repairer brings
-// it to those that lack it, and to itself, if it is one of them.
+// Where so many holders missed a put that the segment needs repair, its repairer
+// brings it to those that lack it, and to itself, if it is one of them.
 func TestRepairFillsWhoLacks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTown(t, profile.N)
@@ -151,9 +150,9 @@ type listing struct {
 	asked atomic.Int32
 }
 
-// A Have moves nobody but its own holder: without digests it says nothing, with
-// digests of what it has not got it is refuted by audits, and one that denies
-// what it has counts as lacking it.
+// A Have counts for its own holder only: without digests it says nothing, digests of
+// what the holder does not have are refuted by audits, and a holder that denies what
+// it has counts as lacking it.
 func TestListsOfLiars(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTown(t, profile.N)
@@ -217,9 +216,9 @@ func (n *Node) digestsHere(t *testing.T, id protocol.GroupID) []byte {
 	return g.Have(new(protocol.HaveRequest), true, true).SegmentDigests
 }
 
-// Who came by proof, too late for some segment, makes nothing for itself, and keeps
-// its slot as long as nobody need bring it the segment. Once that needs repair it
-// has a week.
+// A holder that came by proof, too late for some segment, makes nothing for itself,
+// and keeps its slot as long as nobody need bring it the segment. Once the segment
+// needs repair it has a week.
 func TestLateForASegment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const slot = 4
@@ -247,7 +246,7 @@ func TestLateForASegment(t *testing.T) {
 			t.Error("it is to make what never came")
 		}
 		h.all[3].end()
-		time.Sleep(30 * day) // a week till it is gone, a week of grace, and chance asks who lacks what
+		time.Sleep(30 * day) // a week until it is gone, a week of grace, and it is chance when each is asked what it lacks
 		if here.node.neighbours.IsMember(h.id, late.peer.Self()) {
 			t.Error("who lacks what is to be repaired, for ever, holds its slot")
 		}

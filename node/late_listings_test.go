@@ -38,8 +38,8 @@ func (l *listingMember) Facts(_ context.Context, _ protocol.Remote, r *protocol.
 	return &protocol.FactsReply{Results: make([]protocol.Code, len(r.Offer))}, nil
 }
 
-// Who leaves waits three days for a member that does not list its successor, and
-// gives that one the handover again every six hours.
+// A node that leaves waits three days for a member that does not list its successor,
+// and gives the successor the handover again every six hours.
 func TestLeavesAfterThreeDays(t *testing.T) {
 	self := newIdentity(t, seeded(t, 940))
 	w := newWorld(t, 940, func(c *Config) {

@@ -19,8 +19,7 @@ func (o *owner) renewal(key ed25519.PrivateKey, at time.Time) protocol.Fact {
 	return fact(protocol.FactRenewal, protocol.SignRenewal(key, network, o.id, at))
 }
 
-// beat has all neighbours say what time it is by this node's clock, and how far
-// they are ahead of that.
+// beat makes all neighbours tell the time by a clock that is ahead of this node's.
 func (w *world) beat(ahead time.Duration) {
 	clock := w.clock.now().Add(ahead).Unix()
 	for _, g := range w.node.neighbours.IDs() {
@@ -221,8 +220,8 @@ func TestExpiryIsCrashSafe(t *testing.T) {
 	}
 }
 
-// Nobody but the owner key deletes, nobody but the renew key extends: whoever
-// sends it, by whatever right they have, replayed or dated ahead.
+// Only the owner key deletes, and only the renew key extends: no matter who sends it,
+// what other rights they have, and whether it is replayed or dated ahead.
 func TestForgedDeletesAndRenewals(t *testing.T) {
 	w := newWorld(t, 75, nil)
 	o, others := w.newOwner(), w.newOwner()

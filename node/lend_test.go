@@ -9,9 +9,9 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// Who has audited too few of its co-members to tell whether a segment needs repair
-// takes the word of one whose turn it is, of nobody else, and no longer once it
-// knows that enough hold it. Then it asks the others whether they do.
+// A node that has audited too few of its co-members to tell whether a segment needs
+// repair lends to the members whose turn it may be, to nobody else, and no longer once
+// it knows that enough hold it. Then it asks the others whether they do.
 func TestLendsWhereUnclear(t *testing.T) {
 	h, id := newRegister(protocol.Profile{K: 8, R: 20, N: 30})
 	n := &Node{neighbours: h, cfg: Config{Timing: DefaultTiming()}, now: func() time.Time { return epoch }, revisits: newRevisits(), rand: lockedRand{r: rand.New(rand.NewPCG(1, 1))}}
@@ -34,15 +34,15 @@ func TestLendsWhereUnclear(t *testing.T) {
 	if some, _ := lentTo(); some {
 		t.Error("all hold the segment, and it is lent for repair")
 	}
-	// It may have missed that somebody lacks it: it asks each other member, once.
+	// It may have missed that a holder lacks it: it asks each other member, once.
 	every := n.cfg.Timing.ExchangeEvery
 	if due := n.revisits.due(every/retryPart, every, 100); len(due) != 29 {
 		t.Errorf("%d members are asked what they have", len(due))
 	}
 }
 
-// Who is lent shards late comes back for each segment, though the next round is
-// hours off.
+// A node that is lent shards later comes back for each segment in time, though the
+// next round is hours off.
 func TestComesBackForLateLoans(t *testing.T) {
 	r := newRepairs(1)
 	const every = 2 * time.Hour

@@ -136,7 +136,7 @@ func TestOneFolderMissing(t *testing.T) {
 				wantCode(t, "promise for a group that may lie in the missing folder", err, protocol.CodeSuspended)
 				_, err = owners[gone].get(segments[gone], 0, 0)
 				wantCode(t, "get from the missing folder", err, protocol.CodeSuspended)
-				if when != "running" { // who knows the group still may take its shards elsewhere
+				if when != "running" { // a node that still knows the group may take its shards into another folder
 					wantCode(t, "put of what lies there", owners[gone].put(at(o.client.id, ""), owners[gone].newSegment(1000)), protocol.CodeSuspended)
 				}
 			})

@@ -11,7 +11,7 @@ import (
 	"github.com/cairnstore/cairn/storage"
 )
 
-// A damaged note is as no note: the clocks begin anew, and nobody is gone.
+// A damaged note is like none: the clocks begin anew, and nobody is gone.
 func TestDamagedNotes(t *testing.T) {
 	w := newWorld(t, 61, nil)
 	o := w.newOwner().found()

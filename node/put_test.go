@@ -106,7 +106,7 @@ func TestFailedStoreAcknowledgesNothing(t *testing.T) {
 	w.store.setFail(errDisk)
 	wantCode(t, "put", o.put(at(o.client.id, ""), s), protocol.CodeUnavailable)
 	p := o.newPointer()
-	for range 2 { // the second offer must not pass for known
+	for range 2 { // the second offer must not be taken as known
 		if _, err := o.offer(at(o.client.id, ""), o.grantPointer(p)); err == nil {
 			t.Fatal("a fact was acknowledged that is not stored")
 		}
@@ -188,7 +188,7 @@ func TestGroupLimitOfSegments(t *testing.T) {
 }
 
 func TestConcurrentPutsAndFacts(t *testing.T) {
-	w := newWorld(t, 6, func(c *Config) { c.Limits.CacheBytes = 1 }) // evict at once
+	w := newWorld(t, 6, func(c *Config) { c.Limits.CacheBytes = 1 }) // evict immediately
 	var owners []*owner
 	var wg sync.WaitGroup
 	for range 4 {

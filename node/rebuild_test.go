@@ -8,7 +8,7 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// What died is made again once: whoever's turn comes next asks the candidates
+// What died is made again once: the member whose turn comes next asks the candidates
 // whether they have it already. Nodes that were drawn and got nothing forget the
 // group.
 func TestRepairMakesOnce(t *testing.T) {

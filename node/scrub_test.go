@@ -67,7 +67,7 @@ func newScrubWorld(t *testing.T, seed uint64, rate int64) *scrubWorld {
 	return w
 }
 
-// pass scrubs till a pass has ended and returns how many stretches it took.
+// pass scrubs until a pass has ended and returns how many stretches it took.
 func (w *scrubWorld) pass() (stretches int) {
 	w.t.Helper()
 	for {
@@ -119,7 +119,7 @@ func (o *owner) holds(s *segment) bool {
 	return r.Held[0]
 }
 
-// Rot is found by the next pass: the node says no longer that it has the shard,
+// Rot is found by the next pass: the node no longer says that it has the shard,
 // before and after a restart, does not serve it, and takes it again.
 func TestScrubFindsRot(t *testing.T) {
 	w := newScrubWorld(t, 72, 0)

@@ -40,8 +40,8 @@ func (w *world) stranger(p protocol.Profile, ids []identity) *owner {
 	return o.found()
 }
 
-// Whoever audits from one address, or for a few groups only, keeps others' audits
-// from nothing, however many it is.
+// Peers that audit from one address, or for a few groups only, do not keep others from
+// auditing, however many they are.
 func TestPendingsAreShared(t *testing.T) {
 	for name, addr := range map[string]func(i int) string{
 		"one address":    func(int) string { return "/ip4/66.6.6.6/tcp/1" },
@@ -128,8 +128,8 @@ func TestNomineesAreShared(t *testing.T) {
 	}
 }
 
-// A candidate is named for one slot of a group; where another named it than the
-// drawer, it is free for the drawer's.
+// A candidate is named for one slot of a group; where it was not the drawer that named
+// it, a drawer may name it for another.
 func TestNomineesOfOneSlot(t *testing.T) {
 	l, g := newNominees(), protocol.GroupID{1}
 	const day = 24 * time.Hour
@@ -215,8 +215,8 @@ func TestLoansAreShared(t *testing.T) {
 	}
 }
 
-// A member asks for no more shards at a time than some of which it may have, and
-// confesses no more; what it did not come for it may ask for again.
+// A member may ask for only a few times as many shards as it may have, and confess no
+// more than it asks for; what it did not come for it may ask for again.
 func TestAsksAreBounded(t *testing.T) {
 	w := newWorld(t, 916, nil)
 	p := protocol.Profile{K: 2, R: 4, N: 6}

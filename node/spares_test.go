@@ -9,9 +9,9 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// Who proves a slot that another holds is no member, but a spare: it may audit the
-// members, and has the slot once it is vacant, before another is drawn. Who only asks
-// for such a slot learns nothing.
+// A peer that proves a slot which another holds is no member, but a spare: it may audit
+// the members, and gets the slot once it is vacant, before another is drawn. A peer that
+// only asks for such a slot learns nothing.
 func TestSpare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const slot = 1

@@ -54,9 +54,9 @@ func (p *tarpit) Mend(context.Context, protocol.Remote, *protocol.MendRequest) (
 	return &protocol.GetReply{Length: int64(len(b))}, b, nil, nil
 }
 
-// stalling founds a group of which nobody was brought the segments that its owner
-// grants, so that all fall to this node's repair, and whose members stall: those
-// who say that they have all.
+// stalling founds a group with granted segments that 46 of its members say they lack,
+// so that all need repair by this node. The other members say that they have all, and
+// stall.
 func (w *world) stalling(segments int, bytes int64, wait time.Duration) {
 	o := w.around(protocol.Profile{K: 32, R: 60, N: 100})
 	lacks := make(map[protocol.SegmentID]bool)
@@ -107,7 +107,7 @@ func TestStalledLoansEndARound(t *testing.T) {
 			time.Sleep(6 * time.Hour)
 		}
 		w.node.caller.Close()
-		time.Sleep(2 * time.Hour) // till the last lender has spoken
+		time.Sleep(2 * time.Hour) // until the last lender has spoken
 	})
 }
 
@@ -131,11 +131,11 @@ func TestStalledLoansKeepNoReaderOut(t *testing.T) {
 		cancel()
 		<-done
 		w.node.caller.Close()
-		time.Sleep(2 * time.Hour) // till the last lender has spoken
+		time.Sleep(2 * time.Hour) // until the last lender has spoken
 	})
 }
 
-// A node that mends its own asks who stalls no more.
+// A node that mends its own shards no longer asks members that stall.
 func TestStalledLoansEndMending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := stallingWorld(t, 901)
@@ -158,11 +158,12 @@ func TestStalledLoansEndMending(t *testing.T) {
 			t.Errorf("%v for 50 shards that nobody lends", took)
 		}
 		w.node.caller.Close()
-		time.Sleep(2 * time.Hour) // till the last lender has spoken
+		time.Sleep(2 * time.Hour) // until the last lender has spoken
 	})
 }
 
-// Who lends at the least rate of the norm lends in time, all k one after the other.
+// Members that lend at the least rate of the norm lend in time, all k one after the
+// other.
 func TestSlowLendersLend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const k, size = 16, protocol.MaxShardSize
@@ -196,6 +197,6 @@ func TestSlowLendersLend(t *testing.T) {
 			t.Error(err)
 		}
 		w.node.caller.Close()
-		time.Sleep(2 * time.Hour) // till the last lender has spoken
+		time.Sleep(2 * time.Hour) // until the last lender has spoken
 	})
 }

@@ -23,7 +23,7 @@ type seenStream struct {
 
 func (s seenStream) Remote() protocol.Remote { return s.from }
 
-// shunning notes who is shunned.
+// shunning notes which peers are shunned.
 type shunning struct {
 	*fakeNet
 	mu   sync.Mutex
@@ -61,8 +61,8 @@ func (w *world) visitor(from protocol.Remote) *protocol.Caller {
 	return c
 }
 
-// A peer that sends bad read proofs has so many of them looked at, then it is
-// sent away; another is served as before, also from the same address.
+// Some of a peer's bad read proofs are looked at, then it is sent away; another peer
+// is served as before, also from the same address.
 func TestBadReadProofs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := new(shunning)
@@ -104,8 +104,8 @@ func TestBadReadProofs(t *testing.T) {
 	})
 }
 
-// Many identities at one source have what they claim looked at a few thousand
-// times together; then each is sent away at its first lie, and who does not lie
+// The false claims of many identities at one source are looked at a few thousand times
+// together; then each is sent away at its first lie, and a peer that does not lie
 // stays.
 func TestBadProofsOfOneSource(t *testing.T) {
 	w := newWorld(t, 92, nil)
@@ -142,9 +142,9 @@ func (w *world) forgery(count int, id protocol.GroupID) (forged []protocol.Fact)
 	return forged
 }
 
-// Facts come 512 at a time; each forged one is a lie. A forger who sends them on
-// many streams at once has no more of them looked at than one who waits: a few
-// at once, then some a second, and then none.
+// Facts come 512 at a time; each forged one is a lie. No more of a forger's facts are
+// looked at if it sends them on many streams at once than if it waits: a few at first,
+// then some a second, and then none.
 func TestForgedFactsAreLies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 93, nil)
@@ -185,7 +185,7 @@ func TestForgedFactsAreLies(t *testing.T) {
 	})
 }
 
-// What comes true in an offer counts, whatever lies stand beside it.
+// True facts in an offer count, whatever lies come with them.
 func TestOfferOfALiarIsKept(t *testing.T) {
 	w := newWorld(t, 94, nil)
 	o := w.newOwner().found()

@@ -14,9 +14,9 @@ import (
 )
 
 // A candidate that is off when its shards are made gets them when it is back,
-// and nobody lends for it again.
+// and nobody has to lend shards for them again.
 func TestWhoWasOffIsBroughtWhatWasMade(t *testing.T) {
-	for range 5 { // one that is drawn last of all is fed before it can be switched off
+	for range 5 { // a candidate that is drawn last gets its shards before it can be switched off
 		inTime := false
 		synctest.Test(t, func(t *testing.T) { inTime = broughtLater(t) })
 		if inTime {
@@ -26,8 +26,8 @@ func TestWhoWasOffIsBroughtWhatWasMade(t *testing.T) {
 	t.Error("each time all candidates were drawn at once")
 }
 
-// broughtLater reports whether a candidate could be switched off before it was
-// fed.
+// broughtLater reports whether a candidate could be switched off before it got its
+// shards.
 func broughtLater(t *testing.T) (inTime bool) {
 	const segments, dead, newcomers = 2, 2, 3
 	w := newTown(t, profile.N+newcomers)
@@ -96,7 +96,7 @@ func TestUndelivered(t *testing.T) {
 	for i := range byte(3) {
 		l.keep(p(i), nil, shard, time.Duration(1+i)*time.Hour)
 	}
-	l.keep(p(0), nil, nil, 9*time.Hour) // again: no later
+	l.keep(p(0), nil, nil, 9*time.Hour) // kept again: its time is not extended
 	shard[0] = 0                        // the buffer is used anew
 	if w := l.waiting(0); len(w) != 2 || w[p(0)].shard[0] != 7 {
 		t.Fatalf("%d wait", len(w))
@@ -110,7 +110,8 @@ func TestUndelivered(t *testing.T) {
 	}
 }
 
-// Whether a shard is kept for a peer: not where it said no, or keeps others waiting.
+// A shard is kept for a peer that was not reached, not for one that said no, or keeps
+// others waiting.
 func TestUnreached(t *testing.T) {
 	reset := errors.New("stream reset")
 	for _, c := range []struct {

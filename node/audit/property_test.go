@@ -53,8 +53,8 @@ func TestRecords(t *testing.T) {
 	})
 }
 
-// Members that see the same living agree on the auditor, and every holder owes
-// it what it asks, whoever else the holder sees living.
+// Members that see the same members living agree on the auditor, and every holder
+// owes it what it asks, whichever others the holder sees living.
 func TestAuditorsAgree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(2, 56).Draw(t, "members")
@@ -95,8 +95,8 @@ func TestNothingAllocates(t *testing.T) {
 	}
 }
 
-// Whether one of a group's shards is mine to audit now: the segment's lot is
-// made once for its slots.
+// How long it takes to tell whether one of a group's shards is this member's to audit:
+// the segment's lot is made once for all its slots.
 func BenchmarkAuditor(b *testing.B) {
 	all, living := keys(30), group.UpTo(30)
 	b.ReportAllocs()

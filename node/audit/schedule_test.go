@@ -113,8 +113,8 @@ func TestNextSample(t *testing.T) {
 	}
 }
 
-// What one member may ask, its holder owes, whichever of the others each of the
-// two sees living; and each shard once.
+// A holder owes what a member may ask of it, whichever of the others each of the
+// two sees living; and each shard only once.
 func TestAllow(t *testing.T) {
 	const members, holder = 14, 2
 	all, living := keys(members), group.UpTo(members)

@@ -139,7 +139,7 @@ func TestLeft(t *testing.T) {
 		{0, 0, 50 * gb, 100 * gb},
 		{20 * gb, 0, 30 * gb, 80 * gb},
 		{50 * gb, 0, 0, 50 * gb},
-		{60 * gb, 0, 0, 40 * gb}, // what was under way is let end
+		{60 * gb, 0, 0, 40 * gb}, // what was under way may end
 		{0, 70 * gb, 30 * gb, 30 * gb},
 		{10 * gb, 95 * gb, 0, 0},
 	} {
@@ -162,7 +162,7 @@ func TestBears(t *testing.T) {
 		low   float64 // TB
 		high  float64
 	}{
-		{Terms{Up: 10e6 / 8}, 2.8, 3.1}, // the plan: 10 Mbit/s bear 3 TB
+		{Terms{Up: 10e6 / 8}, 2.8, 3.1}, // the plan: 10 Mbit/s allow 3 TB
 		{Terms{Up: 10e6 / 8, Down: 100e6 / 8}, 2.8, 3.1},
 		{Terms{Down: 10e6 / 8}, 2.8, 3.1},
 		{Terms{Up: 10e6 / 8, Hours: night}, 1.0, 1.2},

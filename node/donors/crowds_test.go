@@ -24,7 +24,7 @@ func ip(format string, args ...any) multiaddr.Multiaddr {
 
 func id(name string, i int) peer.ID { return peer.ID(fmt.Sprint(name, i)) }
 
-// hint has an envelope told of that claims an address.
+// hint tells of an envelope that claims an address.
 func (d *Known) hint(who peer.ID, at multiaddr.Multiaddr, now time.Time) {
 	d.Hint(protocol.Envelope(who), protocol.PeerRecord{Peer: who, Seq: 1, Addrs: []multiaddr.Multiaddr{at}}, now)
 }
@@ -39,9 +39,9 @@ func (d *Known) known(name string, n int) (known int) {
 	return known
 }
 
-// However many identities one domain has, all others stay known, newcomers become
-// so, and who is picked and told of is theirs for the most part. Where the crowd says
-// that it is makes no difference, nor that it was never looked at.
+// However many identities one domain has, all other nodes stay known, newcomers become
+// known, and most of the peers that are picked and told of are from other domains. It
+// makes no difference where the crowd says that it is, nor that it was never seen.
 func TestCrowdOfDonors(t *testing.T) {
 	const honest, crowd = 100, 2 * maxDonors
 	for name, seen := range map[string]multiaddr.Multiaddr{"seen": ip("66.6.6.6"), "not seen": nil} {
@@ -92,8 +92,8 @@ func (p *pool) all() (out []*donor) {
 	return out
 }
 
-// What is only told of drives out no more than a part of the nodes, first those of
-// crowds, and always leaves room for more of the same.
+// Peers that are only told of drive out no more than a part of the nodes, first those
+// of crowds, and there is always room for more peers that are told of.
 func TestHintsAreWorthLess(t *testing.T) {
 	d, now := New(), start
 	for i := range maxDonors {
@@ -122,7 +122,7 @@ func TestHintsAreWorthLess(t *testing.T) {
 	}
 }
 
-// Whoever is seen elsewhere, or is a node no longer, counts where it is now.
+// A peer that is seen elsewhere, or is no longer a node, counts where it is now.
 func TestDonorsMove(t *testing.T) {
 	d := New()
 	at := func(want *pool, addr string) {
@@ -154,7 +154,8 @@ func TestDonorsMove(t *testing.T) {
 	}
 }
 
-// Whatever happens, the pools hold all peers, each once, and know who is to go first.
+// Whatever happens, the pools hold all peers, each once, and know which is to be
+// dropped first.
 func TestPoolsStayInOrder(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
 	d, now := New(), start

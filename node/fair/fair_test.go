@@ -35,7 +35,8 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// Whoever fills a table, by groups or by addresses, makes room for all who have less.
+// A party that fills a table, by groups or by addresses, makes room for all that have
+// less.
 func TestCrowdGivesWay(t *testing.T) {
 	for _, goes := range []Goes{Newest, Oldest} {
 		tab := NewTable[string, string, int](100, goes, nil)
@@ -65,8 +66,9 @@ func TestCrowdGivesWay(t *testing.T) {
 	}
 }
 
-// Of the most crowded who came last gives way, or who came first; so it does to
-// one of its own where all have as many, if it is who came first.
+// In the most crowded crowd the entry that came last gives way, or the one that came
+// first. Where all crowds have as many, an entry makes room for one of its own crowd
+// only if it is the oldest that goes.
 func TestWhoGivesWay(t *testing.T) {
 	for _, c := range []struct {
 		goes      Goes

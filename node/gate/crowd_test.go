@@ -47,8 +47,8 @@ func TestStreamsOfOneSource(t *testing.T) {
 	}
 }
 
-// So with memory and with requests: who waits for its own share keeps nobody
-// else waiting.
+// The same with memory and with requests: a source that waits for its own share keeps
+// no other waiting.
 func TestMemoryAndRequestsOfOneSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = protocol.MaxShardSize

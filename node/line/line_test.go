@@ -69,8 +69,8 @@ func (f *flow) stop() {
 	f.done.Wait()
 }
 
-// TestLineShares measures both classes over hours of virtual time: all of the
-// rate for who is alone, half for each, never more than the rate together.
+// TestLineShares measures both classes over hours of virtual time: a class has all of
+// the rate while it is alone, else half; together they never have more than the rate.
 func TestLineShares(t *testing.T) {
 	for _, up := range []int64{contract.LeastRate, 500e3, 5e6} {
 		synctest.Test(t, func(t *testing.T) {
@@ -129,7 +129,7 @@ func TestLineDoesNotBlameThePeer(t *testing.T) {
 		if left := time.Until(time.Unix(0, w.readBy.Load())); left < 700*time.Millisecond {
 			t.Errorf("after reading it leaves %v", left)
 		}
-		// Whoever waits for the line is woken by a reset.
+		// A call that waits for the line is woken by a reset.
 		go func() { time.Sleep(time.Second); _ = m.Reset() }()
 		if _, err := m.Write(make([]byte, 4<<20)); !errors.Is(err, context.Canceled) {
 			t.Errorf("after a reset: %v", err)

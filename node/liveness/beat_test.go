@@ -49,8 +49,8 @@ func TestCutOff(t *testing.T) {
 	}{
 		{"alone", nil, h, false, false},
 		{"strangers that never answered", []Standing{Standing{}.Unanswered(&defaults, h)}, h, false, false},
-		// Who is down is asked six times as often as who answers: that most of
-		// those asked lately fail says nothing once they are known to be down.
+		// A neighbour that is down is asked six times as often as one that answers:
+		// so it says nothing if most messages fail, once those are known to be down.
 		{"three down for long, one asked lately", []Standing{silent(Said{}, h, 5*h), silent(Said{}, h, 5*h), silent(Said{}, h, 5*h), Standing{}.Answered(&defaults, 5*h, Said{}), well, well}, 5 * h, false, false},
 		{"one, down", []Standing{down}, 2 * h, true, false},
 		{"half of two", []Standing{well, down}, 2 * h, false, false},
@@ -69,7 +69,7 @@ func TestCutOff(t *testing.T) {
 }
 
 // A domain counts once, and answers if one of its peers does: a crowd behind one
-// address neither cuts a node off nor has it ask everybody, wherever it sits.
+// address neither cuts a node off nor makes it ask everybody, wherever it sits.
 func TestCrowdIsOneDomain(t *testing.T) {
 	const h = time.Hour
 	well := Standing{}.Answered(&defaults, h, Said{})
@@ -102,8 +102,8 @@ func TestCrowdIsOneDomain(t *testing.T) {
 	}
 }
 
-// A probe asks whoever has not shown within the hour that this node reaches it,
-// and nobody twice for it.
+// A probe asks each neighbour that has not shown within the hour that this node
+// reaches it, and none twice.
 func TestProbed(t *testing.T) {
 	set := DefaultSettings()
 	now := 10 * time.Hour

@@ -61,7 +61,7 @@ func TestScaling(t *testing.T) {
 }
 
 // Whatever a neighbour does and claims: it is gone only after a silence, always
-// after a long one, and excused for no more than its due in any half year.
+// after a long one, and in any half year excused for no more than it is allowed.
 func TestBounds(t *testing.T) {
 	type use struct{ at, away, suspended time.Duration }
 	rapid.Check(t, func(t *rapid.T) {
@@ -102,9 +102,9 @@ func TestBounds(t *testing.T) {
 	})
 }
 
-// Whatever wall clock and restarts do, the watch measures the time that the
-// process ran, in no longer steps than it is believed, and was not cut off; and it
-// never goes back.
+// Whatever wall clock and restarts do, the watch measures the time for which the
+// process ran and was not cut off, not counting gaps longer than MaxGap; and it never
+// goes back.
 func TestWatchMeasuresRunning(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := Watch{}.Resume(&defaults, 0, epoch)

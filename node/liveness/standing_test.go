@@ -66,8 +66,8 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// Who answers every beat with "suspended" is gone when its week and the week
-// after are over.
+// A neighbour that answers every beat with "suspended" is gone when its week and the
+// week after are over.
 func TestSuspendedForEver(t *testing.T) {
 	const d = 24 * time.Hour
 	var s Standing
@@ -141,7 +141,7 @@ func TestMark(t *testing.T) {
 	if v != want {
 		t.Errorf("%+v", v)
 	}
-	// Who failed is not living, whichever is marked first.
+	// A holder that failed is not living, whichever mark comes first.
 	v = group.View{Gone: set(0)}
 	Standing{}.Answered(&defaults, 0, Said{}).Mark(&defaults, &v, 0)
 	if v.Living.Has(0) {

@@ -24,7 +24,7 @@ func TestWatchIgnoresTheWall(t *testing.T) {
 	}{
 		{false, 6 * h, epoch.Add(h), h, 0},
 		{false, 7 * h, epoch.Add(3 * h), 2 * h, 0},                  // an hour of step exactly
-		{false, 8 * h, epoch.Add(4*h + 1), 3 * h, 1},                // by and by more
+		{false, 8 * h, epoch.Add(4*h + 1), 3 * h, 1},                // a little more
 		{false, 9 * h, epoch.AddDate(40, 0, 0), 4 * h, 2},           // years
 		{false, 9 * h, epoch, 4 * h, 3},                             // and back
 		{true, 0, epoch.Add(h), 4 * h, 3},                           // a believable rest

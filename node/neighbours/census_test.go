@@ -13,8 +13,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// crowded is a node with so many honest neighbours, each in a domain of its own,
-// which answer a beat every six hours, and a stranger's group of 127 more.
+// crowded is a node with honest neighbours, each in a domain of its own, which answer
+// a beat every six hours, and with 127 more that are a stranger's.
 type crowded struct {
 	*Register
 	at            time.Duration
@@ -54,9 +54,9 @@ func (c *crowded) answer(ids []peer.ID, clock int64) {
 	}
 }
 
-// cutOffFor lets some days pass, in which the crowd answers one beat in so many
-// hours, and returns for how long the node believed itself cut off: in all, and at a
-// time.
+// cutOffFor lets some days pass, in which the crowd answers one beat every so many
+// hours, and returns for how long the node believed itself cut off: in all, and at most
+// at a time.
 func (c *crowded) cutOffFor(days, every int) (all, longest time.Duration) {
 	c.answer(c.honest, 0)
 	c.answer(c.crowd, 0)
@@ -83,7 +83,7 @@ func (c *crowded) cutOffFor(days, every int) (all, longest time.Duration) {
 }
 
 // A stranger may name as many peers of its own as members as it likes: in one
-// domain they do not have a node believe that it is cut off, which would keep it
+// domain they do not make a node believe that it is cut off, which would keep it
 // from judging and repairing.
 func TestCrowdCutsNobodyOff(t *testing.T) {
 	relay := "/ip4/77.7.7.7/tcp/1/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA/p2p-circuit"
@@ -106,8 +106,8 @@ func TestCrowdCutsNobodyOff(t *testing.T) {
 	}
 }
 
-// Whoever has more domains than all others can cut a node off, for a week at a time
-// and half of the time at most.
+// A crowd in more domains than all others together can cut a node off, for a week at a
+// time and half of the time at most.
 func TestCutOffEnds(t *testing.T) {
 	for _, every := range []int{24, 7*24 + 1, 14 * 24, 1 << 20} {
 		c := newCrowded(100)

@@ -46,8 +46,9 @@ func TestCrowdOfAskers(t *testing.T) {
 	}
 }
 
-// Refusals count against a holder once they have lasted, whatever their code;
-// who is excused begins anew, and who may not know the asker has longer.
+// Refusals count against a holder once they have lasted, whatever their code. For a
+// holder that was excused the time begins anew; one that may not know the asker as a
+// member has longer.
 func TestRefusalsThatLast(t *testing.T) {
 	const day = 24 * time.Hour
 	h, at := newView(1, profile, 100), time.Duration(0)

@@ -8,8 +8,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// What is noted of lacks is bounded, a group's and in all, and what a group had
-// is free again when it closes.
+// What is noted of lacks is bounded, for a group and in all, and a group's share is
+// free again when it closes.
 func TestLacksAreBounded(t *testing.T) {
 	h := newView(20, profile, 400)
 	var all []protocol.SegmentID
@@ -97,9 +97,9 @@ func TestLacksAreCounted(t *testing.T) {
 	}
 }
 
-// Groups in which much is lacked, by their members' word or by this node's disk, leave
-// room for what is lacked in others, before and after; who had to give way is asked
-// anew, and a list is noted whole or not at all.
+// Groups in which much is lacked, by their members or by this node itself, leave room
+// for what is lacked in others, before and after. A holder whose list had to give way
+// is asked anew, and a list is noted whole or not at all.
 func TestLacksAreShared(t *testing.T) {
 	const strangers, few = 30, 4
 	p := protocol.Profile{K: 8, R: 20, N: 30}

@@ -11,7 +11,7 @@ import (
 
 const peersSeen = 1 << 20 // so many that each slot has another
 
-// What holders lack by their own word survives a restart, of whoever has said it.
+// What holders have said that they lack survives a restart.
 func TestListsAreNoted(t *testing.T) {
 	h := newView(1, profile, peersSeen)
 	id := h.IDs()[0]
@@ -115,8 +115,8 @@ func TestCrowdedListsAreNoted(t *testing.T) {
 	restartLists(t, h, id)
 }
 
-// Who lacks a segment that is granted no more is forgotten; a new one has those that
-// came by proof asked again.
+// Who lacks a segment that is no longer granted is forgotten; after a new segment the
+// holders that came by proof are asked again.
 func TestLacksFollowGrants(t *testing.T) {
 	h := newView(1, profile, peersSeen)
 	id := h.IDs()[0]

@@ -102,8 +102,9 @@ func TestSeats(t *testing.T) {
 	}
 }
 
-// TestWhoKnowsThisNode: who audited this node, or lets it in, knows it after a restart
-// of it, too, and no more once one of the two was gone or says so. Others are asked.
+// TestWhoKnowsThisNode: a peer that audited this node, or lets it in, knows it, also
+// after this node's restart, and no longer once one of the two was gone or the peer
+// says so. Others are asked.
 func TestWhoKnowsThisNode(t *testing.T) {
 	h := newView(1, profile, 100)
 	id := h.IDs()[0]
@@ -118,7 +119,7 @@ func TestWhoKnowsThisNode(t *testing.T) {
 	}
 	h.AnswersEntry(id, others[1].Peer, true)
 	h.AnswersEntry(id, others[2].Peer, false)
-	h.Convinced(id, others[2].Peer) // it audits who holds a slot beside another, too
+	h.Convinced(id, others[2].Peer) // it also audits a spare, beside the slot's holder
 	if g := h.groups[id]; !g.dirty || h.Roll(id).Knows != 2 {
 		t.Fatalf("to be noted %v, known to %d", g.dirty, h.Roll(id).Knows)
 	}
@@ -157,7 +158,7 @@ func TestWhoKnowsThisNode(t *testing.T) {
 }
 
 // BenchmarkBeatsOfADay is what a virtual day costs a node with 1,000 groups and
-// 10,000 neighbours, the network apart.
+// 10,000 neighbours, without the network.
 func BenchmarkBeatsOfADay(b *testing.B) {
 	h := newView(1000, protocol.Profile{K: 20, R: 36, N: 56}, 10_000)
 	var mono time.Duration

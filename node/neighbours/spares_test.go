@@ -45,7 +45,7 @@ func TestAskersAreNoCensus(t *testing.T) {
 	}
 }
 
-// Whoever asks for a slot that another holds, and proves nothing, takes nobody's
+// A peer that asks for a slot that another holds, and proves nothing, takes nobody's
 // place, gains nothing by failing, waiting or a restart, and is not remembered.
 func TestStrangers(t *testing.T) {
 	h := newView(1, profile, 100)
@@ -103,9 +103,9 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// While a spare is audited for a slot that fell vacant no candidate is drawn for it,
-// for an hour; nobody else keeps a slot from being filled, nor the spare by asking
-// again.
+// While a spare is audited for a slot that fell vacant, no candidate is drawn for the
+// slot, for an hour. Nobody else keeps a slot from being filled, nor does the spare by
+// asking again.
 func TestSparesAreCalledOnce(t *testing.T) {
 	h := newView(1, profile, 100)
 	now := time.Minute
@@ -132,8 +132,8 @@ func TestSparesAreCalledOnce(t *testing.T) {
 	}
 }
 
-// What a holder lacks by its own word accuses it no more once nobody need bring it;
-// and it lacks it all the same.
+// A segment that a holder says it lacks no longer counts against it once nobody need
+// bring it; and the holder lacks it all the same.
 func TestExcuse(t *testing.T) {
 	h := newView(1, profile, 100)
 	id, seg := h.IDs()[0], protocol.SegmentID{7}

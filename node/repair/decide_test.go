@@ -55,7 +55,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// One member at a time, another after six hours, each as often.
+// One member has the turn at a time, another after six hours, and each equally often.
 func TestRepairer(t *testing.T) {
 	g := members(14)
 	var work [14]int
@@ -89,8 +89,8 @@ func TestRepairer(t *testing.T) {
 	}
 }
 
-// Whoever's turn it is by its own view may borrow from who sees up to two others
-// living or dead otherwise; a member far back in the order may not.
+// A member whose turn it is by its own view is plausible to a member whose view of who
+// lives differs in up to two others; a member far back in the order is not.
 func TestPlausible(t *testing.T) {
 	refused := 0
 	for i := range 200 {

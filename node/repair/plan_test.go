@@ -42,7 +42,7 @@ func TestPlan(t *testing.T) {
 }
 
 // Whatever the work: never more than the budget, nothing lost, nothing twice,
-// and nobody before one who is more endangered.
+// and none before a more endangered one.
 func TestPlanKeepsTheBudget(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

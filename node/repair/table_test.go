@@ -21,7 +21,7 @@ type named struct {
 }
 
 // enter seats a peer that asked to enter and has passed the audit of its slot, if
-// it may. Those of the slot who are gone leave.
+// it may. Holders of the slot that are gone leave.
 func (t *table) enter(x group.Seat, v group.View, urgent bool) bool {
 	if t.MayEnter(x, v, urgent) != group.Welcome {
 		return false

@@ -162,7 +162,7 @@ func (w *world) reaches(n, o *simNode) bool {
 	return n.up && o.up && (w.parted == nil || !w.parted(n, o))
 }
 
-// listen beats and samples all whom a node sees in the group.
+// listen beats and samples all the peers that a node sees in the group.
 func (w *world) listen(n *simNode) {
 	for _, s := range n.seats.Held {
 		if s.Peer == n.id {

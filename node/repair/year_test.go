@@ -61,7 +61,7 @@ func TestPartition(t *testing.T) {
 		for day := range 40 {
 			w.parted = nil
 			if 10 <= day && day < 10+c.days {
-				// Who is no member is on the side of the few.
+				// Nodes that are no members are on the side of the few.
 				w.parted = func(a, b *simNode) bool { return (a.nr < c.cut || a.nr >= 30) != (b.nr < c.cut || b.nr >= 30) }
 			}
 			for range 4 {
