@@ -202,7 +202,7 @@ func (t *auditTurn) entered(j neighbours.AuditJob, passed, bad int) {
 
 // inNeed reports whether a segment needs repair: then it is brought to the holders
 // that lack it. Until then nobody brings it to a holder that came by proof after the
-// segment did, and that it lacks it is no failure.
+// segment did: that such a holder lacks it is no failure.
 func (t *auditTurn) inNeed(s protocol.SegmentID) bool {
 	v := t.neighbours.RollFor(t.group, s)
 	if v == nil || !t.isAlive(t.group) {

@@ -114,8 +114,8 @@ func (c *collection) gather(ctx context.Context) error {
 	return nil
 }
 
-// willing drops the lenders that stall; and all lenders where, without those, k
-// shards cannot come together.
+// willing drops the lenders that stall; and all lenders, where the others are too few
+// for k shards.
 func (c *collection) willing(rest []neighbours.Holder) []neighbours.Holder {
 	left := slices.DeleteFunc(slices.Clone(rest), func(h neighbours.Holder) bool { return c.stalledNow(h.Peer) })
 	if len(left) < len(rest) && c.got+len(left) < c.k {

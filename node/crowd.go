@@ -9,7 +9,7 @@ import (
 
 // crowd is what an entry counts for in a table that groups share: its group, or the
 // place from which the peer asked for it. Anybody may found groups, and be all of
-// their members: one of the two alone would keep nobody from having most of the
+// their members: if only one of the two counted, somebody could have most of the
 // table. The zero crowd is that of all peers whose address is not shown.
 type crowd struct {
 	group protocol.GroupID

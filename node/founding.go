@@ -38,8 +38,8 @@ func (n *Node) groupOf(ctx context.Context, r *protocol.FactsRequest) (protocol.
 }
 
 // mayFound checks that an offer of a group that is new here founds it: it brings
-// record and table, the table names this node, or this node was nominated for one
-// of its slots, and this node takes new groups.
+// record and table; the table names this node, or this node was nominated for one of
+// its slots; and this node takes new groups, or has promised this one room.
 func (n *Node) mayFound(g *truth.Group, offer []protocol.Fact) error {
 	id := g.ID
 	rec, err := n.offeredRecord(id, offer)

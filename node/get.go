@@ -69,8 +69,7 @@ func (n *Node) mayRead(from protocol.Remote, s protocol.SegmentID, desc, proof [
 }
 
 // readBody reads the whole shard, or cuts a slice, within the memory that the
-// gate allows. It does not serve bytes that the disk gives other than they were
-// stored.
+// gate allows. Bytes that are not as they were stored are not served.
 func (n *Node) readBody(ctx context.Context, from protocol.Remote, sh storage.ShardReader, d *protocol.Descriptor, r *protocol.GetRequest) ([]byte, func(), error) {
 	size := d.ShardSize
 	off, length := int64(0), size

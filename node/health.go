@@ -30,7 +30,7 @@ const (
 	StateInconsistent = "inconsistent"
 	StateLazy         = "lazy"
 	StateUrgent       = "urgent"
-	StateThin         = "thin" // besides lazy or urgent
+	StateThin         = "thin" // as well as lazy or urgent
 	StateBeyond       = "beyond"
 )
 

@@ -30,7 +30,7 @@ type nominee struct {
 	peer     peer.ID
 	envelope protocol.Envelope
 	until    time.Duration // by neighbours' watch
-	byTurn   bool          // the drawer named it, as this node sees turns; else such a candidate may replace it
+	byTurn   bool          // the drawer named it, as this node sees turns; else the drawer's may replace it
 }
 
 // maxNominees bounds the candidates that are remembered; beyond it those of the most

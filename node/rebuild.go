@@ -57,8 +57,8 @@ func (n *Node) gave(v *neighbours.Roll, to peer.ID, s protocol.SegmentID, while 
 }
 
 // arrives reports whether a segment will need no repair once the candidates that
-// already have their shards of it have entered, which takes hours. To make one more
-// that is still missing now would take as many loans as to make all.
+// already have their shards of it have entered, which takes hours. Making, before
+// that, one that is still missing would take as many loans as making all.
 func (n *Node) arrives(v *neighbours.Roll, s protocol.SegmentID, missing group.Set, c group.Count) bool {
 	if group.Assess(v.Table.Profile, c) != group.Lazy {
 		return false
@@ -201,9 +201,9 @@ func (n *Node) remake(ctx context.Context, j *repairJob) (made int, err error) {
 	return n.giveAll(ctx, c, grant)
 }
 
-// repairRoom takes memory for the shards from which others are made. All that this
-// node makes shares half of its memory for shards, and takes no more than that: so
-// nobody who asks for a shard has to wait until lenders have answered.
+// repairRoom takes memory for the shards from which others are made. All repairs
+// share half of this node's memory for shards, and take no more than that: so nobody
+// that asks for a shard has to wait until lenders have answered.
 func (n *Node) repairRoom(ctx context.Context, bytes int64) (release func(), err error) {
 	part := min(bytes, n.repairs.most)
 	if err := n.repairs.room.Acquire(ctx, part); err != nil {

@@ -32,8 +32,8 @@ func (h *Register) Renewed(id protocol.GroupID, renewal []byte) {
 	}
 }
 
-// renewalsTold is how many beats to each neighbour carry a renewal that is news
-// here, as a time.
+// renewalsTold is for how many times BeatEvery beats carry a renewal that is news
+// here.
 const renewalsTold = 2
 
 // RenewalsFor returns the renewals that are news, of groups shared with a peer.

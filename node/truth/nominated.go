@@ -6,7 +6,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// NominatedTo reports whether this node was nominated for one of the first slots.
+// NominatedTo reports whether this node was nominated for a slot of a table with that
+// many slots.
 func (g *Group) NominatedTo(slots int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
