@@ -61,7 +61,7 @@ func (p *putter) leave(g *ownGroup, id protocol.SegmentID) error {
 func (p *putter) retract(g *ownGroup, id protocol.SegmentID) {
 	del := protocol.SignDelete(g.ownerKey, g.networkName, g.id, id[:])
 	p.retracts.Go(func() {
-		p.c.tellAll(p.ctx, g, []protocol.Fact{{Kind: protocol.FactDelete, Bytes: del}})
+		_, _ = p.c.tellAll(p.ctx, g, []protocol.Fact{{Kind: protocol.FactDelete, Bytes: del}})
 	})
 }
 

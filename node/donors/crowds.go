@@ -150,11 +150,19 @@ func claimed(addrs []multiaddr.Multiaddr) (d group.Domain) {
 	return d
 }
 
-// indexed is a heap whose elements know their places in it.
-type indexed[T interface {
+// placed is an element of a heap that knows its place in it.
+type placed[T any] interface {
 	before(T) bool
 	put(at int)
-}] []T
+}
+
+var (
+	_ placed[*crowd] = (*crowd)(nil)
+	_ placed[*donor] = (*donor)(nil)
+)
+
+// indexed is a heap of them.
+type indexed[T placed[T]] []T
 
 func (h indexed[T]) Len() int           { return len(h) }
 func (h indexed[T]) Less(i, j int) bool { return h[i].before(h[j]) }

@@ -32,6 +32,7 @@ func DefaultLimits() Limits {
 	}
 }
 
+// WithDefaults returns the limits with those of DefaultLimits for what is zero.
 func (l Limits) WithDefaults() Limits {
 	d := DefaultLimits()
 	l = Limits{

@@ -185,7 +185,7 @@ func (h *Register) apply(g *seats, n *seatsNote) {
 		}
 		s.spare, s.refuses = v.State&seatSpare != 0, v.State&seatBarred != 0
 		if s.since = v.Since; s.drawn || s.proven {
-			s.lost = loss(v.Lost)
+			s.lost = Loss(v.Lost)
 		}
 		if at <= h.watch.Now {
 			s.audits.restore(&v)

@@ -88,6 +88,8 @@ type neighbour struct {
 	extra      audit.Extra   // what this node owes it as a holder
 }
 
+// New returns an empty Register of a node. now is the wall clock, mono a clock that
+// no step of that moves.
 func New(self peer.ID, set *liveness.Settings, audits *audit.Settings, now func() time.Time, mono func() time.Duration) *Register {
 	return &Register{
 		self: self, key: group.KeyOf(self), set: set, audit: audits, now: now, mono: mono,

@@ -189,6 +189,7 @@ func (s *seat) lacksNow(seg protocol.SegmentID, now time.Duration) bool {
 	return lacks || fault || confessed && now < until
 }
 
+// Lacks notes that holder i has not got a segment.
 func (r *Roll) Lacks(s protocol.SegmentID, i int) {
 	if r.Lack == nil {
 		r.Lack = make(map[protocol.SegmentID]group.Set)
@@ -251,6 +252,7 @@ func (r *Roll) DomainsOf(seats group.Set) []int {
 	return slices.Collect(maps.Values(slots))
 }
 
+// DomainAt returns the failure domain of holder i; this node is one of its own.
 func (r *Roll) DomainAt(i int) group.Domain {
 	if i == r.Self {
 		own := group.Candidate{Peer: r.Table.Held[i].Peer}

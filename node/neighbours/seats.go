@@ -67,7 +67,7 @@ type seat struct {
 	knows   bool // it takes this node for a holder, and neither has been gone since
 	agreed  bool // it said yes when this node last asked to enter
 	refuses bool // it said no
-	lost    loss // why it no longer holds the slot; 0: it does, if drawn or proven
+	lost    Loss // why it no longer holds the slot; 0: it does, if drawn or proven
 
 	since int64 // Unix seconds: when it was proven, lost, or last asked
 

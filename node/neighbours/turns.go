@@ -6,18 +6,19 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// loss says why a peer no longer holds a slot.
-type loss uint8
+// Loss says why a peer no longer holds a slot.
+type Loss uint8
 
+// The causes.
 const (
-	LostGone   loss = 1 // it was silent for too long
-	LostFailed loss = 2 // it failed too many audits
-	LostHanded loss = 3 // it handed the slot over
+	LostGone   Loss = 1 // it was silent for too long
+	LostFailed Loss = 2 // it failed too many audits
+	LostHanded Loss = 3 // it handed the slot over
 )
 
 // loseAll notes that a neighbour no longer holds its slots of a group.
 // mu is held.
-func (h *Register) loseAll(g *seats, p *neighbour, why loss) {
+func (h *Register) loseAll(g *seats, p *neighbour, why Loss) {
 	for i := range g.list {
 		if s := &g.list[i]; s.who == p {
 			h.unseat(g, s, why)
@@ -143,13 +144,13 @@ func (h *Register) Handed(id protocol.GroupID, to peer.ID, slot int) (by peer.ID
 }
 
 // Lose notes that a peer no longer holds a slot, and why.
-func (h *Register) Lose(id protocol.GroupID, p peer.ID, slot int, why loss) {
+func (h *Register) Lose(id protocol.GroupID, p peer.ID, slot int, why Loss) {
 	h.with(id, p, slot, func(g *seats, s *seat) { h.unseat(g, s, why) })
 }
 
 // unseat takes a slot from a peer that holds it, and the hope of one from any
 // other. mu is held.
-func (h *Register) unseat(g *seats, s *seat, why loss) {
+func (h *Register) unseat(g *seats, s *seat, why Loss) {
 	if s.counts() {
 		s.lost, s.since = why, h.now().Unix()
 		h.moved(g)

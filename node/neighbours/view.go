@@ -20,7 +20,7 @@ type Holder struct {
 	Member   bool // it counts as the holder of the slot
 	Asks     bool // it is to be audited for it
 	Drawn    bool // the owner drew it for the slot
-	Lost     loss
+	Lost     Loss
 	Draining bool
 	Lacks    int // segments, as its own Have says
 	Failed   int // segments, by this node's audits

@@ -32,6 +32,7 @@ func DefaultCaps() Caps {
 	}
 }
 
+// WithDefaults returns the caps with those of DefaultCaps for what is zero.
 func (c Caps) WithDefaults() Caps {
 	d := DefaultCaps()
 	return Caps{
@@ -58,6 +59,7 @@ func SourceOf(r protocol.Remote) Source {
 	return Source{group.AddrDomain(addr)}
 }
 
+// Exempt reports whether a source is bounded by no cap.
 func (s Source) Exempt() bool { return s == Local }
 
 // Text is how a source is written down; ParseSource reads it.
@@ -76,6 +78,8 @@ const (
 	sourceHidden = "hidden"
 )
 
+// ParseSource reads a source as it is written down; one that cannot be read is the
+// zero Source.
 func ParseSource(text string) Source {
 	if text == sourceLocal {
 		return Local

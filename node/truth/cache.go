@@ -31,6 +31,8 @@ type cacheEntry struct {
 	place *list.Element
 }
 
+// NewCache returns an empty Cache, which keeps unused groups within most bytes and
+// loads a group by load.
 func NewCache(most int64, load func(context.Context, protocol.GroupID) (*Group, error)) *Cache {
 	return &Cache{
 		load: load, most: most,

@@ -65,6 +65,7 @@ type keptEnvelope struct {
 	raw []byte
 }
 
+// Grant is what is kept of a grant: its fact's name, and how many bytes it grants.
 type Grant struct {
 	ID    protocol.Hash
 	Bytes int64

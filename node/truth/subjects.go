@@ -39,6 +39,7 @@ func (g *Group) BeginGrant(subject []byte) error {
 	return nil
 }
 
+// EndGrant takes back what BeginGrant counted.
 func (g *Group) EndGrant(subject []byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
