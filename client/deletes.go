@@ -263,9 +263,19 @@ func (o *Owner) deletions() (map[putID]*deleteState, error) {
 }
 
 // saveReceipts notes which holders have acknowledged a deletion. Once nobody need
-// be told any more it forgets all but that it happened and when.
+// be told any more it forgets all but that it happened and when. What another session
+// has noted of it meanwhile counts, too; d is then as the journal has it.
 func (o *Owner) saveReceipts(id putID, d *deleteState, over bool) error {
 	err := o.db.Update(func(tx *kv.Tx) error {
+		noted, err := deletion(tx, id[:])
+		switch {
+		case err != nil:
+			return err
+		case noted == nil: // its end is noted
+			d.Enough = d.Enough || errors.Is(gone(tx, id[:]), ErrDeleted)
+			return nil
+		}
+		d.add(noted)
 		if over {
 			return errors.Join(tx.Delete(bucketDeletes, id[:]), putDeleted(tx, id[:], d))
 		}
@@ -275,4 +285,15 @@ func (o *Owner) saveReceipts(id putID, d *deleteState, over bool) error {
 		return fmt.Errorf("note receipts: %w", err)
 	}
 	return nil
+}
+
+// add adds the receipts of the same deletion that others noted. Where enough holders
+// said that they know it, they do, whoever answers later.
+func (d *deleteState) add(noted *deleteState) {
+	d.Enough = d.Enough || noted.Enough
+	for _, t := range d.Told {
+		for slot, ok := range noted.told(t.Group, len(t.Slots)) {
+			t.Slots[slot] = t.Slots[slot] || ok
+		}
+	}
 }

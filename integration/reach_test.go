@@ -113,6 +113,53 @@ func TestOneAcknowledgesForAll(t *testing.T) {
 	}
 }
 
+// What was deleted stays deleted in its owner's list: successors that have said so
+// and do not answer in a later session unsay nothing, though that session tells them
+// again.
+func TestDeletedStaysDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 7, memnet.Config{Latency: 10 * time.Millisecond})
+		o, session := w.owner(t.TempDir())
+		up := put(w, session(), randomBytes(1<<20), client.PutOptions{})
+		ids := w.bySlot(up.Link)
+		names := make([]protocol.Envelope, len(ids))
+		var successors []*member
+		for slot := range names {
+			m := ids[0]
+			if slot > 0 {
+				ids[slot].Stop()
+				m = w.addNode()
+				w.say(m, nil)
+				successors = append(successors, m)
+			}
+			var err error
+			names[slot], err = m.Envelope()
+			w.must(err)
+		}
+		w.say(ids[0], names)
+		if res, err := session().Delete(w.ctx, up.Link, client.DeleteOptions{}); err != nil || !res.Enough {
+			t.Fatalf("delete: %+v, %v", res, err)
+		}
+		for _, m := range successors {
+			m.Stop()
+		}
+		c := session()
+		w.must(c.Attend(w.ctx))
+		if list := must(o.Uploads()); len(list) != 0 {
+			t.Errorf("listed again: %+v", list)
+		}
+		if at, err := o.DeletedAt(up.Link); err != nil || at.IsZero() {
+			t.Errorf("deleted at %s, %v", at, err)
+		}
+		if res, err := c.Delete(w.ctx, up.Link, client.DeleteOptions{}); err != nil || !res.Enough {
+			t.Errorf("delete it again: %+v, %v", res, err)
+		}
+		if !c.Owes() {
+			t.Error("nobody is to be told any more")
+		}
+	})
+}
+
 // say makes a member a yesman.
 func (w *world) say(m *member, names []protocol.Envelope) {
 	y := &yesman{m.node, names}
