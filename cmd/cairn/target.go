@@ -77,7 +77,7 @@ func (t *target) check() error {
 		return withHint(fmt.Errorf("write %q: it leads nowhere", t.path), "remove it, or name another file")
 	case info.IsDir():
 		return withHint(fmt.Errorf("write %q: it is a folder", t.path), "name a file: \"cairn get LINK NAME\"")
-	case !info.Mode().IsRegular() || isStdout(info):
+	case !info.Mode().IsRegular() || isStream(info):
 		return withHint(fmt.Errorf("write %q: it is no file, and would be replaced by one", t.path),
 			"\"cairn get LINK -\" and \"cairn cat LINK\" write to standard output")
 	case !t.force:
@@ -86,11 +86,15 @@ func (t *target) check() error {
 	return nil
 }
 
-// isStdout reports whether a file is what standard output goes to: then the user
-// means standard output, and not to replace that file.
-func isStdout(info fs.FileInfo) bool {
-	out, err := os.Stdout.Stat()
-	return err == nil && os.SameFile(info, out)
+// isStream reports whether a file is what standard output or standard error goes
+// to: then the name that leads there is meant, not the file.
+func isStream(info fs.FileInfo) bool {
+	for _, f := range []*os.File{os.Stdout, os.Stderr} {
+		if to, err := f.Stat(); err == nil && os.SameFile(info, to) {
+			return true
+		}
+	}
+	return false
 }
 
 // finish gives the file its size, its rights and its name: sync, rename, sync the

@@ -64,21 +64,26 @@ func TestTargetReplacesNoDevice(t *testing.T) {
 	}
 }
 
-// A file that is standard output is not replaced by way of /dev/stdout.
-func TestTargetIsStdout(t *testing.T) {
-	dir := t.TempDir()
-	out, err := os.Create(filepath.Join(dir, "out"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	old := os.Stdout
-	os.Stdout = out
-	defer func() { os.Stdout = old; _ = out.Close() }()
-	if err := os.Symlink("out", filepath.Join(dir, "stdout")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := newTarget(filepath.Join(dir, "stdout"), true, protocol.PointerID{1}); err == nil {
-		t.Error("it would be replaced")
+// What a standard stream goes to, where that is a file, is not replaced by way of
+// /dev/stdout or /dev/stderr: these would be gone for everybody.
+func TestTargetIsStandardStream(t *testing.T) {
+	for name, stream := range map[string]**os.File{"stdout": &os.Stdout, "stderr": &os.Stderr} {
+		dir := t.TempDir()
+		out, err := os.Create(filepath.Join(dir, "out"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("out", filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		old := *stream
+		*stream = out
+		_, err = newTarget(filepath.Join(dir, name), true, protocol.PointerID{1})
+		*stream = old
+		_ = out.Close()
+		if err == nil {
+			t.Errorf("%s would be replaced", name)
+		}
 	}
 }
 
