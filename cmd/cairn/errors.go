@@ -67,7 +67,7 @@ var kinds = []struct {
 	{client.ErrDamaged, statusDamaged, "no false byte was written. Holders lie or their disks fail: \"cairn health LINK\" names them"},
 	{client.ErrInUse, statusFailed, "wait for the other process to end, or use another home: \"--home DIR\""},
 	{client.ErrNoJournal, statusFailed, "restore it from a backup; \"cairn put\" begins a new one, which knows nothing of what was put before"},
-	{client.ErrSourceChanged, statusFailed, "put it again when nobody writes to it; nothing that was stored before is touched"},
+	{client.ErrSourceChanged, statusFailed, changedHint},
 }
 
 // hintNetwork adds how to ask the other network, if an error says that something lies

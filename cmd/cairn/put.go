@@ -79,12 +79,18 @@ func (a *app) put(cmd *cobra.Command, arg string, f putFlags) error {
 	return a.showPut(src.Name, res)
 }
 
+// changedHint is what to do about a source that changes. Read as standard input it
+// is taken as it is.
+const changedHint = "put it again when nobody writes to it; what only grows, as a log does, can be put as it is by \"cairn put - --name NAME < SRC\""
+
 // putError adds what to do about a put that failed; begun says that a part of it is
 // stored.
 func putError(err error, begun bool) error {
 	switch {
 	case errors.Is(err, client.ErrNetworkFull) && begun:
 		return withHint(err, "the room ended before the file did. When \"cairn network\" shows more, put the same file again: it goes on where it was")
+	case errors.Is(err, client.ErrSourceChanged) && begun:
+		return withHint(err, "%s. What is stored of it is of no use for that: \"cairn uploads\" gives it a name, by which \"cairn delete\" has it freed", changedHint)
 	case errors.Is(err, client.ErrTooFew):
 		return withHint(err, "nothing that was stored before is lost. \"cairn network\" shows what a put can get now, \"cairn doctor\" whether this computer's clock or line is at fault; put it again later, or with a lower --profile")
 	}
