@@ -22,6 +22,7 @@ type app struct {
 	prepared  bool                          // the settings are read
 	log       *slog.Logger
 	closers   []func()
+	ofHome    []string // warnings that are told already, and that a result has to hold
 }
 
 // globalFlags are taken by every command.

@@ -109,7 +109,7 @@ type putResult struct {
 	N        int      `json:"n"`
 	Safe     bool     `json:"safe"` // the loss of two nodes loses nothing
 	Private  bool     `json:"private"`
-	Warnings []string `json:"warnings"` // what looks wrong with the network
+	Warnings []string `json:"warnings"` // what looks wrong with the network or this home
 }
 
 func (a *app) showPut(name string, res *client.PutResult) error {
@@ -119,7 +119,7 @@ func (a *app) showPut(name string, res *client.PutResult) error {
 	}
 	if a.flags.json {
 		p := res.Profile
-		warnings := append([]string{}, res.Warnings...) // [], not null
+		warnings := append(append([]string{}, a.ofHome...), res.Warnings...) // [], not null
 		err = a.result(putResult{link, name, res.Size, res.Segments, res.Stored, p.K, p.R, p.N, !res.NotSafe, res.Private, warnings})
 	} else if err = a.print("%s\n", link); err == nil {
 		a.tellSafety(res)

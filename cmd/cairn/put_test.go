@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 	"testing"
 
@@ -21,6 +23,34 @@ func TestPutOfWhatChanges(t *testing.T) {
 		}
 		if strings.Contains(hints, "cairn delete") != begun {
 			t.Errorf("begun %t: %q", begun, hints)
+		}
+	}
+}
+
+// That a put has begun a new journal, which says nothing of that later, is told to
+// programs, too.
+func TestPutTellsOfALostJournal(t *testing.T) {
+	h := home{t.TempDir()}
+	o, err := client.OpenOwner(h.owner(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(o.Close(), os.Remove(h.owner(journalFile))); err != nil {
+		t.Fatal(err)
+	}
+	for _, lost := range []bool{true, false} {
+		var out strings.Builder
+		a := newApp(strings.NewReader(""), &out, io.Discard)
+		a.flags.json = true
+		if _, err := a.openJournal(h); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.showPut("a", new(client.PutResult)); err != nil {
+			t.Fatal(err)
+		}
+		a.close()
+		if strings.Contains(out.String(), journalFile) != lost {
+			t.Errorf("lost %t: %s", lost, out.String())
 		}
 	}
 }

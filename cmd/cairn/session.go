@@ -93,7 +93,9 @@ func (a *app) openJournal(h home) (*client.Owner, error) {
 	}
 	a.onClose(func() { _ = o.Close() })
 	if o.JournalLost() {
-		a.warn("%s was gone or empty, and is begun anew: what was put from this home before can be neither listed, renewed nor deleted", h.owner(journalFile))
+		text := fmt.Sprintf("%s was gone or empty, and is begun anew: what was put from this home before can be neither listed, renewed nor deleted", h.owner(journalFile))
+		a.ofHome = append(a.ofHome, text) // nobody says it again
+		a.warn("%s", text)
 	}
 	if o.Created() {
 		a.note("made this home's secret: %s. Whoever copies it can act as you; without it nobody can free what you store", h.owner("secret"))
