@@ -125,8 +125,8 @@ func (n *Node) Audit(ctx context.Context, from protocol.Remote, r *protocol.Audi
 // shard the chunk that both halves select, or why not.
 func (n *Node) Reveal(ctx context.Context, from protocol.Remote, r *protocol.RevealRequest) (*protocol.RevealReply, []byte, func(), error) {
 	p := n.pendings.take(from.Peer, n.now())
-	if p == nil {
-		return nil, nil, nil, protocol.Refuse(protocol.CodeNotFound, "no challenge of yours waits")
+	if p == nil { // it may have had to give way: that says nothing of the shards
+		return nil, nil, nil, protocol.Refuse(protocol.CodeUnavailable, "no challenge of yours waits")
 	}
 	if err := protocol.CheckCommit(p.request.Commit, r.Secret); err != nil {
 		return nil, nil, nil, err

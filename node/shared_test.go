@@ -86,6 +86,33 @@ func TestPendingsAreShared(t *testing.T) {
 	}
 }
 
+// Whose challenge had to give way asks again: the holder was short of room, which is
+// no sign that it has not got the shards.
+func TestWhoGaveWayIsAskedAgain(t *testing.T) {
+	const addr = "/ip4/66.6.6.6/tcp/1"
+	w := newWorld(t, 915, nil)
+	o := w.newOwner().found()
+	s := o.newSegment(100)
+	o.mustPut(s)
+	auditor := o.members[(ownSlot+1)%len(o.members)].id
+	secret := protocol.Half(randomBytes(w.r, 32))
+	audit := func(g *owner, id peer.ID, c protocol.Hash, seg protocol.SegmentID) error {
+		_, err := w.node.Audit(t.Context(), at(id, addr), &protocol.AuditRequest{Group: g.id, Commit: c, Shards: []protocol.ShardRef{{Segment: seg, Slot: ownSlot}}})
+		return err
+	}
+	if err := audit(o, auditor, secret.Commit(), s.id); err != nil {
+		t.Fatal(err)
+	}
+	for range 9 {
+		g := w.stranger(widest, w.identities(widest.N))
+		for _, m := range g.members {
+			_ = audit(g, m.id, protocol.Hash{}, protocol.SegmentID{})
+		}
+	}
+	_, _, _, err := w.node.Reveal(t.Context(), at(auditor, addr), &protocol.RevealRequest{Secret: secret})
+	wantCode(t, "a challenge that had to give way", err, protocol.CodeUnavailable)
+}
+
 // A stranger's groups name no candidate for more than one slot, and leave room for
 // the candidates of others' groups.
 func TestNomineesAreShared(t *testing.T) {
