@@ -207,3 +207,43 @@ func TestDribbledLists(t *testing.T) {
 		time.Sleep(time.Minute)
 	})
 }
+
+// Members that dawdle are asked where nobody else answers: those that are gone tell
+// nothing.
+func TestDawdlersAreBetterThanTheGone(t *testing.T) {
+	w := newWorld(t, 916, nil)
+	o := w.newOwner().found()
+	nb := w.node.neighbours
+	var slow []peer.ID
+	for _, m := range o.members {
+		if m.id != w.net.id && len(slow) < 2 {
+			slow = append(slow, m.id)
+		}
+	}
+	for range 10 * 24 {
+		w.clock.step(time.Hour)
+		for _, m := range o.members {
+			switch {
+			case m.id == w.net.id:
+			case slices.Contains(slow, m.id):
+				nb.Beaten(m.id, &protocol.Beat{Clock: w.clock.now().Unix()})
+			default:
+				nb.Unanswered(m.id)
+			}
+		}
+	}
+	if !slices.Contains(w.node.comembers(o.id, false), slow[0]) {
+		t.Fatal("the test tests nothing")
+	}
+	for _, id := range slow {
+		w.node.exchange.dawdle(id, nb.Now(), day)
+	}
+	for _, all := range []bool{false, true} {
+		with := w.node.comembers(o.id, all)
+		for _, id := range slow {
+			if !slices.Contains(with, id) {
+				t.Errorf("all: %v: %d are asked, and not who answers", all, len(with))
+			}
+		}
+	}
+}

@@ -115,8 +115,8 @@ func (n *Node) exchangeGroup(ctx context.Context, id protocol.GroupID) error {
 // ever was one, because facts prove themselves whoever gives them, and a peer that
 // was found gone may know a newer one. One of the members that have not told yet what
 // they have comes first; only one, or members that never tell would keep all others
-// from being asked. A peer that dawdled within a day is asked only where there is
-// nobody else.
+// from being asked. A peer that dawdled within a day is asked only where nobody else
+// answers.
 func (n *Node) comembers(id protocol.GroupID, all bool) []peer.ID {
 	var answering, others, dawdling []peer.ID
 	untold := make(map[peer.ID]bool)
@@ -132,8 +132,9 @@ func (n *Node) comembers(id protocol.GroupID, all bool) []peer.ID {
 			others = append(others, h.Peer)
 		}
 	}
-	if len(answering)+len(others) == 0 {
-		answering = dawdling
+	if len(answering) == 0 { // not as many as an exchange waits for: the others are asked, too
+		n.rand.shuffle(len(dawdling), func(i, j int) { dawdling[i], dawdling[j] = dawdling[j], dawdling[i] })
+		answering = dawdling[:min(len(dawdling), dawdlersAsked-1)]
 	}
 	n.rand.shuffle(len(answering), func(i, j int) { answering[i], answering[j] = answering[j], answering[i] })
 	if i := slices.IndexFunc(answering, func(p peer.ID) bool { return untold[p] }); i > 0 {
