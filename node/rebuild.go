@@ -105,8 +105,11 @@ func (n *Node) repairSegment(ctx context.Context, j *repairJob) {
 		n.log.Warn("a segment cannot be repaired: its descriptor is false", "group", j.roll.ID.Prefix(), "segment", j.segment)
 	case errors.Is(err, errLendLater) && n.askedLate(j):
 	case err != nil && ctx.Err() == nil:
-		now := n.neighbours.Now()
-		n.repairs.failed.until(kin{j.roll.ID, j.segment}, now+group.TurnLength(n.cfg.Timing.RepairDay), now) // until it is another's turn
+		now, rest := n.neighbours.Now(), group.TurnLength(n.cfg.Timing.RepairDay) // until it is another's turn
+		if errors.Is(err, errStalls) {
+			rest = min(rest, stallsPutOff*n.cfg.Timing.RepairEvery)
+		}
+		n.repairs.failed.until(kin{j.roll.ID, j.segment}, now+rest, now)
 		n.log.Info("a segment is not repaired", "group", j.roll.ID.Prefix(), "segment", j.segment, "made", made, "err", err)
 	case made > 0:
 		n.log.Info("repaired a segment", "group", j.roll.ID.Prefix(), "segment", j.segment, "shards", made, "fetched", j.fetched, "took", n.now().Sub(begun))

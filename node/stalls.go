@@ -22,6 +22,10 @@ const (
 	// must not keep the others waiting.
 	borrowsAtOnce = 8
 	firstBorrows  = 4
+	// stallsPutOff is for how many times Timing.RepairEvery a segment rests that was
+	// given up because too few are left that do not stall: it may have been this node's
+	// own line that had a hiccup, and all others' segments with it.
+	stallsPutOff = 4
 )
 
 // shardTimeout is how long a peer has to give or take a shard of a number of bytes:

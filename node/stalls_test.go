@@ -111,6 +111,40 @@ func TestStalledLoansEndARound(t *testing.T) {
 	})
 }
 
+// A hiccup of the line has all lenders stall; the segments that were not even tried for
+// it wait for an hour, not till it is another's turn.
+func TestStallsPutRepairOffForAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := stallingWorld(t, 917)
+		w.stalling(1300, 3200, time.Minute)
+		n := w.node
+		put := func() (off int) {
+			for _, id := range n.neighbours.IDs() {
+				f, err := n.factsOf(t.Context(), id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for s := range f.grants {
+					if n.repairs.failed.resting(kin{id, s}, n.neighbours.Now()) {
+						off++
+					}
+				}
+			}
+			return off
+		}
+		if err := n.repairOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		tried := put()
+		time.Sleep(time.Hour)
+		if off := put(); tried <= 2*repairsAtOnce || off > repairsAtOnce {
+			t.Errorf("%d of %d segments are put off for more than an hour", off, tried)
+		}
+		n.caller.Close()
+		time.Sleep(2 * time.Hour) // till the last lender has spoken
+	})
+}
+
 // And while they stall, readers have half of the memory for shards.
 func TestStalledLoansKeepNoReaderOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
