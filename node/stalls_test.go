@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,6 +143,43 @@ func TestStallsPutRepairOffForAnHour(t *testing.T) {
 		}
 		n.caller.Close()
 		time.Sleep(2 * time.Hour) // till the last lender has spoken
+	})
+}
+
+// slowTaker takes no shard.
+type slowTaker struct{ *tarpit }
+
+func (slowTaker) Put(context.Context, protocol.Remote, *protocol.PutRequest, io.Reader) (*protocol.PutReply, error) {
+	time.Sleep(time.Hour)
+	return nil, protocol.ErrUnavailable
+}
+
+// Members that were off when their shards were made, and stall when these are brought,
+// hold a round of repair no longer than others that stall.
+func TestStallsEndBringing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := stallingWorld(t, 918)
+		o := w.around(protocol.Profile{K: 32, R: 60, N: 100})
+		s := o.newSegmentOf(o.profile, 1000)
+		o.must(fact(protocol.FactGrant, s.grant))
+		n := w.node
+		for i, m := range o.members {
+			if m.id == w.net.id {
+				continue
+			}
+			w.net.peers[m.id] = slowTaker{&tarpit{lacks: true}}
+			n.neighbours.Beaten(m.id, &protocol.Beat{Clock: time.Now().Unix()})
+			n.neighbours.Miss(o.id, m.id, i, s.id)
+			r := &protocol.PutRequest{Record: o.record, Slot: i, Descriptor: s.bytes, Grant: s.grant, Length: s.desc.ShardSize}
+			n.repairs.late.keep(parcel{kin{o.id, s.id}, i, m.id}, r, s.shards[i], n.neighbours.Now()+day)
+		}
+		begun := time.Now()
+		n.bringUndelivered(t.Context())
+		if took := time.Since(begun); took > 2*gatherSlack {
+			t.Errorf("all repair waits for %v", took)
+		}
+		n.caller.Close()
+		time.Sleep(2 * time.Hour)
 	})
 }
 

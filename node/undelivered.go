@@ -91,11 +91,14 @@ func unreached(err error) bool {
 		err != nil && !errors.As(err, &no) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
 }
 
-// bringUndelivered puts the shards that wait for peers which answer by now.
+// bringUndelivered puts the shards that wait for peers which answer by now. All have
+// some slack together, and as long as what is taken needs at the least rate: the
+// others' turn comes in the next round.
 func (n *Node) bringUndelivered(ctx context.Context) {
 	silent := make(map[peer.ID]bool)
+	until := n.neighbours.Now() + gatherSlack
 	for p, v := range n.repairs.late.waiting(n.neighbours.Now()) {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || n.neighbours.Now() >= until {
 			return
 		}
 		if !n.awaits(p) {
@@ -123,6 +126,7 @@ func (n *Node) bringUndelivered(ctx context.Context) {
 			n.log.Debug("a repaired shard is not taken", "peer", protocol.ShortPeer(p.to), "slot", p.slot, "segment", p.segment, "err", err)
 			continue
 		}
+		until += shardTimeout(v.request.Length) - shardTimeout(0)
 		n.count.given.Add(int64(len(v.shard)))
 		n.count.repaired.Add(1)
 		n.neighbours.Got(p.group, p.to, p.slot, p.segment)
