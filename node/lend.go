@@ -36,7 +36,11 @@ func (n *Node) mayLend(ctx context.Context, to protocol.Remote, r *protocol.Mend
 	held := g.Count()
 	release()
 	err = n.loans.take(v, true, max(leastLent, held*d.K/(d.N*lentShare)), n.neighbours.Now(), in...)
-	if v.mending && (err == nil || errors.Is(err, errAsked)) && !n.neighbours.Confess(r.Group, to.Peer, r.Segment, n.cfg.Timing.ConfessedFor) {
+	switch {
+	case !v.mending:
+	case err != nil && !errors.Is(err, errAsked):
+		n.neighbours.StillConfesses(r.Group, to.Peer, r.Segment, n.cfg.Timing.ConfessedFor)
+	case !n.neighbours.Confess(r.Group, to.Peer, r.Segment, n.cfg.Timing.ConfessedFor):
 		return protocol.Refuse(protocol.CodeCapped, "what members of group %s lack is too much to be noted", r.Group.Prefix())
 	}
 	return err

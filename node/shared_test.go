@@ -288,3 +288,44 @@ func TestAsksAreBounded(t *testing.T) {
 		t.Errorf("a while later %d of %d are noted, %d confessed, want %d", n, len(segs), lacked(), most)
 	}
 }
+
+// What a member confessed counts as long as it asks for it, also where it is lent no
+// more this month.
+func TestConfessionsLastWhileAskedFor(t *testing.T) {
+	w := newWorld(t, 917, nil)
+	o := w.newOwner().found()
+	m := o.members[(ownSlot+1)%len(o.members)].id
+	var segs []protocol.SegmentID
+	for range leastLent + 4 {
+		s := o.newSegment(64)
+		o.mustPut(s)
+		segs = append(segs, s.id)
+	}
+	lent := make(map[protocol.SegmentID]bool)
+	ask := func() {
+		for _, s := range segs {
+			if lent[s] {
+				continue
+			}
+			_, _, free, err := w.node.Mend(t.Context(), at(m, "/ip4/66.6.6.6/tcp/1"), &protocol.MendRequest{Group: o.id, Segment: s, Slot: protocol.AnySlot, Purpose: protocol.PurposeMending})
+			if lent[s] = err == nil; lent[s] {
+				free()
+			}
+		}
+	}
+	ask()
+	w.clock.step(w.node.cfg.Timing.ConfessFirst)
+	for range 20 {
+		ask()
+		w.clock.step(day)
+	}
+	v, lacks := w.node.neighbours.Roll(o.id), 0
+	for _, s := range segs {
+		if set := v.Lacking(s); set.Has(v.Table.Find(m)) {
+			lacks++
+		}
+	}
+	if lacks != len(segs)-leastLent {
+		t.Errorf("of %d segments %d count as lacking, want %d", len(segs), lacks, len(segs)-leastLent)
+	}
+}

@@ -348,3 +348,13 @@ func (h *Register) Confess(id protocol.GroupID, p peer.ID, seg protocol.SegmentI
 	})
 	return noted
 }
+
+// StillConfesses notes that a member says again that it has lost a shard, if it is
+// noted that it said so: that takes no room.
+func (h *Register) StillConfesses(id protocol.GroupID, p peer.ID, seg protocol.SegmentID, long time.Duration) {
+	h.withPeer(id, p, func(_ *seats, s *seat) {
+		if _, noted := s.confessed[seg]; noted {
+			s.confessed[seg] = h.moment() + long
+		}
+	})
+}
