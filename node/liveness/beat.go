@@ -4,8 +4,8 @@ import "time"
 
 // NextBeat returns when a neighbour is asked again, as a moment of a clock that
 // never stands still, so that a node that is cut off notices when it no longer
-// is: a multiple of an interval after asked, the last message that either sent
-// the other. neighbours is how many the node has; u is drawn uniformly from 0 … 1.
+// is: an interval after asked, when it was last asked or last answered. neighbours is
+// how many the node has; u is drawn uniformly from 0 … 1.
 //
 // Intervals stretch with neighbours, so that all beats together keep BeatGap on
 // average, up to MaxBeatEvery. A neighbour that did not answer the last message is

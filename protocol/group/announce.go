@@ -12,8 +12,8 @@ import (
 // MaxAnnouncers is how many members announce a group in the DHT.
 const MaxAnnouncers = 16
 
-// Announcers returns the members that announce a group: the first
-// MaxAnnouncers of the living by the BLAKE3-256 digest of group ID ‖ peer ID.
+// Announcers returns those of a group's members that announce it: the first
+// MaxAnnouncers by the BLAKE3-256 digest of group ID ‖ peer ID.
 // An empty ID is a vacant slot.
 func Announcers(g protocol.GroupID, members []peer.ID) []peer.ID {
 	type ranked struct {

@@ -57,8 +57,7 @@ func PlausibleDrawer(g protocol.GroupID, slot int, d Day, domains []Key, living 
 // they should be asked: eligible, with room for need bytes, without a seat, and
 // not spoiling the group's spread (Fits). It draws uniformly over failure domains,
 // as Draw does. The caller leaves out those that failed this member's audits. If
-// nobody is left, the group is thin: there is nothing to retry until another
-// candidate appears. It allocates; drawing is rare.
+// nobody is left, the group is thin. It allocates; drawing is rare.
 func (s *Seats) Redraw(slot int, cands []Candidate, need int64, private bool, v View, rng *rand.Rand) []Candidate {
 	fits := func(c *Candidate) bool {
 		return c.eligible(need) && s.Find(c.Peer) < 0 && s.Fits(slot, c.Domain(private), v)
