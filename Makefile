@@ -42,7 +42,7 @@ lint: ## golangci-lint, built from tools/go.mod
 fuzz: ## each decoder for FUZZTIME, two at a time
 	GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh .ci/fuzz
 
-soak: ## each decoder SOAK times on mutants of its corpus, two at a time: two minutes or less for most of the 65
+soak: ## each decoder SOAK times on mutants of its corpus, two at a time: two minutes or less for most
 	GO='$(GO)' SOAK='$(SOAK)' sh .ci/fuzz
 
 matrix: ## every operation on a disk upset in every way: some 9,000 crashes and failures
