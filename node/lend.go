@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -20,7 +19,13 @@ import (
 func (n *Node) mayLend(ctx context.Context, to protocol.Remote, r *protocol.MendRequest, d *protocol.Descriptor) error {
 	v := loan{borrower{to.Peer, r.Group}, r.Segment, r.Purpose == protocol.PurposeMending}
 	late, in := v.mending, crowdsOf(r.Group, to)
-	if !v.mending {
+	if v.mending {
+		// It counts as lacking the shard whatever it is lent: damage beyond the month's
+		// loans is damage all the same.
+		if !n.neighbours.Confess(r.Group, to.Peer, r.Segment, n.cfg.Timing.ConfessedFor) {
+			return protocol.Refuse(protocol.CodeCapped, "what members of group %s lack is too much to be noted", r.Group.Prefix())
+		}
+	} else {
 		var err error
 		if late, err = n.mayRepair(to.Peer, r); err != nil {
 			return err
@@ -35,15 +40,7 @@ func (n *Node) mayLend(ctx context.Context, to protocol.Remote, r *protocol.Mend
 	}
 	held := g.Count()
 	release()
-	err = n.loans.take(v, true, max(leastLent, held*d.K/(d.N*lentShare)), n.neighbours.Now(), in...)
-	switch {
-	case !v.mending:
-	case err != nil && !errors.Is(err, errAsked):
-		n.neighbours.StillConfesses(r.Group, to.Peer, r.Segment, n.cfg.Timing.ConfessedFor)
-	case !n.neighbours.Confess(r.Group, to.Peer, r.Segment, n.cfg.Timing.ConfessedFor):
-		return protocol.Refuse(protocol.CodeCapped, "what members of group %s lack is too much to be noted", r.Group.Prefix())
-	}
-	return err
+	return n.loans.take(v, true, max(leastLent, held*d.K/(d.N*lentShare)), n.neighbours.Now(), in...)
 }
 
 // mayRepair checks that a segment needs repair as this node sees it, or that this

@@ -114,7 +114,7 @@ func (l *loans) count(v loan, was *lent, by int) {
 
 // take notes a loan, unless the same was given not long ago. A late one is given only
 // to a peer that asked for it a while before, and at most most of them to one peer.
-// The loan counts for the crowds in. No other error has the code of errAsked.
+// The loan counts for the crowds in.
 func (l *loans) take(v loan, late bool, most int, now time.Duration, in ...crowd) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

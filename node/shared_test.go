@@ -242,8 +242,8 @@ func TestLoansAreShared(t *testing.T) {
 	}
 }
 
-// A member may ask for only a few times as many shards as it may have, and confess no
-// more than it asks for; what it did not come for it may ask for again.
+// A member may ask for only a few times as many shards as it may have; what it did not
+// come for it may ask for again. It confesses all that it asks for.
 func TestAsksAreBounded(t *testing.T) {
 	w := newWorld(t, 916, nil)
 	p := protocol.Profile{K: 2, R: 4, N: 6}
@@ -279,18 +279,18 @@ func TestAsksAreBounded(t *testing.T) {
 		return n
 	}
 	const most = leastLent * asksALoan
-	if n := ask(); n != most || lacked() != most || w.node.loans.t.Len() != most {
-		t.Errorf("%d of %d are noted, %d confessed, want %d", n, len(segs), lacked(), most)
+	if n := ask(); n != most || lacked() != len(segs) || w.node.loans.t.Len() != most {
+		t.Errorf("of %d segments %d are noted and %d confessed, want %d and all", len(segs), n, lacked(), most)
 	}
 	slices.Reverse(segs)
 	w.clock.step(askedTill * w.node.cfg.Timing.ConfessFirst)
-	if n := ask(); n != most || lacked() != len(segs) || w.node.loans.t.Len() != most {
-		t.Errorf("a while later %d of %d are noted, %d confessed, want %d", n, len(segs), lacked(), most)
+	if n := ask(); n != most || w.node.loans.t.Len() != most {
+		t.Errorf("a while later %d of %d are noted, want %d", n, len(segs), most)
 	}
 }
 
 // What a member confessed counts as long as it asks for it, also where it is lent no
-// more this month.
+// more this month, and so does damage that it finds only then.
 func TestConfessionsLastWhileAskedFor(t *testing.T) {
 	w := newWorld(t, 917, nil)
 	o := w.newOwner().found()
@@ -319,13 +319,25 @@ func TestConfessionsLastWhileAskedFor(t *testing.T) {
 		ask()
 		w.clock.step(day)
 	}
-	v, lacks := w.node.neighbours.Roll(o.id), 0
-	for _, s := range segs {
-		if set := v.Lacking(s); set.Has(v.Table.Find(m)) {
-			lacks++
+	lacking := func() (n int) {
+		v := w.node.neighbours.Roll(o.id)
+		for _, s := range segs {
+			if set := v.Lacking(s); set.Has(v.Table.Find(m)) {
+				n++
+			}
 		}
+		return n
 	}
-	if lacks != len(segs)-leastLent {
-		t.Errorf("of %d segments %d count as lacking, want %d", len(segs), lacks, len(segs)-leastLent)
+	if n := lacking(); n != len(segs)-leastLent {
+		t.Errorf("of %d segments %d count as lacking, want %d", len(segs), n, len(segs)-leastLent)
+	}
+	for range 3 {
+		s := o.newSegment(64)
+		o.mustPut(s)
+		segs = append(segs, s.id)
+	}
+	ask()
+	if n := lacking(); n != len(segs)-leastLent {
+		t.Errorf("with new damage, of %d segments %d count as lacking, want %d", len(segs), n, len(segs)-leastLent)
 	}
 }

@@ -329,9 +329,9 @@ func (h *Register) Missing(long time.Duration, lent int) map[protocol.GroupID][]
 	return out
 }
 
-// Confess notes that a member says that it has lost a shard: for that long it
-// counts as not holding it, whatever it proves. It reports false where too many
-// lacks are noted.
+// Confess notes that a member says, for the first time or again, that it has lost a
+// shard: for that long it counts as not holding it, whatever it proves. It reports
+// false where too many lacks are noted; to say it again takes no room.
 func (h *Register) Confess(id protocol.GroupID, p peer.ID, seg protocol.SegmentID, long time.Duration) (noted bool) {
 	h.withPeer(id, p, func(g *seats, s *seat) {
 		_, again := s.confessed[seg]
@@ -347,14 +347,4 @@ func (h *Register) Confess(id protocol.GroupID, p peer.ID, seg protocol.SegmentI
 		}
 	})
 	return noted
-}
-
-// StillConfesses notes that a member says again that it has lost a shard, if it is
-// noted that it said so: that takes no room.
-func (h *Register) StillConfesses(id protocol.GroupID, p peer.ID, seg protocol.SegmentID, long time.Duration) {
-	h.withPeer(id, p, func(_ *seats, s *seat) {
-		if _, noted := s.confessed[seg]; noted {
-			s.confessed[seg] = h.moment() + long
-		}
-	})
 }
