@@ -247,3 +247,44 @@ func TestDawdlersAreBetterThanTheGone(t *testing.T) {
 		}
 	}
 }
+
+// slowReader reads names at the least rate, and has all that it is asked about.
+type slowReader struct{ protocol.Handler }
+
+func (slowReader) Have(ctx context.Context, _ protocol.Remote, r *protocol.HaveRequest) (*protocol.HaveReply, error) {
+	select {
+	case <-time.After(time.Duration(len(r.Named)*nameSize) * time.Second / protocol.MinRate):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	m := &protocol.HaveReply{Held: make([]bool, len(r.Named))}
+	for i := range m.Held {
+		m.Held[i] = true
+	}
+	return m, nil
+}
+
+// A peer that reads no faster than it must can say which of all segments that a group
+// can have it has: to a leaver, and to a member that it told that it lacks them.
+func TestSlowReadersAreAskedInParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 909, func(c *Config) { c.Now = time.Now })
+		o := w.newOwner().found()
+		to, slot := o.members[(ownSlot+1)%len(o.members)].id, (ownSlot+1)%len(o.members)
+		w.net.peers[to] = slowReader{}
+		shares := make([]keptShard, protocol.MaxGroupSegments)
+		for i := range shares {
+			shares[i].key.Segment = protocol.SegmentID(protocol.Sum(fmt.Append(nil, i)))
+			w.node.neighbours.Miss(o.id, to, slot, shares[i].key.Segment)
+		}
+		if lacks, err := w.node.lackedBy(t.Context(), o.id, to, shares); err != nil || len(lacks) != 0 {
+			t.Errorf("it lacks %d: %v", len(lacks), err)
+		}
+		w.node.askLacking(t.Context(), o.id, to, slot)
+		if n := len(w.node.neighbours.LackedBy(o.id, to, slot, len(shares))); n != 0 {
+			t.Errorf("%d count as lacking", n)
+		}
+		w.node.caller.Close()
+		time.Sleep(time.Minute)
+	})
+}

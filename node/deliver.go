@@ -128,19 +128,17 @@ func (s *succession) bringAll(ctx context.Context, v *neighbours.Roll, f *groupF
 
 // lackedBy asks a peer which of some shards it lacks.
 func (n *Node) lackedBy(ctx context.Context, id protocol.GroupID, to peer.ID, shares []keptShard) (lacks []keptShard, err error) {
-	for part := range slices.Chunk(shares, protocol.MaxGroupSegments) {
-		r := &protocol.HaveRequest{Group: id}
-		for _, sh := range part {
-			r.Named = append(r.Named, sh.key.Segment)
-		}
-		m, err := n.askHave(ctx, to, r)
-		if err != nil {
-			return nil, err
-		}
-		for i, held := range m.Held {
-			if !held {
-				lacks = append(lacks, part[i])
-			}
+	named := make([]protocol.SegmentID, len(shares))
+	for i, sh := range shares {
+		named[i] = sh.key.Segment
+	}
+	held, err := n.askNamed(ctx, &conversation{hearSlack}, id, to, named)
+	if err != nil {
+		return nil, err
+	}
+	for i, sh := range shares {
+		if !held[i] {
+			lacks = append(lacks, sh)
 		}
 	}
 	return lacks, nil

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -74,13 +75,29 @@ func (n *Node) askLacking(ctx context.Context, id protocol.GroupID, of peer.ID, 
 	if len(named) == 0 {
 		return
 	}
-	have, err := n.askHave(ctx, of, &protocol.HaveRequest{Group: id, Named: named})
-	if err != nil || len(have.Held) != len(named) {
-		return
-	}
-	for i, s := range named {
-		if have.Held[i] {
-			n.neighbours.Got(id, of, slot, s)
+	held, _ := n.askNamed(ctx, &conversation{exchangeTimeout}, id, of, named)
+	for i, has := range held {
+		if has {
+			n.neighbours.Got(id, of, slot, named[i])
 		}
 	}
+}
+
+// namedAtOnce bounds the segments that are named in one question. A peer that reads no
+// faster than it must takes 2 s for that many names; all that a group can have would
+// take it longer than a question may.
+const namedAtOnce = 1024
+
+// askNamed asks a peer which of some segments it has. Where it fails, held is what it
+// said before, of the first of them.
+func (n *Node) askNamed(ctx context.Context, t *conversation, id protocol.GroupID, of peer.ID, named []protocol.SegmentID) (held []bool, err error) {
+	for part := range slices.Chunk(named, namedAtOnce) {
+		m, err := t.have(ctx, n, of, &protocol.HaveRequest{Group: id, Named: part})
+		if err != nil {
+			return held, err
+		}
+		t.moved(len(part) * nameSize)
+		held = append(held, m.Held...)
+	}
+	return held, nil
 }
