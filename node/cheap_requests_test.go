@@ -126,6 +126,47 @@ func TestColdGroupsArePaced(t *testing.T) {
 	})
 }
 
+// While a folder is missing, a member that compares the largest group gets all its
+// answers at once. What the folder has of the group is seen soon after it is back.
+func TestPartialGroupsAreNotReadForEachQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &readsStore{Store: storage.NewMemory(storage.Config{Quota: 1 << 28})}
+		other := &folder{Store: storage.NewMemory(storage.Config{Quota: 1 << 27})}
+		w := newWorld(t, 918, func(c *Config) {
+			c.Store, c.Now, c.Mono = storage.NewDisks(s, other), time.Now, nil
+		})
+		o := w.newOwner().found()
+		if s.Usage().Groups != 1 {
+			t.Fatal("the group lies in the other folder: the test tests nothing")
+		}
+		other.away.Store(true)
+		w.restart()
+		w.node.neighbours.Grant(o.id, true, protocol.MaxGroupSegments)
+		s.reads.Store(0)
+		begun := time.Now()
+		for range 40 {
+			if _, err := w.node.Have(t.Context(), at(o.members[0].id, "/ip4/66.6.6.6/tcp/1"), &protocol.HaveRequest{Group: o.id, Facts: []int{1}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(begun); took > 0 || s.reads.Load() != 1 {
+			t.Errorf("40 questions take %v, and %d reads of the group", took, s.reads.Load())
+		}
+		other.away.Store(false)
+		for _, want := range []bool{true, false} {
+			g, release, err := w.node.groups.Open(t.Context(), o.id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if g.Partial != want {
+				t.Errorf("the folder is back since %v: partial %v", time.Since(begun), g.Partial)
+			}
+			release()
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
 // A shard that is put again is read once an hour, within the memory of the peer that
 // puts it; once it is damaged it is taken again.
 func TestPutOfHeldReadsOnceAnHour(t *testing.T) {

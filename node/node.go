@@ -193,7 +193,7 @@ func New(cfg Config) (*Node, error) {
 		n.neighbours.Answered(id)
 		n.donors.Spoke(id, nil, n.now())
 	})
-	n.groups = truth.NewCache(cfg.Limits.CacheBytes, n.loadGroup)
+	n.groups = truth.NewCache(cfg.Limits.CacheBytes, cfg.Mono, n.loadGroup)
 	if err := n.survey(context.Background()); err != nil {
 		return nil, fmt.Errorf("start node: %w", err)
 	}

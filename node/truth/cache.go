@@ -4,15 +4,23 @@ import (
 	"container/list"
 	"context"
 	"sync"
+	"time"
 
 	"github.com/cairnstore/cairn/protocol"
 )
+
+// partialFor is how long a group is kept of which a folder was missing when it was
+// loaded. The rest may come back at any time, so it is loaded anew then; but not for
+// each of the forty questions of one comparison, or a member that compares a large
+// group would use up what is read from the disk for it.
+const partialFor = 10 * time.Second
 
 // Cache keeps the states of the groups in use and, within a number of bytes, of
 // those used last. All users of one group share one state.
 type Cache struct {
 	load func(context.Context, protocol.GroupID) (*Group, error)
-	most int64 // bytes
+	mono func() time.Duration // a clock that is never set
+	most int64                // bytes
 
 	mu      sync.Mutex
 	entries map[protocol.GroupID]*cacheEntry
@@ -25,17 +33,18 @@ type cacheEntry struct {
 	ready chan struct{} // closed once state or err is set
 	state *Group
 	err   error
+	read  time.Duration // when it was loaded; set before ready is closed
 	refs  int
 	gone  bool // no longer in entries
 	size  int64
 	place *list.Element
 }
 
-// NewCache returns an empty Cache, which keeps unused groups within most bytes and
-// loads a group by load.
-func NewCache(most int64, load func(context.Context, protocol.GroupID) (*Group, error)) *Cache {
+// NewCache returns an empty Cache, which keeps unused groups within most bytes, loads
+// a group by load, and tells by mono, a clock that is never set, how old a state is.
+func NewCache(most int64, mono func() time.Duration, load func(context.Context, protocol.GroupID) (*Group, error)) *Cache {
 	return &Cache{
-		load: load, most: most,
+		load: load, mono: mono, most: most,
 		entries: make(map[protocol.GroupID]*cacheEntry), order: list.New(),
 	}
 }
@@ -45,6 +54,10 @@ func NewCache(most int64, load func(context.Context, protocol.GroupID) (*Group, 
 func (c *Cache) Open(ctx context.Context, id protocol.GroupID) (*Group, func(), error) {
 	c.mu.Lock()
 	e, ok := c.entries[id]
+	if ok && c.isOld(e) {
+		c.remove(e)
+		ok = false
+	}
 	if !ok {
 		e = &cacheEntry{id: id, ready: make(chan struct{})}
 		e.place = c.order.PushFront(e)
@@ -55,6 +68,7 @@ func (c *Cache) Open(ctx context.Context, id protocol.GroupID) (*Group, func(), 
 	if !ok {
 		// Others wait for this load: it does not end with its first asker.
 		e.state, e.err = c.load(context.WithoutCancel(ctx), id)
+		e.read = c.mono()
 		close(e.ready)
 	}
 	select {
@@ -116,7 +130,7 @@ func (c *Cache) release(e *cacheEntry) {
 	keep := false
 	if s := e.loaded(); s != nil {
 		size = s.Size()
-		keep = s.IsFounded() && !s.Partial // what is partial is loaded anew: the rest may be back
+		keep = s.IsFounded()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,6 +148,13 @@ func (c *Cache) release(e *cacheEntry) {
 	c.shrink()
 }
 
+// isOld reports whether nobody uses an entry and the rest of its group may be back.
+// mu is held.
+func (c *Cache) isOld(e *cacheEntry) bool {
+	s := e.loaded()
+	return e.refs == 0 && s != nil && s.Partial && c.mono()-e.read >= partialFor
+}
+
 // loaded returns the state, or nil while it is not there.
 func (e *cacheEntry) loaded() *Group {
 	select {
@@ -148,8 +169,8 @@ func (e *cacheEntry) loaded() *Group {
 func (c *Cache) Has(id protocol.GroupID) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, ok := c.entries[id]
-	return ok
+	e, ok := c.entries[id]
+	return ok && !c.isOld(e)
 }
 
 // Len returns how many groups are in memory.
