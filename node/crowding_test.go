@@ -20,7 +20,7 @@ func TestNomineesByTurn(t *testing.T) {
 	l, p := newNominees(), place{protocol.GroupID{1}, 3}
 	const day = 24 * time.Hour
 	name := func(i int, byTurn bool, now time.Duration) bool {
-		return l.name(p, nominee{idFor(i), nil, now + day, byTurn}, now)
+		return l.name(p, nominee{peer: idFor(i), until: now + day, byTurn: byTurn}, now)
 	}
 	for _, c := range []struct {
 		what   string
@@ -57,7 +57,7 @@ func TestShardsAreGivenOnce(t *testing.T) {
 		n := h.all[0].node
 		p, seg := place{h.id, 4}, protocol.SegmentID{7}
 		now := n.neighbours.Now()
-		n.nominees.name(p, nominee{idFor(77), nil, now + 20*24*time.Hour, true}, now)
+		n.nominees.name(p, nominee{peer: idFor(77), until: now + 20*24*time.Hour, byTurn: true}, now)
 		v := n.neighbours.Roll(h.id)
 		if to := n.takers(v, 4, seg); len(to) != 1 || to[0] != idFor(77) {
 			t.Fatalf("takers: %v", to)

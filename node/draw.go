@@ -61,7 +61,7 @@ func (n *Node) drawSlot(ctx context.Context, v *neighbours.Roll, slot int, pool 
 		n.log.Debug("no candidate for a slot: the group is thin", "group", v.ID.Prefix(), "slot", slot)
 		return
 	}
-	if !n.nameCandidate(place{v.ID, slot}, id, env, true) {
+	if !n.nameCandidate(place{v.ID, slot}, nominee{peer: id, envelope: env, byTurn: true, by: n.self}) {
 		return
 	}
 	took, refused := n.tellCandidate(ctx, v, slot, env, f)

@@ -131,7 +131,7 @@ func (h *hamlet) candidateFor(slot int) *villager {
 	for _, o := range h.all[:4] {
 		o.peer.Learn(m.peer.AddrInfo())
 		now := o.node.neighbours.Now()
-		o.node.nominees.name(place{h.id, slot}, nominee{m.peer.Self(), reply.Envelope, now + 365*24*time.Hour, true}, now)
+		o.node.nominees.name(place{h.id, slot}, nominee{peer: m.peer.Self(), envelope: reply.Envelope, until: now + 365*24*time.Hour, byTurn: true}, now)
 	}
 	h.t.Cleanup(m.kill)
 	return m

@@ -92,7 +92,7 @@ func (n *Node) hearCandidate(from protocol.Remote, r *protocol.NominateRequest) 
 			return nil, err
 		}
 	}
-	if !n.nameCandidate(place{r.Group, r.Slot}, rec.Peer, r.Candidate, byTurn, crowdBy(from)) {
+	if !n.nameCandidate(place{r.Group, r.Slot}, nominee{peer: rec.Peer, envelope: r.Candidate, byTurn: byTurn, by: from.Peer}, crowdBy(from)) {
 		return nil, protocol.Refuse(protocol.CodeDisputed, "another is named for slot %d, or this one for another", r.Slot)
 	}
 	return new(protocol.NominateReply), nil
@@ -115,9 +115,11 @@ func (n *Node) turnToDraw(v *neighbours.Roll, id peer.ID, slot int) (is, may boo
 	return is, is || may
 }
 
-func (n *Node) nameCandidate(p place, id peer.ID, env protocol.Envelope, byTurn bool, by ...crowd) bool {
+// nameCandidate notes a candidate for its day from now on.
+func (n *Node) nameCandidate(p place, v nominee, by ...crowd) bool {
 	now := n.neighbours.Now()
-	if !n.nominees.name(p, nominee{id, env, now + n.cfg.Timing.NomineeFor, byTurn}, now, by...) {
+	v.until = now + n.cfg.Timing.NomineeFor
+	if !n.nominees.name(p, v, now, by...) {
 		return false
 	}
 	n.repairSoon()

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
@@ -12,8 +13,8 @@ import (
 	"github.com/cairnstore/cairn/protocol"
 )
 
-// nominees are the candidates that drawers named to this node: one a slot, for
-// a day or until it has entered. They are no members; repairers put shards to
+// nominees are the candidates that drawers named to this node: one a slot, for a day
+// or until it has entered. They are no members; repairers put shards to
 // them. They are not kept over a restart: another is drawn then.
 type nominees struct {
 	mu sync.Mutex
@@ -31,6 +32,7 @@ type nominee struct {
 	envelope protocol.Envelope
 	until    time.Duration // by neighbours' watch
 	byTurn   bool          // the drawer named it, as this node sees turns; else the drawer's may replace it
+	by       peer.ID       // who named it
 }
 
 // maxNominees bounds the candidates that are remembered; beyond it those of the most
@@ -44,22 +46,33 @@ func newNominees() *nominees {
 // name notes a candidate, unless another is named at its slot already, or it is named
 // at another slot of the group. But a candidate that the drawer named (byTurn) gives
 // way to none, takes a slot from one that the drawer did not name, and leaves a slot
-// at which the drawer did not name it. Naming a candidate again does not extend its
-// day. The entry counts for the group, and for the crowd of the peer that named it.
-// name reports whether the candidate is the one that counts.
+// at which the drawer did not name it. Named for two slots by their two
+// drawers, it stays at both. Naming a candidate again does not extend its day. The
+// entry counts for the group, and for the crowd of the peer that named it. name
+// reports whether the candidate is one that counts at the slot.
 func (l *nominees) name(p place, v nominee, now time.Duration, by ...crowd) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.expire(now)
-	at, same := l.find(p.group, v.peer, now)
-	if same != nil && at == p {
-		same.byTurn = same.byTurn || v.byTurn
+	here, _ := l.t.Get(p)
+	if here != nil && here.peer == v.peer && now < here.until {
+		if v.byTurn && !here.byTurn {
+			here.byTurn, here.by = true, v.by
+		}
 		return true
 	}
-	if other, _ := l.t.Get(p); !same.yields(v, now) || !other.yields(v, now) {
+	if !here.yields(v, now) {
 		return false
 	}
-	if same != nil {
+	var left []place
+	for at, same := range l.named(p.group, v.peer, now) {
+		if same.yields(v, now) {
+			left = append(left, at)
+		} else if !same.staysBeside(v) {
+			return false
+		}
+	}
+	for _, at := range left {
 		l.t.Delete(at)
 	}
 	return l.t.Put(p, &v, append([]crowd{{group: p.group}}, by...)...)
@@ -69,6 +82,13 @@ func (l *nominees) name(p place, v nominee, now time.Duration, by ...crowd) bool
 func (v *nominee) yields(to nominee, now time.Duration) bool {
 	return v == nil || now >= v.until || to.byTurn && !v.byTurn
 }
+
+// staysBeside reports whether a candidate stays named when another drawer, whose turn
+// it is as well, names the same peer for another slot. One of the two may never have
+// asked the peer, and must not keep the other from naming it; the peer refuses the
+// shards of a slot that it did not accept. But each drawer names it once: a
+// member cannot fill all slots with one peer.
+func (v *nominee) staysBeside(to nominee) bool { return v.byTurn && to.byTurn && v.by != to.by }
 
 // expire forgets candidates whose day is over. mu is held.
 func (l *nominees) expire(now time.Duration) {
@@ -80,14 +100,15 @@ func (l *nominees) expire(now time.Duration) {
 	}
 }
 
-// find returns the place that a peer is named for in a group; nil: none. mu is held.
-func (l *nominees) find(g protocol.GroupID, id peer.ID, now time.Duration) (place, *nominee) {
-	for p, v := range l.t.In(crowd{group: g}) {
-		if v.peer == id && now < v.until {
-			return p, v
+// named returns the places that a peer is named for in a group. mu is held.
+func (l *nominees) named(g protocol.GroupID, id peer.ID, now time.Duration) iter.Seq2[place, *nominee] {
+	return func(yield func(place, *nominee) bool) {
+		for p, v := range l.t.In(crowd{group: g}) {
+			if v.peer == id && now < v.until && !yield(p, v) {
+				return
+			}
 		}
 	}
-	return place{}, nil
 }
 
 // at returns the candidate of a slot.
@@ -104,8 +125,10 @@ func (l *nominees) at(p place, now time.Duration) (nominee, bool) {
 func (l *nominees) has(g protocol.GroupID, id peer.ID, now time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, v := l.find(g, id, now)
-	return v != nil
+	for range l.named(g, id, now) {
+		return true
+	}
+	return false
 }
 
 // drop forgets a slot's candidate: it has entered, or does not take shards.

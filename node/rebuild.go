@@ -63,14 +63,14 @@ func (n *Node) arrives(v *neighbours.Roll, s protocol.SegmentID, missing group.S
 	if group.Assess(v.Table.Profile, c) != group.Lazy {
 		return false
 	}
-	now := n.neighbours.Now()
+	now, arriving := n.neighbours.Now(), make(map[peer.ID]struct{}) // one named for two slots has one shard
 	for slot := range v.Table.Profile.N {
 		who, named := n.nominees.at(place{v.ID, slot}, now)
 		if missing.Has(slot) && named && n.repairs.arriving.resting(loan{borrower: borrower{who.peer, v.ID}, segment: s}, now) {
-			c.Holding++
+			arriving[who.peer] = struct{}{}
 		}
 	}
-	return c.Holding+c.Unaudited > v.Table.Profile.R
+	return c.Holding+len(arriving)+c.Unaudited > v.Table.Profile.R
 }
 
 // askWhoHas asks candidates whether they have a job's shards already: another member

@@ -190,6 +190,37 @@ func TestNomineesOfOneSlot(t *testing.T) {
 	}
 }
 
+// A member that names for its own slot, whose turn it is to draw for, the candidate
+// that another drew does not keep the other from naming it; it can so name it for one
+// slot only.
+func TestNomineeOfTwoDrawers(t *testing.T) {
+	l, g := newNominees(), protocol.GroupID{1}
+	const day = 24 * time.Hour
+	for _, c := range []struct {
+		what string
+		slot int
+		by   int
+		turn bool
+		want bool
+	}{
+		{"a liar's, for its slot", 3, 1, true, true},
+		{"the liar's, for one more", 4, 1, true, false},
+		{"the real drawer's", 5, 2, true, true},
+		{"again", 5, 2, true, true},
+		{"the real drawer's, for one more", 6, 2, true, false},
+		{"a third's, out of turn", 7, 3, false, false},
+	} {
+		if got := l.name(place{g, c.slot}, nominee{peer: idFor(9), until: day, byTurn: c.turn, by: idFor(c.by)}, 0); got != c.want {
+			t.Errorf("%s: %v", c.what, got)
+		}
+	}
+	for slot := range 8 {
+		if _, named := l.at(place{g, slot}, 0); named != (slot == 3 || slot == 5) {
+			t.Errorf("slot %d: %v", slot, named)
+		}
+	}
+}
+
 // Loans of a stranger's groups, and what their members ask for, leave room for
 // others', and what others had is not forgotten for them.
 func TestLoansAreShared(t *testing.T) {
