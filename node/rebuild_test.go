@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cairnstore/cairn/protocol"
+	"github.com/cairnstore/cairn/protocol/group"
 )
 
 // What died is made again once: the member whose turn comes next asks the candidates
@@ -66,5 +67,35 @@ func TestCandidatesInVainLeave(t *testing.T) {
 	}
 	if err := drawn(2); err != nil {
 		t.Error(err)
+	}
+}
+
+// A candidate that is named for two slots, by two drawers, is to have one shard: it
+// does not put repair off as if it were two.
+func TestOneCandidateArrivesOnce(t *testing.T) {
+	w := newWorld(t, 919, nil)
+	p := protocol.Profile{K: 2, R: 4, N: 6}
+	o := w.stranger(p, w.identities(p.N))
+	v, now := w.node.neighbours.Roll(o.id), w.node.neighbours.Now()
+	var missing group.Set
+	come := func(slot, who int) {
+		missing.Add(slot)
+		c := nominee{peer: idFor(who), until: now + day, byTurn: true, by: idFor(slot)}
+		if !w.node.nominees.name(place{o.id, slot}, c, now) {
+			t.Fatalf("slot %d has no candidate", slot)
+		}
+		w.node.gave(v, idFor(who), protocol.SegmentID{1}, day)
+	}
+	arrives := func() bool {
+		return w.node.arrives(v, protocol.SegmentID{1}, missing, group.Count{Holding: 3, Answering: 3})
+	}
+	come(3, 77)
+	come(4, 77)
+	if arrives() {
+		t.Error("one candidate counts for two")
+	}
+	come(5, 78)
+	if !arrives() {
+		t.Error("two candidates do not count")
 	}
 }
