@@ -20,6 +20,13 @@ import (
 // small puts the round.
 const renewalEvery = 7 * 24 * time.Hour
 
+// RenewOptions are a renewal's settings.
+type RenewOptions struct {
+	// Here says that this network alone is meant: that groups of others are left out is
+	// no error then.
+	Here bool
+}
+
 // RenewResult is what became of a renewal.
 type RenewResult struct {
 	Groups       int       // of this owner, in this network, that keep something or may
@@ -35,9 +42,9 @@ type RenewResult struct {
 
 // Renew tells the members of all the owner's groups that it lives, which they
 // otherwise forget after twelve months. It returns ErrTooFew, with the result,
-// where some group was not renewed, and an OtherNetworkError for each other network
-// that has any.
-func (c *Client) Renew(ctx context.Context) (*RenewResult, error) {
+// where some group was not renewed, and unless opt.Here is set an OtherNetworkError
+// for each other network that has any.
+func (c *Client) Renew(ctx context.Context, opt RenewOptions) (*RenewResult, error) {
 	if c.cfg.Owner == nil {
 		return nil, fmt.Errorf("renew: %w", ErrNoOwner)
 	}
@@ -50,16 +57,19 @@ func (c *Client) Renew(ctx context.Context) (*RenewResult, error) {
 	if err != nil {
 		return nil, fmt.Errorf("renew: %w", err)
 	}
-	if err := c.unrenewed(res); err != nil {
+	if err := c.unrenewed(res, opt); err != nil {
 		return res, fmt.Errorf("renew: %w", err)
 	}
 	return res, nil
 }
 
-// unrenewed says why not all groups are renewed.
-func (c *Client) unrenewed(res *RenewResult) (err error) {
+// unrenewed says why not all groups that were meant are renewed.
+func (c *Client) unrenewed(res *RenewResult, opt RenewOptions) (err error) {
 	if res.Renewed < res.Groups {
 		err = fmt.Errorf("%d of %d groups are renewed: %w", res.Renewed, res.Groups, ErrTooFew)
+	}
+	if opt.Here {
+		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(res.Elsewhere)) {
 		left := fmt.Errorf("groups left out: %d, %w", res.Elsewhere[name], &OtherNetworkError{name, c.cfg.Network})

@@ -312,10 +312,10 @@ func (w *moving) renew() {
 	w.t.Helper()
 	for _, home := range w.homes {
 		c, leave := w.clientOf(home)
-		_, err := c.Renew(w.ctx)
+		_, err := c.Renew(w.ctx, client.RenewOptions{})
 		for tries := 1; err != nil && tries < 10; tries++ {
 			time.Sleep(6 * time.Hour)
-			_, err = c.Renew(w.ctx)
+			_, err = c.Renew(w.ctx, client.RenewOptions{})
 		}
 		if leave(); err != nil {
 			w.t.Fatal(err)

@@ -37,8 +37,11 @@ func TestOwnerInAnotherNetwork(t *testing.T) {
 			var e *client.OtherNetworkError
 			return errors.As(err, &e) && e.Network == worldNetwork && e.Here == "other"
 		}
-		if res, err := other.Renew(w.ctx); !isOther(err) || res == nil || res.Groups != 0 || res.Elsewhere[worldNetwork] == 0 {
+		if res, err := other.Renew(w.ctx, client.RenewOptions{}); !isOther(err) || res == nil || res.Groups != 0 || res.Elsewhere[worldNetwork] == 0 {
 			t.Errorf("renew: %+v, %v", res, err)
+		}
+		if res, err := other.Renew(w.ctx, client.RenewOptions{Here: true}); err != nil || res.Groups != 0 || res.Elsewhere[worldNetwork] == 0 {
+			t.Errorf("renew, this network alone: %+v, %v", res, err)
 		}
 		if res, err := other.Delete(w.ctx, up.Link, client.DeleteOptions{}); !isOther(err) || res != nil {
 			t.Errorf("delete: %+v, %v", res, err)
@@ -50,7 +53,7 @@ func TestOwnerInAnotherNetwork(t *testing.T) {
 			t.Errorf("uploads: %+v", after)
 		}
 
-		if res, err := session().Renew(w.ctx); err != nil || res.Renewed == 0 || len(res.Elsewhere) != 0 {
+		if res, err := session().Renew(w.ctx, client.RenewOptions{}); err != nil || res.Renewed == 0 || len(res.Elsewhere) != 0 {
 			t.Errorf("renew, back: %+v, %v", res, err)
 		}
 		if res, err := session().Delete(w.ctx, up.Link, client.DeleteOptions{}); err != nil || !res.Enough {
@@ -59,7 +62,7 @@ func TestOwnerInAnotherNetwork(t *testing.T) {
 		if res, err := session().DeleteUnfinished(w.ctx, before[1].ID, client.DeleteOptions{}); err != nil || !res.Enough {
 			t.Errorf("delete what is unfinished, back: %+v, %v", res, err)
 		}
-		if res, err := other.Renew(w.ctx); err != nil {
+		if res, err := other.Renew(w.ctx, client.RenewOptions{}); err != nil {
 			t.Errorf("renew, with nothing left: %+v, %v", res, err)
 		}
 	})

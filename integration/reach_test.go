@@ -89,7 +89,7 @@ func TestOneAcknowledgesForAll(t *testing.T) {
 				if !c.Owes() {
 					t.Error("nobody is to be told any more, though no honest holder knows")
 				}
-				renewed, err := c.Renew(w.ctx)
+				renewed, err := c.Renew(w.ctx, client.RenewOptions{})
 				if !tc.sybils && renewed != nil && renewed.Acknowledged > 1 {
 					t.Errorf("renew: %+v, %v", renewed, err)
 				}

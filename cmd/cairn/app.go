@@ -20,6 +20,7 @@ type app struct {
 	terminal  bool                          // errs is one
 	keyboard  func() (io.ReadCloser, error) // opens the terminal to read from
 	prepared  bool                          // the settings are read
+	named     bool                          // the network, by flag or environment, for this command
 	log       *slog.Logger
 	closers   []func()
 	ofHome    []string // warnings that are told already, and that a result has to hold

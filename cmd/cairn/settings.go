@@ -53,6 +53,7 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	a.named = cmd.Flags().Changed("network") || os.Getenv(envPrefix+"NETWORK") != ""
 	var errs []error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if f.Changed || slices.Contains(notSettable, f.Name) {
