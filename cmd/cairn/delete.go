@@ -27,6 +27,8 @@ taken back, and who had the link may have kept a copy.
 ` + linkHelp + `
 Or it is the name that "cairn uploads" gives a put that was cut off.
 
+At a terminal you are asked first, except with --yes or --json.
+
 ` + exitHelp,
 		Example: `  cairn delete holiday.link
   cairn delete put-5f1c20aa93b7d405 --yes`,
@@ -168,9 +170,10 @@ func deleteError(err error) error {
 }
 
 // confirm asks the person at the terminal, also where standard input was used up for
-// a link. Where there is no terminal it returns true.
+// a link. Where there is no terminal it returns true, and with --json as well: a
+// question would stand among the events that a program reads.
 func (a *app) confirm(ctx context.Context, spent bool, format string, args ...any) bool {
-	if !a.terminal || !spent && !isTerminalReader(a.in) {
+	if a.flags.json || !a.terminal || !spent && !isTerminalReader(a.in) {
 		return true
 	}
 	from := a.input(ctx)

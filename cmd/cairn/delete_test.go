@@ -20,25 +20,27 @@ func TestSaysYes(t *testing.T) {
 }
 
 // The person at the terminal is asked, also where standard input brought the link;
-// where there is no terminal, the answer counts as yes.
+// where there is no terminal, or the result is for a program, the answer counts as yes.
 func TestConfirmAtTerminal(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		terminal bool // standard error
 		spent    bool
+		json     bool
 		answer   string // at the keyboard; empty: there is none
 		want     bool
 		asked    bool
 	}{
-		{"no terminal", false, true, "n\n", true, false},
-		{"a script's input", true, false, "n\n", true, false},
-		{"link by standard input, no", true, true, "n\n", false, true},
-		{"link by standard input, yes", true, true, "y\n", true, true},
-		{"link by standard input, nobody there", true, true, "", true, false},
+		{"no terminal", false, true, false, "n\n", true, false},
+		{"a script's input", true, false, false, "n\n", true, false},
+		{"link by standard input, no", true, true, false, "n\n", false, true},
+		{"link by standard input, yes", true, true, false, "y\n", true, true},
+		{"link by standard input, nobody there", true, true, false, "", true, false},
+		{"for a program", true, true, true, "n\n", true, false},
 	} {
 		var errs strings.Builder
 		a := newApp(strings.NewReader("y\n"), io.Discard, &errs)
-		a.terminal = c.terminal
+		a.terminal, a.flags.json = c.terminal, c.json
 		a.keyboard = func() (io.ReadCloser, error) {
 			if c.answer == "" {
 				return nil, fs.ErrNotExist
