@@ -68,7 +68,7 @@ func (p *putter) sendPages(depth int, extents []protocol.Extent) ([]protocol.Ext
 // it is safe: only then is its place final.
 func (p *putter) sendRecord(b []byte) (*placement, error) {
 	read := p.read
-	if err := p.send(bytes.NewReader(b), true); err != nil {
+	if err := p.send(bytes.NewReader(b), nil, true); err != nil {
 		return nil, err
 	}
 	p.read = read // a record is no part of the source

@@ -132,7 +132,7 @@ func (b *batch) add(src Source) error {
 	f := &batchFile{name: src.Name, mtime: src.MTime, size: src.Size}
 	b.files = append(b.files, f)
 	whole := &exactReader{r: src.Reader, size: src.Size}
-	err := b.read(f, whole)
+	err := b.read(f, whole, src.unchanged)
 	if err == nil {
 		err = src.unchanged()
 	}
@@ -145,7 +145,7 @@ func (b *batch) add(src Source) error {
 	return err
 }
 
-func (b *batch) read(f *batchFile, whole *exactReader) (err error) {
+func (b *batch) read(f *batchFile, whole *exactReader, unchanged func() error) (err error) {
 	switch {
 	case f.size == 0:
 	case b.pack.packs(f.size):
@@ -157,7 +157,7 @@ func (b *batch) read(f *batchFile, whole *exactReader) (err error) {
 			return err
 		}
 		from := len(b.p.placed)
-		err := b.p.send(whole, false)
+		err := b.p.send(whole, unchanged, false)
 		f.placed, f.size = b.p.placed[from:len(b.p.placed):len(b.p.placed)], whole.n
 		return err
 	}

@@ -122,7 +122,7 @@ func (p *putter) journalled(src Source) putState {
 func (p *putter) sendContent(src Source) error {
 	whole := &exactReader{r: src.Reader, size: src.Size}
 	if p.resumed == nil {
-		return p.send(whole, false)
+		return p.send(whole, src.unchanged, false)
 	}
 	capacity := seal.PlainCapacity(segmentSize(p.group.profile.K))
 	for at := int64(0); at < src.Size; at += capacity {
@@ -141,7 +141,7 @@ func (p *putter) sendContent(src Source) error {
 		case pl != nil:
 			p.skip(pl, length)
 		default:
-			if err := p.send(io.LimitReader(whole, length), false); err != nil {
+			if err := p.send(io.LimitReader(whole, length), src.unchanged, false); err != nil {
 				return err
 			}
 		}

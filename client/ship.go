@@ -38,14 +38,19 @@ func (p *putter) noteSafe() error {
 	}
 }
 
-// send cuts a reader into segments and ships them.
-func (p *putter) send(src io.Reader, manifest bool) error {
+// send cuts a reader into segments and ships them. Before it ships one of a source it
+// asks whether that is unchanged: what was written to is of no use, and sending it all
+// might take hours. For what is no source, unchanged is nil.
+func (p *putter) send(src io.Reader, unchanged func() error, manifest bool) error {
 	for {
 		buf, err := p.takeBuffer()
 		if err != nil {
 			return err
 		}
 		s, err := p.builder.build(p.ctx, src, buf)
+		if err == nil && s != nil && unchanged != nil {
+			err = unchanged()
+		}
 		if err != nil || s == nil {
 			p.free = append(p.free, buf)
 			return err

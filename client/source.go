@@ -16,8 +16,8 @@ type Source struct {
 	Path   string    // if it is a file: for the journal
 	Inode  uint64    // same
 
-	// Stat returns what Size and MTime are by now; nil: unknown. It is called when
-	// all of the source has been read.
+	// Stat returns what Size and MTime are by now; nil: unknown. It is called each time
+	// a segment has been read, before that is sent, and when all has been.
 	Stat func() (size int64, mtime time.Time, err error)
 }
 

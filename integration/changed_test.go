@@ -85,3 +85,42 @@ func TestSourceRewritten(t *testing.T) {
 		}
 	})
 }
+
+// A file that is written to early is not sent whole before it is refused: nothing of
+// it that was read after that is sent.
+func TestSourceRewrittenEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 8, memnet.Config{Latency: time.Millisecond, Rate: 200 << 20})
+		_, session := w.owner(t.TempDir())
+		b := randomBytes(60 << 20)
+		when := time.Now()
+		file := func(at int64) *rewritten { return &rewritten{Reader: bytes.NewReader(b), mtime: when, at: at} }
+		refused := func(name string, put func(client.Source) error) {
+			t.Helper()
+			f, before := file(1<<20), w.shards()
+			if err := put(f.source()); !errors.Is(err, client.ErrSourceChanged) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if more := w.shards() - before; more > 0 || f.read > f.Size()*2/3 {
+				t.Errorf("%s: %d shards were stored, and %d of %d bytes read", name, more, f.read, f.Size())
+			}
+		}
+		one := func(src client.Source) error {
+			_, err := session().Put(w.ctx, src, client.PutOptions{})
+			return err
+		}
+		refused("from the beginning", one)
+		refused("one among many", func(src client.Source) error {
+			list, _ := putAll(w, session(), func(yield func(client.Source, error) bool) { yield(src, nil) })
+			return list[0].Err
+		})
+
+		ctx, cancel := context.WithCancel(w.ctx)
+		src := file(0).source()
+		src.Reader = &fileSource{Reader: bytes.NewReader(b), breakAt: 20 << 20, cut: func() { time.Sleep(5 * time.Second); cancel() }}
+		if _, err := session().Put(ctx, src, client.PutOptions{}); !errors.Is(err, context.Canceled) {
+			t.Fatalf("the first session: %v", err)
+		}
+		refused("taken up again", one)
+	})
+}
