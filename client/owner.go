@@ -86,6 +86,18 @@ func checkJournal(dir string) error {
 }
 
 func openOwner(dir string, log *slog.Logger) (*Owner, error) {
+	o, err := openJournal(dir, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.unlock(filepath.Join(dir, secretFile)); err != nil {
+		return nil, errors.Join(err, o.Close())
+	}
+	return o, nil
+}
+
+// openJournal opens the journal, or makes it. The owner has no keys yet.
+func openJournal(dir string, log *slog.Logger) (*Owner, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -96,11 +108,7 @@ func openOwner(dir string, log *slog.Logger) (*Owner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open owner: %w", err)
 	}
-	o := &Owner{db: db, log: log, open: make(map[protocol.Nonce]*ownGroup)}
-	if err := o.unlock(filepath.Join(dir, secretFile)); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return o, nil
+	return &Owner{db: db, log: log, open: make(map[protocol.Nonce]*ownGroup)}, nil
 }
 
 // unlock derives the owner's keys from the secret, or makes a secret for an owner

@@ -33,6 +33,9 @@ func TestSecretGone(t *testing.T) {
 	if o, err := open(); err == nil {
 		t.Fatalf("opened without its secret, made one: %v", o.Created())
 	}
+	if l, err := ReadListing(dir); err != nil || l.Unfit == nil || !strings.Contains(l.Unfit.Error(), secret) {
+		t.Errorf("listed without its secret: %+v, %v", l, err)
+	}
 	if _, err := os.Stat(secret); err == nil {
 		t.Fatal("another secret was made")
 	}
@@ -59,6 +62,9 @@ func TestSecretOfAnother(t *testing.T) {
 		if d == dir {
 			groupIn(t, o, "n")
 			groupIn(t, o, "n")
+			if err := o.finishPut(putID{1}, protocol.PointerID{2}, &uploadState{Name: "a", Size: 3}); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if err := o.Close(); err != nil {
 			t.Fatal(err)
@@ -79,6 +85,10 @@ func TestSecretOfAnother(t *testing.T) {
 	if _, err := OpenOwner(dir, nil); err == nil || !strings.Contains(err.Error(), secret) || !strings.Contains(err.Error(), "backup") {
 		t.Errorf("with another owner's secret: %v", err)
 	}
+	l, err := ReadListing(dir)
+	if err != nil || len(l.Uploads) != 1 || l.Uploads[0].Link.Pointer != (protocol.PointerID{2}) || l.Unfit == nil || !strings.Contains(l.Unfit.Error(), "backup") {
+		t.Errorf("the list, which needs no secret: %+v, %v", l, err)
+	}
 	if err := os.WriteFile(secret, own, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -87,6 +97,9 @@ func TestSecretOfAnother(t *testing.T) {
 		t.Fatalf("with its own again: %v", err)
 	}
 	_ = o.Close()
+	if l, err := ReadListing(dir); err != nil || len(l.Uploads) != 1 || l.Unfit != nil {
+		t.Errorf("the list, with its own again: %+v, %v", l, err)
+	}
 }
 
 // A home with a secret and no journal is not an unused one: ReopenOwner says so each
@@ -99,6 +112,9 @@ func TestJournalGone(t *testing.T) {
 		dir := t.TempDir()
 		if _, err := ReopenOwner(dir, nil); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrNoJournal) {
 			t.Errorf("nothing there: %v", err)
+		}
+		if l, err := ReadListing(dir); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("nothing there to list: %+v, %v", l, err)
 		}
 		o, err := OpenOwner(dir, nil)
 		if err != nil || o.JournalLost() {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -31,7 +33,8 @@ their name. What lies in another network says in which.`,
 
 // uploadsResult is the result of uploads --json.
 type uploadsResult struct {
-	Uploads []uploadRow `json:"uploads"`
+	Uploads  []uploadRow `json:"uploads"`
+	Warnings []string    `json:"warnings"` // what is wrong with the home's secret
 }
 
 type uploadRow struct {
@@ -53,33 +56,40 @@ type uploadRow struct {
 }
 
 func (a *app) uploads(links bool) error {
-	list, err := a.listUploads()
+	l, err := a.listUploads()
 	if err != nil {
 		return err
 	}
-	rows := make([]uploadRow, len(list))
-	for i, u := range list {
+	rows := make([]uploadRow, len(l.Uploads))
+	for i, u := range l.Uploads {
 		if rows[i], err = rowOf(u, links); err != nil {
 			return err
 		}
 	}
+	warnings := []string{} // [], not null
+	if l.Unfit != nil {
+		warnings = append(warnings, fmt.Sprintf("%v. What is listed can be read by its link, and until then neither renewed nor deleted", l.Unfit))
+	}
 	if a.flags.json {
-		return a.result(uploadsResult{rows})
+		return a.result(uploadsResult{rows, warnings})
+	}
+	for _, w := range warnings {
+		a.warn("%s", w)
 	}
 	return a.printUploads(rows)
 }
 
-// listUploads reads the uploads from the journal.
-func (a *app) listUploads() ([]client.Upload, error) {
+// listUploads reads the uploads from the journal; that needs no secret.
+func (a *app) listUploads() (*client.Listing, error) {
 	h, err := a.openHome()
 	if err != nil {
 		return nil, err
 	}
-	o, err := a.openUsed(h)
-	if o == nil || err != nil {
-		return nil, err
+	l, err := client.ReadListing(h.owner())
+	if errors.Is(err, fs.ErrNotExist) {
+		return new(client.Listing), nil
 	}
-	return o.Uploads()
+	return l, err
 }
 
 func rowOf(u client.Upload, links bool) (uploadRow, error) {
