@@ -16,7 +16,8 @@ func doctorCommand(a *app) *cobra.Command {
 		Short: "what is well here and what is not, each with its mend",
 		Long: `doctor checks this home: where a node runs, it asks the node; where one is set up
 and does not run, what would keep it from starting; everywhere, whether the
-network answers and whether the clock is right. It changes nothing.
+secret and the journal of what was put here fit each other, whether the network
+answers and whether the clock is right. It changes nothing.
 
 Exit status: 0 nothing is bad · 1 something is · 2 wrong usage`,
 		Example: "  cairn doctor\n  cairn doctor --json",
@@ -84,7 +85,7 @@ func (a *app) doctor(ctx context.Context, cmd *cobra.Command) error {
 	if r.Situation != situationClient {
 		a.followNode(cmd, set)
 	}
-	r.Checks = checkHome(h)
+	r.Checks = append(checkHome(h), checkOwner(h)...)
 	see := a.lookRound(ctx, h, facts)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/cairnstore/cairn/client"
 	"github.com/cairnstore/cairn/storage"
 )
 
@@ -46,6 +47,38 @@ func checkHome(h home) []check {
 		return []check{warning(name, "chmod 600 "+open[0], "%s, of version %d; others on this machine can read %s", h.dir, max(v, 1), open[0])}
 	}
 	return []check{fine(name, "%s, of version %d, writable", h.dir, max(v, 1))}
+}
+
+// checkOwner checks that the journal of what was put from this home is there and that
+// the secret fits it. Where nothing was put, or a newer cairn wrote the home, there is
+// nothing to check. It makes neither of the two files.
+func checkOwner(h home) []check {
+	if _, err := h.version(homeVersion); errors.Is(err, errNewerHome) {
+		return nil
+	}
+	l, err := client.ReadListing(h.owner())
+	c, ok := judgeOwner(l, err)
+	if !ok {
+		return nil
+	}
+	return []check{c}
+}
+
+func judgeOwner(l *client.Listing, err error) (c check, ok bool) {
+	const name = "owner"
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return c, false
+	case errors.Is(err, client.ErrInUse):
+		return fine(name, "another process works with this home's secret and journal"), true
+	case errors.Is(err, client.ErrNoJournal):
+		return bad(name, "restore it from a backup; \"cairn put\" begins a new one, which knows nothing of what was put before", "%v", err), true
+	case err != nil:
+		return bad(name, "restore secret and journal from one backup", "%v", err), true
+	case l.Unfit != nil:
+		return bad(name, "restore secret and journal from one backup; \"cairn uploads --links\" lists what was put even without the secret", "%v", l.Unfit), true
+	}
+	return fine(name, "secret and journal fit; %s listed", count(len(l.Uploads), "upload")), true
 }
 
 // openSecrets lists the secrets of a home that others may read.

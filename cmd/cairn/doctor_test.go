@@ -2,10 +2,13 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/cairnstore/cairn/client"
 	"github.com/cairnstore/cairn/node"
 )
 
@@ -125,5 +128,28 @@ func TestDoctorJudgesNetwork(t *testing.T) {
 		"node cut off": {situationStopped, sight{remembered: 2}, verdictBad, "nobody answers"},
 	} {
 		checkNetwork(c.situation, "friends", c.s).is(t, what, c.verdict, c.says)
+	}
+}
+
+func TestDoctorJudgesOwner(t *testing.T) {
+	if c, ok := judgeOwner(nil, fmt.Errorf("open owner: %w", fs.ErrNotExist)); ok {
+		t.Errorf("nothing was put, and yet: %+v", c)
+	}
+	for what, c := range map[string]struct {
+		l             *client.Listing
+		err           error
+		verdict, says string
+	}{
+		"all there":      {&client.Listing{Uploads: make([]client.Upload, 2)}, nil, verdictOK, "2 uploads"},
+		"in use":         {nil, fmt.Errorf("open owner: %w", client.ErrInUse), verdictOK, "another process"},
+		"no journal":     {nil, fmt.Errorf("journal: %w", client.ErrNoJournal), verdictBad, "gone or empty"},
+		"damaged":        {nil, errors.New("journal: damaged"), verdictBad, "damaged"},
+		"another secret": {&client.Listing{Unfit: errors.New("not the one")}, nil, verdictBad, "not the one"},
+	} {
+		got, ok := judgeOwner(c.l, c.err)
+		if !ok {
+			t.Errorf("%s: no judgement", what)
+		}
+		got.is(t, what, c.verdict, c.says)
 	}
 }
