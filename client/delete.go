@@ -164,7 +164,7 @@ func (c *Client) tellDeletion(ctx context.Context, id putID, d *deleteState, pro
 		turns <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turns }()
-			n := &news{facts: own.deletes(subjects[g]), told: told[i].Slots, heard: func() { t.add(1, 0) }, final: !d.Enough}
+			n := &news{facts: own.deletes(subjects[g]), told: told[i].Slots, heard: func() { t.add(1, 0) }, final: !d.Enough, deletes: true}
 			enough[i] = c.reach(ctx, own, n)
 		})
 	}

@@ -25,6 +25,10 @@ type news struct {
 	// final says that the owner forgets the news once it is told: members are searched
 	// for until enough that are believed acknowledge it. Other news is told again.
 	final bool
+
+	// deletes says that the news is of deletions: a holder that does not know the group
+	// keeps nothing of it and counts as told. It counts for nothing in a renewal.
+	deletes bool
 }
 
 // reached is a group that is being told some news.
@@ -76,15 +80,19 @@ func countTrue(list []bool) (n int) {
 	return n
 }
 
-// tellHolders tells the holders that the table names, all at the same time. One that
-// does not know the group counts as told: it keeps nothing of it.
+// knownBy reports whether a holder that answered err knows the news.
+func (n *news) knownBy(err error) bool {
+	return err == nil || n.deletes && (errors.Is(err, protocol.ErrUnknown) || errors.Is(err, protocol.ErrNotFound))
+}
+
+// tellHolders tells the holders that the table names, all at the same time.
 func (r *reached) tellHolders(ctx context.Context) {
 	each(r.g.holders(), func(slot int, h peer.ID) {
 		if h == "" || r.acks.told()[slot] {
 			return
 		}
 		err := r.c.tell(ctx, r.g, h, r.facts)
-		if err == nil || errors.Is(err, protocol.ErrUnknown) || errors.Is(err, protocol.ErrNotFound) {
+		if r.knownBy(err) {
 			r.note(h)
 			return
 		}

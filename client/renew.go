@@ -29,7 +29,7 @@ type RenewOptions struct {
 
 // RenewResult is what became of a renewal.
 type RenewResult struct {
-	Groups       int       // of this owner, in this network, that keep something or may
+	Groups       int       // of this owner, in this network, that keep something, or may and were renewed
 	Renewed      int       // groups of which enough members know for the others to hear of it
 	Holders      int       // slots of all groups, without vacant ones
 	Acknowledged int       // of them
@@ -106,6 +106,9 @@ func (c *Client) renewGroups(ctx context.Context, groups map[protocol.GroupID]*o
 		all.Go(func() {
 			defer func() { <-turns }()
 			told, enough := c.renewGroup(ctx, g, now)
+			if !enough && !keeping[id] {
+				return // nothing is lost with it; members may have freed it
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			res.Groups++

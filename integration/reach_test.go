@@ -39,6 +39,36 @@ func (y *yesman) Facts(ctx context.Context, from protocol.Remote, r *protocol.Fa
 	return y.Handler.Facts(ctx, from, r)
 }
 
+// freed is a node that has freed all groups.
+type freed struct{ protocol.Handler }
+
+func (f *freed) Facts(context.Context, protocol.Remote, *protocol.FactsRequest) (*protocol.FactsReply, error) {
+	return nil, protocol.Refuse(protocol.CodeUnknown, "not held")
+}
+
+// Holders that have freed a group do not renew it, and no word says that they do. To
+// a deletion the same answer is a yes, and then no group is left that fails a renewal.
+func TestRenewWhatIsFreed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 6, memnet.Config{Latency: 10 * time.Millisecond})
+		_, session := w.owner(t.TempDir())
+		up := put(w, session(), randomBytes(1<<20), client.PutOptions{})
+		for _, m := range w.nodes {
+			m.Serve(func(s protocol.Stream) { _ = protocol.Serve(w.ctx, s, &freed{m.node}) })
+		}
+		res, err := session().Renew(w.ctx, client.RenewOptions{})
+		if !errors.Is(err, client.ErrTooFew) || res == nil || res.Groups != 1 || res.Renewed+res.Acknowledged != 0 || !res.Until.IsZero() {
+			t.Errorf("renew: %+v, %v", res, err)
+		}
+		if res, err := session().Delete(w.ctx, up.Link, client.DeleteOptions{}); err != nil || res.Acknowledged != res.Holders {
+			t.Errorf("delete: %+v, %v", res, err)
+		}
+		if res, err := session().Renew(w.ctx, client.RenewOptions{}); err != nil || res.Groups != 0 {
+			t.Errorf("renew, with nothing left: %+v, %v", res, err)
+		}
+	})
+}
+
 // bySlot returns the holders of a file's group.
 func (w *world) bySlot(l protocol.Link) map[int]*member {
 	w.t.Helper()

@@ -70,7 +70,7 @@ func renewError(err error) error {
 		return hintNetwork(err)
 	}
 	if errors.Is(err, client.ErrTooFew) {
-		return withHint(err, "try again when more holders answer; a lease has months to run")
+		return withHint(err, "try again when more holders answer; a lease has months to run. Where that is over, holders have freed what they kept: \"cairn health LINK\" asks them for it")
 	}
 	return err
 }
