@@ -207,8 +207,12 @@ func (o *Owner) deletePut(name, network string, now time.Time) (id putID, d *del
 			if err == nil {
 				d.Subjects, err = unneeded(tx, left)
 			}
-			if err != nil || len(left) == 0 {
+			if err != nil {
 				return err
+			}
+			if len(d.Subjects) == 0 { // nobody is to be told, so nothing would ever end it
+				d.Enough = true
+				return putDeleted(tx, key, d)
 			}
 			return putDelete(tx, key, d)
 		}
@@ -227,7 +231,7 @@ func untold(tx *kv.Tx, nets networks) (list []Upload, err error) {
 		if err := protocol.Decode("deletion", b, &d); err != nil {
 			return nil, err
 		}
-		if d.Leftover || d.Enough {
+		if d.Leftover || d.Enough || len(d.Subjects) == 0 { // earlier versions noted some without any
 			continue
 		}
 		u := Upload{Network: nets.of(d.Subjects), Name: d.Name, Size: d.Size, When: time.Unix(d.When, 0), Segments: d.segments(), Deleting: true}
