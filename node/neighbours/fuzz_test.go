@@ -31,6 +31,9 @@ func FuzzNotes(f *testing.F) {
 func readNote(t testing.TB, g protocol.GroupID, kind uint8, b []byte) {
 	var s Survey
 	s.Take(storage.Fact{Group: g, Kind: kind, Bytes: b})
+	if len(s.stale) > 0 {
+		return // of another kind, or it cannot be read
+	}
 	newView(0, profile, 1).Open(g, &protocol.Table{Profile: profile, Slots: make([][]byte, profile.N)}, 0, &s)
 	if v, err := parseSeatsNote(b); err == nil {
 		if again, err := note.New(g, note.Seats, v); err != nil || !bytes.Equal(again.Bytes, b) {
